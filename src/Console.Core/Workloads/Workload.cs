@@ -39,7 +39,6 @@ public sealed class Workload
 
     /// <summary>The user removed it from the lists; the row goes once its containers and archives are gone.</summary>
     public DateTimeOffset? DeletedAt { get; set; }
-    public string? IdempotencyKey { get; set; }
 
     /// <summary>Number of the last event, so that a workload's events are contiguous.</summary>
     public int LastEventSeq { get; set; }

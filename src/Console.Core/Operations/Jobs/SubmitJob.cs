@@ -1,5 +1,12 @@
+using System.Security.Cryptography;
+using System.Text;
+using DeepLab.Core.Feeds;
+using DeepLab.Core.Operations.Fleet;
+using DeepLab.Core.Placement;
+using DeepLab.Core.Storage;
 using DeepLab.Core.Tenancy;
 using DeepLab.Core.Workloads;
+using Microsoft.EntityFrameworkCore;
 
 namespace DeepLab.Core.Operations.Jobs;
 
@@ -11,70 +18,163 @@ public sealed record Idempotency(string Key, string BodyHash);
 public sealed record Submitted(long Id, bool Replayed);
 
 /// <summary>Takes a job into the queue, durably, in one transaction.</summary>
-public sealed class SubmitJob
+public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, TimeProvider time)
 {
-    public Task<Outcome<Submitted>> RunAsync(Actor actor, JobSpec spec, Idempotency? idempotency, CancellationToken ct) =>
-        throw new NotSupportedException("not built yet");
+    public async Task<Outcome<Submitted>> RunAsync(
+        Actor actor,
+        JobSpec spec,
+        Idempotency? idempotency,
+        CancellationToken ct
+    )
+    {
+        await using var db = await databases.CreateDbContextAsync(ct);
+        return await db.Database.CreateExecutionStrategy()
+            .ExecuteAsync(
+                async () =>
+                {
+                    db.ChangeTracker.Clear();
+                    return await SubmitAsync(db, actor, spec, idempotency, ct);
+                }
+            );
+    }
+
+    private async Task<Outcome<Submitted>> SubmitAsync(
+        ConsoleDb db,
+        Actor actor,
+        JobSpec spec,
+        Idempotency? idempotency,
+        CancellationToken ct
+    )
+    {
+        var now = time.GetUtcNow();
+        await using var transaction = await db.Database.BeginTransactionAsync(ct);
+        if (idempotency is not null && await ClaimAsync(db, actor, idempotency, now, ct) is { } earlier)
+        {
+            return earlier;
+        }
+        var cluster = await db.Clusters.AsNoTracking().SingleOrDefaultAsync(c => c.Name == spec.Cluster, ct);
+        var errors = await SpecChecks.RunAsync(db, spec, cluster, ct);
+        if (errors.Count > 0)
+        {
+            return new Outcome<Submitted>.Refused(errors);
+        }
+        var workload = Make(actor, spec, cluster!.Id, now);
+        db.Workloads.Add(workload);
+        // The identity is needed by the rows below
+        await db.SaveChangesAsync(ct);
+        foreach (var role in spec.Roles)
+        {
+            db.Replicas.AddRange(
+                Enumerable
+                    .Range(0, role.Replicas)
+                    .Select(i => new Replica
+                    {
+                        WorkloadId = workload.Id,
+                        Role = role.Name,
+                        Index = i,
+                    })
+            );
+        }
+        db.AddEvent(workload, now, actor.UserName, "submitted", Reason.None, "submitted to the queue");
+        db.Audit.Add(
+            new AuditRow
+            {
+                At = now,
+                Actor = actor.UserName,
+                Action = "job.submit",
+                Target = $"job {workload.Id}",
+            }
+        );
+        if (idempotency is not null)
+        {
+            await db
+                .IdempotencyKeys.Where(k => k.UserId == actor.UserId && k.Key == idempotency.Key)
+                .ExecuteUpdateAsync(s => s.SetProperty(k => k.WorkloadId, workload.Id), ct);
+        }
+        db.Tell(ChangeKind.Queue);
+        await db.CommitAsync(ct);
+        return new Outcome<Submitted>.Done(new Submitted(workload.Id, false));
+    }
+
+    private static Workload Make(Actor actor, JobSpec spec, Guid clusterId, DateTimeOffset now)
+    {
+        var json = SpecWriter.Write(spec);
+        return new Workload
+        {
+            Kind = WorkloadKind.Job,
+            Name = spec.Name,
+            OwnerId = actor.UserId,
+            OwnerName = actor.UserName,
+            ClusterId = clusterId,
+            SpecJson = json,
+            SpecHash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(json))),
+            Priority = spec.Priority,
+            GpusAsked = spec.GpusAsked,
+            State = WorkloadState.Queued,
+            Reason = Reason.WaitingForResources,
+            Message = "waits for the next plan",
+            SubmittedAt = now,
+            QueuedAt = now,
+        };
+    }
+
+    /// <summary>Null where the key is new and now ours; a concurrent request with the same key waits here for the first.</summary>
+    private static async Task<Outcome<Submitted>?> ClaimAsync(
+        ConsoleDb db,
+        Actor actor,
+        Idempotency idempotency,
+        DateTimeOffset now,
+        CancellationToken ct
+    )
+    {
+        var mine = await db.Database.ExecuteSqlAsync(
+            $"""
+            insert into idempotency_keys (user_id, key, body_hash, workload_id, created_at)
+            values ({actor.UserId}, {idempotency.Key}, {idempotency.BodyHash}, 0, {now})
+            on conflict do nothing
+            """,
+            ct
+        );
+        if (mine == 1)
+        {
+            return null;
+        }
+        var row = await db
+            .IdempotencyKeys.AsNoTracking()
+            .SingleAsync(k => k.UserId == actor.UserId && k.Key == idempotency.Key, ct);
+        return row.BodyHash == idempotency.BodyHash
+            ? new Outcome<Submitted>.Done(new Submitted(row.WorkloadId, true))
+            : new Outcome<Submitted>.Conflict(
+                "This Idempotency-Key was used with another body; use a new key for a new job."
+            );
+    }
 }
 
-/// <summary>Answers what submitting would do now, and changes nothing.</summary>
-public sealed class PreviewJob
+/// <summary>What only the database can say of a spec: every error at once.</summary>
+internal static class SpecChecks
 {
-    public Task<JobPreview> RunAsync(Actor actor, JobSpec spec, CancellationToken ct) =>
-        throw new NotSupportedException("not built yet");
-}
-
-/// <summary>Asks for a stop; idempotent. The loop does it.</summary>
-public sealed class StopWorkload
-{
-    public Task<Outcome<long>> RunAsync(Actor actor, long id, CancellationToken ct) =>
-        throw new NotSupportedException("not built yet");
-}
-
-/// <summary>Takes an ended workload out of the lists; one that has not ended is a conflict.</summary>
-public sealed class DeleteWorkload
-{
-    public Task<Outcome<long>> RunAsync(Actor actor, long id, CancellationToken ct) =>
-        throw new NotSupportedException("not built yet");
-}
-
-/// <summary>Submits a job's spec again as a new job.</summary>
-public sealed class CloneJob
-{
-    public Task<Outcome<Submitted>> RunAsync(Actor actor, long id, CancellationToken ct) =>
-        throw new NotSupportedException("not built yet");
-}
-
-/// <summary>Keeps a tar.gz by its digest after reading it through: links, bombs and bad paths are refused.</summary>
-public sealed class UploadCode
-{
-    public Task<Outcome<CodeArchive>> RunAsync(Actor actor, Stream body, CancellationToken ct) =>
-        throw new NotSupportedException("not built yet");
-}
-
-/// <summary>Reads of jobs. Members find their own, admins all.</summary>
-public sealed class JobQueries
-{
-    public Task<Outcome<Page<JobRow>>> ListAsync(Actor actor, JobFilter filter, string? cursor, int limit, CancellationToken ct) =>
-        throw new NotSupportedException("not built yet");
-
-    /// <summary>A window of the list by position, for virtualized grids, and how many there are in all.</summary>
-    public Task<(IReadOnlyList<JobRow> Rows, int Total)> WindowAsync(Actor actor, JobFilter filter, int skip, int take, CancellationToken ct) =>
-        throw new NotSupportedException("not built yet");
-
-    public Task<JobDetail?> FindAsync(Actor actor, long id, CancellationToken ct) => throw new NotSupportedException("not built yet");
-
-    public Task<IReadOnlyList<EventView>?> EventsAsync(Actor actor, long id, int afterSeq, int limit, CancellationToken ct) =>
-        throw new NotSupportedException("not built yet");
-
-    public Task<IReadOnlyList<QueueRow>> QueueAsync(Actor actor, int limit, CancellationToken ct) =>
-        throw new NotSupportedException("not built yet");
-
-    /// <summary>Returns when the job has ended or the timeout ran out; null where there is no such job.</summary>
-    public Task<JobDetail?> WaitForEndAsync(Actor actor, long id, TimeSpan timeout, CancellationToken ct) =>
-        throw new NotSupportedException("not built yet");
-
-    /// <summary>The attempt a log or chart is about: null names mean the first replica and its newest attempt.</summary>
-    public Task<AttemptView?> FindAttemptAsync(Actor actor, long id, string? replica, int? attempt, CancellationToken ct) =>
-        throw new NotSupportedException("not built yet");
+    public static async Task<IReadOnlyList<SpecError>> RunAsync(
+        ConsoleDb db,
+        JobSpec spec,
+        Clusters.Cluster? cluster,
+        CancellationToken ct
+    )
+    {
+        var errors = new List<SpecError>();
+        if (cluster is null)
+        {
+            var names = await db.Clusters.OrderBy(c => c.Name).Select(c => c.Name).Take(20).ToListAsync(ct);
+            errors.Add(new SpecError("cluster", $"There is no cluster \"{spec.Cluster}\"; there is {string.Join(", ", names)}."));
+        }
+        if (spec.Code is { } digest && !await db.CodeArchives.AnyAsync(c => c.Digest == digest, ct))
+        {
+            errors.Add(new SpecError("code", $"No code with the digest {digest} was uploaded; POST it to /api/v1/code first."));
+        }
+        if (cluster is not null)
+        {
+            var fleet = await FleetReader.ReadCapacityAsync(db, cluster.Id, ct);
+            errors.AddRange(Fit.CheckEver(fleet.Hosts, new JobRequest(0, cluster.Id, spec.Priority, spec.Roles[0])));
+        }
+        return errors;
+    }
 }

@@ -88,15 +88,13 @@ use_simulated_host() { # NAME GPUS
   }
 }
 
-# Builds each image only if its file is absent, and gives it to the engine only if the engine lacks it.
+# Gives each image to the engine if the engine lacks it; it is built first if its file is absent. What takes minutes is said.
 provide_images() { # NAME...
   local name log=$DATA/log/images.log
   for name in "$@"; do
-    "$ROOT/images/load" "$name" "$DOCKER_HOST" >>"$log" 2>&1 9>&- && continue
-    step "Building the image '$name' (once; minutes for the frameworks)"
-    "$ROOT/images/build" "$name" >>"$log" 2>&1 9>&- || { show_tail "$log" && die "The image '$name' could not be built."; }
-    step "Giving it to the engine"
-    "$ROOT/images/load" "$name" "$DOCKER_HOST" >>"$log" 2>&1 9>&- || { show_tail "$log" && die "The image '$name' could not be loaded."; }
+    "$ROOT/images/load" "$name" "$DOCKER_HOST" </dev/null 2>&1 9>&- | tee -a "$log" | sed -u '/ is in /d' && continue
+    show_tail "$log"
+    die "The image '$name' could not be built or loaded."
   done
 }
 

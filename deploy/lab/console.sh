@@ -9,10 +9,12 @@ export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1
 sources_hash() {
   (
     cd -- "$ROOT" || exit
+    shopt -s nullglob dotglob
+    # Of the top folder the files that a build reads; a glob leaves out those that are not there.
     {
       dotnet --version
-      find src Directory.*.props global.json .editorconfig BannedSymbols.txt -type f \
-        -not -path '*/bin/*' -not -path '*/obj/*' -print0 2>/dev/null | sort -z | xargs -0 sha256sum
+      find src Directory.*.[p]rops Directory.*.[t]argets [g]lobal.json [.]editorconfig [B]annedSymbols.txt -type f \
+        -not -path '*/bin/*' -not -path '*/obj/*' -print0 | sort -z | xargs -0 sha256sum
     } | sha256sum | cut -c1-64
   )
 }

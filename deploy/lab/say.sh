@@ -7,10 +7,17 @@ step() { printf '==> %s\n' "$*"; }
 
 warn() { printf 'Note: %s\n' "$*" >&2; }
 
+# The exit code of a failure whose reason has been said.
+readonly SAID=10
+
 die() {
   printf 'lab: %s\n' "$*" >&2
-  exit 1
+  exit "$SAID"
 }
+
+# No failure is silent: whatever `set -e` ends without a word of ours is named with its place.
+trap 'rc=$?; [ "$rc" = "$SAID" ] || printf "lab: this failed (%s), which it should not: %s (%s, line %s)\n" \
+  "$rc" "$BASH_COMMAND" "${BASH_SOURCE[0]##*/}" "$LINENO" >&2' ERR
 
 show_tail() { # FILE
   [ -r "$1" ] || return 0

@@ -12,7 +12,7 @@ sources_hash() {
     shopt -s nullglob dotglob
     # Of the top folder the files that a build reads; a glob leaves out those that are not there.
     {
-      dotnet --version
+      dotnet --version </dev/null
       find src Directory.*.[p]rops Directory.*.[t]argets [g]lobal.json [.]editorconfig [B]annedSymbols.txt -type f \
         -not -path '*/bin/*' -not -path '*/obj/*' -print0 | sort -z | xargs -0 sha256sum
     } | sha256sum | cut -c1-64
@@ -58,9 +58,12 @@ port_holder() { # PORT
   ss -Hltnp "sport = :$1" 2>/dev/null | sed -n 's/.*users:(("\([^"]*\)",pid=\([0-9]*\).*/ by \1 (process \2)/p' | head -n 1
 }
 
+refuse_taken_port() { # PORT
+  ! port_is_taken "$1" || die "Port $1 is taken$(port_holder "$1"). Choose another: ./lab up --port $(($1 + 1))"
+}
+
 start_console() { # PORT
   local url=http://127.0.0.1:$1 log=$DATA/log/console.log pid dll
-  ! port_is_taken "$1" || die "Port $1 is taken$(port_holder "$1"). Choose another: ./lab up --port $(($1 + 1))"
   [ "$(stat -c %s "$log" 2>/dev/null || echo 0)" -lt 20000000 ] || mv -- "$log" "$log.1"
   step "Starting the console"
   dll=$(console_dll)

@@ -114,14 +114,22 @@ stop_engine() {
 }
 
 stop_simulated_hosts() {
-  local socket jobs=0
-  [ -d "$DATA/hosts" ] && [ -x "$ROOT/tests/Lab/hosts" ] || return 0
-  for socket in "$DATA"/hosts/*/docker.sock; do
-    [ -S "$socket" ] && jobs=$((jobs + $(running_containers "unix://$socket")))
+  local host name jobs rc=0
+  for host in "$DATA"/hosts/*/host.conf; do
+    [ -f "$host" ] || continue
+    name=$(basename "$(dirname "$host")")
+    if [ -S "$DATA/hosts/$name/docker.sock" ]; then
+      jobs=$(running_containers "unix://$DATA/hosts/$name/docker.sock")
+      [ "$jobs" = 0 ] || warn "$jobs running containers on the simulated host '$name' will be interrupted."
+      step "Stopping the simulated host '$name'"
+    fi
+    # Its engine ends first, as on a machine that shuts down: "down" on a running one would remove the containers, whose last
+    # lines the console may not have read yet.
+    { lab_hosts_script stop "$name" --dir "$DATA/hosts" && lab_hosts_script down "$name" --dir "$DATA/hosts"; } \
+      >>"$DATA/log/hosts.log" 2>&1 && continue
+    show_tail "$DATA/log/hosts.log"
+    warn "The simulated host '$name' has not stopped."
+    rc=1
   done
-  [ "$jobs" = 0 ] || warn "$jobs running containers on simulated hosts will be interrupted."
-  lab_hosts_script down all --dir "$DATA/hosts" >>"$DATA/log/hosts.log" 2>&1 && return
-  show_tail "$DATA/log/hosts.log"
-  warn "Not every simulated host has stopped."
-  return 1
+  return "$rc"
 }

@@ -20,7 +20,7 @@ use_data() { # PATH
     if is_root; then chmod 711 -- "$DATA"; else chmod 700 -- "$DATA"; fi
   fi
   [ -w "$DATA" ] || die "The data folder $DATA belongs to somebody else. Set DEEPLAB_DATA to one of your own."
-  mkdir -p -- "$DATA/log"
+  mkdir -p -m 700 -- "$DATA/log"
   export DEEPLAB_DATA=$DATA
 }
 

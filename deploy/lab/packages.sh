@@ -105,7 +105,7 @@ need_sdk() {
     PATH=$HOME/.dotnet:$PATH
     export DOTNET_ROOT=$HOME/.dotnet
   fi
-  (cd -- "$ROOT" && dotnet --version) >/dev/null 2>&1 && return
+  (cd -- "$ROOT" && dotnet --version) </dev/null >/dev/null 2>&1 && return
   say "The .NET 10 SDK is missing (Debian has no package of it). Microsoft's installer puts it into ~/.dotnet:"
   say ""
   say "  curl -fsSL https://dot.net/v1/dotnet-install.sh | bash -s -- --channel 10.0"

@@ -19,6 +19,8 @@ lab_up() {
   need tools
   lock_data
   if already_up "$port" "$gpus"; then return; fi
+  port=${port:-$DEFAULT_PORT}
+  refuse_taken_port "$port"
   need_sdk
   gpus=$(chosen_gpus "$gpus")
   need_for_up "$gpus"
@@ -27,7 +29,7 @@ lab_up() {
   provide_engine "$gpus"
   provide_images base pytorch-cpu
   publish_console
-  start_console "${port:-$DEFAULT_PORT}"
+  start_console "$port"
   greet
   submit_sample "$gpus"
   unlock_data

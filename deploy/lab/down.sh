@@ -49,6 +49,7 @@ lab_hosts() {
     return
   fi
   count=$(number hosts "${1:-}" 1 32)
+  need_root_for_hosts
   need tools client engine hosts
   lock_data
   say "These hosts and their GPUs are simulated: each is an engine with a network and a name of its own on this machine."

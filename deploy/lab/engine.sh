@@ -47,11 +47,11 @@ start_engine() {
     show_tail "$log"
     die "The Docker Engine that lab started earlier does not answer. Try ./lab down and ./lab up."
   fi
+  can_be_root || die "A Docker Engine must be started as root. Start one, or set DOCKER_HOST."
   # Two engines in one network namespace undo each other's bridge and packet filter rules.
   if other=$(engine_beside_us); then
     die "A Docker Engine runs here already (process $other), though not at $SYSTEM_SOCKET. Set DOCKER_HOST to its address."
   fi
-  can_be_root || die "A Docker Engine must be started as root. Start one, or set DOCKER_HOST."
   step "Starting a Docker Engine in $dir"
   mkdir -p -- "$dir"
   as_root true
@@ -71,8 +71,13 @@ engine_beside_us() {
   return 1
 }
 
+need_root_for_hosts() {
+  can_be_root || die "Simulated hosts need root, for networks and engines of their own. Run lab as root, or install sudo."
+}
+
 # Sets and exports DOCKER_HOST: the engine of the simulated host NAME, started if need be.
 use_simulated_host() { # NAME GPUS
+  need_root_for_hosts
   forget_client_settings
   mkdir -p -- "$DATA/hosts"
   lab_hosts_script up "$1" "$2" --dir "$DATA/hosts" >>"$DATA/log/hosts.log" 2>&1 || {
@@ -99,7 +104,7 @@ provide_images() { # NAME...
 }
 
 running_containers() { # DOCKER_HOST
-  env -u DOCKER_TLS_VERIFY -u DOCKER_CONTEXT timeout 10 docker -H "$1" ps -q --filter label=deeplab 2>/dev/null | wc -l
+  env -u DOCKER_TLS_VERIFY -u DOCKER_CONTEXT timeout 10 docker -H "$1" ps -q 2>/dev/null | wc -l
 }
 
 stop_engine() {

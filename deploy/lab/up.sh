@@ -27,6 +27,7 @@ lab_up() {
 
   provide_database
   provide_engine "$gpus"
+  printf '%s\n' "$gpus" >"$DATA/gpus"
   provide_images base pytorch-cpu
   publish_console
   start_console "$port"
@@ -56,10 +57,10 @@ already_up() { # PORT GPUS
   greet
 }
 
-# The number of simulated GPUs, remembered: history and leases belong to the engine that the first start chose.
+# The number of simulated GPUs, remembered from the last start: history and leases belong to the engine that it chose.
 chosen_gpus() { # GPUS
   if [ -n "$1" ]; then
-    printf '%s' "$1" | tee "$DATA/gpus"
+    printf '%s' "$1"
   elif [ -z "${DOCKER_HOST:-}" ] && [ -s "$DATA/gpus" ]; then
     cat "$DATA/gpus"
   else

@@ -103,15 +103,15 @@ provide_images() { # NAME...
   done
 }
 
-running_containers() { # DOCKER_HOST
-  env -u DOCKER_TLS_VERIFY -u DOCKER_CONTEXT timeout 10 docker -H "$1" ps -q 2>/dev/null | wc -l
+running_jobs() { # DOCKER_HOST
+  env -u DOCKER_TLS_VERIFY -u DOCKER_CONTEXT timeout 10 docker -H "$1" ps -q --filter label=deeplab.workload 2>/dev/null | wc -l
 }
 
 stop_engine() {
   local pid jobs
   pid=$(engine_pid) || return 0
-  jobs=$(running_containers "unix://$DATA/engine/docker.sock")
-  [ "$jobs" = 0 ] || warn "$jobs running containers on this engine will be interrupted."
+  jobs=$(running_jobs "unix://$DATA/engine/docker.sock")
+  [ "$jobs" = 0 ] || warn "$jobs running jobs' containers on this engine will be interrupted."
   step "Stopping the Docker Engine in $DATA/engine"
   end_process "$pid" 60 as_root && return
   warn "The Docker Engine (process $pid) has not stopped; see $DATA/log/engine.log."
@@ -124,8 +124,8 @@ stop_simulated_hosts() {
     [ -f "$host" ] || continue
     name=$(basename "$(dirname "$host")")
     if [ -S "$DATA/hosts/$name/docker.sock" ]; then
-      jobs=$(running_containers "unix://$DATA/hosts/$name/docker.sock")
-      [ "$jobs" = 0 ] || warn "$jobs running containers on the simulated host '$name' will be interrupted."
+      jobs=$(running_jobs "unix://$DATA/hosts/$name/docker.sock")
+      [ "$jobs" = 0 ] || warn "$jobs running jobs' containers on the simulated host '$name' will be interrupted."
       step "Stopping the simulated host '$name'"
     fi
     # Its engine ends first, as on a machine that shuts down: "down" on a running one would remove the containers, whose last

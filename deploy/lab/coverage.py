@@ -4,7 +4,6 @@ Usage: coverage.py FILE...   A line counts as covered if any of the projects ran
 """
 
 import collections
-import os
 import sys
 import xml.etree.ElementTree
 
@@ -13,7 +12,7 @@ def main() -> int:
     lines: dict[str, dict[tuple[str, int], bool]] = collections.defaultdict(dict)
     for path in sys.argv[1:]:
         for package in xml.etree.ElementTree.parse(path).iter("package"):
-            name = os.path.splitext(os.path.basename(package.get("name", "")))[0]
+            name = package.get("name", "").removesuffix(".dll")
             if name.startswith("DeepLab.") and not name.endswith((".Tests", ".Bench")):
                 collect(package, lines[name])
     if not lines:

@@ -26,7 +26,7 @@ lab_test() {
   lock_data
   # Nothing of the caller's may leak into the tests, least of all a database or an engine that is in use.
   unset DEEPLAB_DB DOCKER_HOST DEEPLAB_HOST_NAME DEEPLAB_HOST_LABELS DEEPLAB_FIRST_PASSWORD ASPNETCORE_URLS
-  [ "$keep" = yes ] || trap 'stop_all || true' EXIT
+  [ "$keep" = yes ] || trap 'stop_all >&2 || true' EXIT
   trap 'stop_test_run; exit 130' INT
   trap 'stop_test_run; exit 143' TERM HUP
 
@@ -34,6 +34,12 @@ lab_test() {
   provide_test_database throwaway
   [ "$suite" = unit ] || provide_test_host "$TEST_HOST"
   run_suites "$suite" "${arguments[@]}"
+  if [ "$keep" = no ]; then
+    trap - EXIT
+    stop_all || warn "The tests' own things have not all stopped."
+  fi
+  print_coverage "$DATA/results"
+  sum_up "$DATA/results" || exit 1
 }
 
 build_solution() {
@@ -71,27 +77,19 @@ test_projects() { # SUITE
   case $1 in browser | all) printf '%s\n' Console.Browser.Tests ;; esac
 }
 
+# Projects that ended badly without a failed test to show for it: hung, crashed, or without a test. Each counts as one failure.
+BROKEN=()
+
 run_suites() { # SUITE ARGUMENTS...
-  local suite=$1 project rc=0 out=$DATA/results
-  local -a hung=()
+  local suite=$1 project out=$DATA/results
   shift
   rm -rf -- "$out"
   mkdir -p -- "$out"
   for project in $(test_projects "$suite"); do
-    if [ ! -d "$ROOT/tests/$project" ]; then
-      warn "tests/$project is missing."
-      rc=1
-      continue
-    fi
     step "$project"
-    run_project "$project" "$out/$project.log" "$@" || rc=1
+    run_project "$project" "$out/$project.log" "$@"
   done
-  case $suite in engine | all) run_selftest "$out/selftest.log" || rc=1 ;; esac
-  print_coverage "$out"
-  [ ${#hung[@]} -eq 0 ] || say "Hung, and were ended: ${hung[*]}"
-  # The last line is the sum: it stands alone, for programs.
-  sum_up "$out" || rc=1
-  exit "$rc"
+  case $suite in engine | all) run_selftest "$out/selftest.log" ;; esac
 }
 
 TEST_RUN=''
@@ -112,11 +110,12 @@ run_project() { # PROJECT LOG ARGUMENTS...
   TEST_RUN=$!
   wait "$TEST_RUN" || rc=$?
   TEST_RUN=''
-  if [ "$rc" = 124 ] || [ "$rc" = 137 ]; then
-    hung+=("$project")
-    say "$project did not end within $limit s and was ended."
-  fi
-  return "$rc"
+  case $rc in
+    0) ;;
+    124 | 137) BROKEN+=("$project hung: it was ended after $limit s") ;;
+    8) BROKEN+=("$project: no test ran") ;;
+    *) grep -qE '^  failed: [1-9]' "$log" || BROKEN+=("$project ended with $rc") ;;
+  esac
 }
 
 stop_test_run() {
@@ -132,7 +131,6 @@ run_selftest() { # LOG
   if ! grep -qE '^[0-9]+ passed, [0-9]+ failed' "$1"; then
     printf '%d passed, %d failed\n' "$((rc == 0))" "$((rc != 0))" >>"$1"
   fi
-  return "$rc"
 }
 
 print_coverage() { # FOLDER
@@ -141,13 +139,15 @@ print_coverage() { # FOLDER
   [ ${#files[@]} -eq 0 ] || python3 "$PARTS/coverage.py" "${files[@]}" || warn "No coverage: its files could not be read."
 }
 
-# False if a test failed or none ran. A project that was ended has no summary of its own: it counts as one failure.
+# The last line is the sum and stands alone, for programs. False if a test failed or none ran.
 sum_up() { # FOLDER
-  awk -v hung="${#hung[@]}" '
+  local broken
+  for broken in "${BROKEN[@]}"; do say "$broken"; done
+  awk -v broken="${#BROKEN[@]}" '
     /^  succeeded: /{p += $2} /^  failed: /{f += $2} /^  skipped: /{s += $2}
     /^[0-9]+ passed, [0-9]+ failed/{p += $1; f += $3}
     END {
-      f += hung
+      f += broken
       printf "%d passed, %d failed%s\n", p, f, s ? sprintf(", %d skipped", s) : ""
       exit f > 0 || p == 0
     }' "$1"/*.log

@@ -1,6 +1,7 @@
 # shellcheck shell=bash disable=SC2034
 # What build and load share. An image is a folder beside them:
-#   image      shell assignments: TAG, PACKAGES, CONFIG (lines of a Dockerfile), and optionally ALSO, further inputs of the build
+#   image      shell assignments: TAG, PACKAGES, CONFIG (lines of a Dockerfile), and optionally EXCLUDE (patterns of files that are
+#              not unpacked) and ALSO (further inputs of the build)
 #   customize  optional: a script that gets the new root as $1, after the packages are installed
 #   prepare    optional: the same before they are installed
 # Its content is the hash of all that; the cache and the label deeplab.content are kept by it.
@@ -23,8 +24,8 @@ image_names() { # NAME|all
     fi
 }
 
-image_recall() { # NAME: sets TAG PACKAGES CONFIG ALSO CONTENT TAR
-    NAME=$1 PACKAGES=() CONFIG=() ALSO=()
+image_recall() { # NAME: sets TAG PACKAGES CONFIG EXCLUDE ALSO CONTENT TAR
+    NAME=$1 PACKAGES=() CONFIG=() EXCLUDE=() ALSO=()
     # shellcheck disable=SC1090
     source "$IMAGES/$NAME/image"
     CONTENT=$(cd "$IMAGES" && find "$NAME" lib/build-root "${ALSO[@]}" -type f ! -name '*.pyc' ! -name '*.md' -print0 |

@@ -49,6 +49,9 @@ engine_start() {
     [ "$TLS" = 0 ] || hosts+=(-H "tcp://$ADDRESS:2376" --tlsverify --tlscacert "$TLS_DIR/ca.pem"
         --tlscert "$HOST_DIR/tls/cert.pem" --tlskey "$HOST_DIR/tls/key.pem")
     [ "$LIVE_RESTORE" = 0 ] || options+=(--live-restore)
+    # The engine would mistake a killed process that is not reaped yet for a running one.
+    rm -f "$HOST_DIR/dockerd.pid"
+    our_pid "$HOST_DIR/exec/containerd/containerd.pid" "$HOST_DIR/exec/containerd/" > /dev/null || rm -f "$HOST_DIR/exec/containerd/containerd.pid"
     echo '{}' > "$HOST_DIR/daemon.json" # and not the machine's own settings
     # nsenter and not `ip netns exec`, which mounts a new /sys without the control groups.
     # The control group of its own is how `down` finds the processes of its containers, whatever became of the engine.
@@ -106,7 +109,8 @@ nothing_remains() { [ -z "$(remaining_pids)" ]; }
 
 unmount_all() {
     local target
-    # The deepest first. Paths in mounts are octal-escaped; ours have no blanks (checked on entry).
+    # The deepest first.
+    # shellcheck disable=SC2013 # a mount point in the kernel's list has no blanks
     for target in $(cut -d' ' -f2 /proc/mounts | sort -r); do
         [[ $target != "$HOST_DIR"/* ]] || umount -l "$target"
     done

@@ -37,7 +37,7 @@ public interface IContainerEngine : IAsyncDisposable
     /// <summary>Events of containers of this installation, until cancelled; throws when the stream breaks.</summary>
     IAsyncEnumerable<EngineEvent> EventsAsync(string installId, CancellationToken ct);
 
-    /// <summary>One sample about every second while the container runs; ends when it ends.</summary>
+    /// <summary>One sample about every second while the container runs; ends when it ends or does not run.</summary>
     IAsyncEnumerable<ContainerUsage> StatsAsync(string id, CancellationToken ct);
 
     /// <summary>Frames of the container's log as the engine sends them, in order.</summary>
@@ -54,7 +54,10 @@ public interface IContainerEngine : IAsyncDisposable
     /// <summary>Unpacks an uncompressed tar below <paramref name="path"/>; numeric owners are kept.</summary>
     Task PutArchiveAsync(string id, string path, Stream tar, CancellationToken ct);
 
-    /// <summary>A tar of what stands at <paramref name="path"/>, of a running or an ended container; null where nothing stands there.</summary>
+    /// <summary>
+    /// A tar of what stands at <paramref name="path"/>, of a running or an ended container; null where nothing stands
+    /// there. Reading it throws <see cref="IOException"/> when the connection breaks.
+    /// </summary>
     Task<Stream?> GetArchiveAsync(string id, string path, CancellationToken ct);
 }
 
@@ -178,7 +181,12 @@ public sealed record ContainerReport(
 );
 
 /// <param name="Action">`start`, `die`, `oom`, `destroy`, `pause`, …</param>
-public sealed record EngineEvent(string ContainerId, string Action, IReadOnlyDictionary<string, string> Labels, DateTimeOffset At);
+public sealed record EngineEvent(
+    string ContainerId,
+    string Action,
+    IReadOnlyDictionary<string, string> Labels,
+    DateTimeOffset At
+);
 
 /// <summary>Counters are since the container's start; cpu in core-seconds, the rest in bytes.</summary>
 public sealed record ContainerUsage(
@@ -205,7 +213,7 @@ public sealed record LogQuery(bool Follow, long? SinceUnixNanos = null, int? Tai
 
 /// <summary>One frame: at most 16 KiB of one line. Only a line's last frame ends it.</summary>
 /// <param name="UnixNanos">the engine's timestamp of the frame</param>
-/// <param name="Text">bytes without timestamp and without the newline</param>
+/// <param name="Text">bytes without timestamp and without the newline; overwritten when the next frame is asked for</param>
 public readonly record struct LogFrame(LogStream Stream, long UnixNanos, ReadOnlyMemory<byte> Text, bool EndsLine);
 
 public sealed record ExecResult(int ExitCode, string StderrHead);

@@ -48,7 +48,14 @@ public static partial class SpecReader
     private static readonly string[] ResourceKeys = ["gpus", "gpuModel", "gpuMemory", "cpus", "memory", "shm"];
     private static readonly UTF8Encoding StrictUtf8 = new(false, throwOnInvalidBytes: true);
 
-    public static SpecReading Read(string json)
+    public static SpecReading Read(string json) => Read(json, MaxBytes);
+
+    /// <summary>
+    /// Reads what <see cref="SpecWriter"/> wrote. Its escapes can make a valid spec longer than what users may send.
+    /// </summary>
+    public static SpecReading ReadStored(string json) => Read(json, 4 * MaxBytes);
+
+    private static SpecReading Read(string json, int most)
     {
         byte[] utf8;
         try
@@ -59,13 +66,15 @@ public static partial class SpecReader
         {
             return Refuse("The text holds half of a surrogate pair; Unicode text is allowed.");
         }
-        return Read(utf8);
+        return Read(utf8, most);
     }
 
     /// <param name="utf8Json">one JSON object, without comments or trailing commas</param>
-    public static SpecReading Read(ReadOnlySpan<byte> utf8Json)
+    public static SpecReading Read(ReadOnlySpan<byte> utf8Json) => Read(utf8Json, MaxBytes);
+
+    private static SpecReading Read(ReadOnlySpan<byte> utf8Json, int most)
     {
-        if (utf8Json.Length > MaxBytes)
+        if (utf8Json.Length > most)
         {
             return Refuse($"The spec has {utf8Json.Length:N0} bytes; at most {MaxBytes:N0} (1 MiB) are allowed.");
         }

@@ -37,6 +37,9 @@ public sealed class Workload
     public DateTimeOffset? StartedAt { get; set; }
     public DateTimeOffset? EndedAt { get; set; }
 
+    /// <summary>When its longest allowed duration is over; null before it runs, or where it has no limit.</summary>
+    public DateTimeOffset? Deadline { get; set; }
+
     /// <summary>The user removed it from the lists; the row goes once its containers and archives are gone.</summary>
     public DateTimeOffset? DeletedAt { get; set; }
 

@@ -104,11 +104,23 @@ public sealed class TokenVerbs(IDbContextFactory<ConsoleDb> databases, TimeProvi
     public async Task<TokenIdentity?> AuthenticateAsync(string secret, CancellationToken ct)
     {
         var hash = HashOf(secret);
-        var now = time.GetUtcNow();
         await using var db = await databases.CreateDbContextAsync(ct);
-        var found = await db
-            .Tokens.AsNoTracking()
-            .Where(t => t.Hash == hash && t.RevokedAt == null && t.ExpiresAt > now)
+        return await IdentifyAsync(db, db.Tokens.Where(t => t.Hash == hash), ct);
+    }
+
+    /// <summary>As <see cref="AuthenticateAsync"/>, for whoever proved the token earlier: is it still good?</summary>
+    public async Task<TokenIdentity?> FindAsync(Guid id, CancellationToken ct)
+    {
+        await using var db = await databases.CreateDbContextAsync(ct);
+        return await IdentifyAsync(db, db.Tokens.Where(t => t.Id == id), ct);
+    }
+
+    private async Task<TokenIdentity?> IdentifyAsync(ConsoleDb db, IQueryable<ApiToken> tokens, CancellationToken ct)
+    {
+        var now = time.GetUtcNow();
+        var found = await tokens
+            .AsNoTracking()
+            .Where(t => t.RevokedAt == null && t.ExpiresAt > now)
             .Join(db.Users.Where(u => !u.Disabled), t => t.UserId, u => u.Id, (t, u) => new { Token = t, User = u })
             .SingleOrDefaultAsync(ct);
         if (found is null)

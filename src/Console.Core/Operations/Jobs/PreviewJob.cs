@@ -56,7 +56,7 @@ public static class StoredSpec
     /// <exception cref="InvalidOperationException">The stored text is not a spec: the database was edited by hand.</exception>
     public static JobSpec Read(string json)
     {
-        var reading = SpecReader.Read(json);
+        var reading = SpecReader.ReadStored(json);
         return reading.Spec
             ?? throw new InvalidOperationException(
                 "A stored spec does not read back: " + string.Join(" ", reading.Errors.Select(e => $"{e.Path}: {e.Message}"))

@@ -41,6 +41,6 @@ app.MapPost(
         );
         return Results.LocalRedirect(returnUrl ?? "/");
     }
-);
+).WithOrder(-1);
 app.MapDeepLabPages();
 await app.RunAsync();

@@ -1,0 +1,102 @@
+namespace DeepLab.Core;
+
+/// <summary>What the environment says about this installation; validated at start, all errors at once.</summary>
+public sealed record ConsoleOptions
+{
+    /// <summary>`DEEPLAB_DB`: Npgsql connection string.</summary>
+    public required string Database { get; init; }
+
+    /// <summary>`DEEPLAB_DATA`: folder for code archives, the key ring and the first password.</summary>
+    public required string DataFolder { get; init; }
+
+    /// <summary>`DOCKER_HOST`: engine of the bootstrap host.</summary>
+    public string DockerHost { get; init; } = "unix:///var/run/docker.sock";
+
+    /// <summary>`DEEPLAB_HOST_NAME`</summary>
+    public string HostName { get; init; } = "local";
+
+    /// <summary>`DEEPLAB_HOST_LABELS`: `k=v,k=v`</summary>
+    public IReadOnlyDictionary<string, string> HostLabels { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>`DEEPLAB_PROBE_IMAGE`: any image with a shell and glibc; the GPU runtime brings nvidia-smi.</summary>
+    public string ProbeImage { get; init; } = "deeplab/base:13";
+
+    /// <summary>`DEEPLAB_FIRST_PASSWORD`: the first admin's password, instead of a generated one.</summary>
+    public string? FirstPassword { get; init; }
+
+    /// <summary>`DEEPLAB_FAILPOINT`: the process kills itself at this named step of a launch (fault tests).</summary>
+    public string? Failpoint { get; init; }
+
+    /// <summary>`DEEPLAB_LOG_MAX_SIZE`: bytes after which an engine rotates a container's log file.</summary>
+    public long LogMaxSize { get; init; } = 256L << 20;
+
+    /// <summary>`DEEPLAB_LOG_MAX_FILES`: rotated files an engine keeps.</summary>
+    public int LogMaxFiles { get; init; } = 4;
+
+    public const string ClusterName = "local";
+
+    /// <summary>Reads the environment.</summary>
+    /// <exception cref="InvalidOperationException">Names every setting that is missing or malformed.</exception>
+    public static ConsoleOptions FromEnvironment(Func<string, string?> read)
+    {
+        var errors = new List<string>();
+        string Need(string name, string example)
+        {
+            var v = read(name);
+            if (string.IsNullOrWhiteSpace(v))
+            {
+                errors.Add($"{name} is not set; for example {name}=\"{example}\".");
+            }
+            return v ?? "";
+        }
+        long Number(string name, long fallback, long least)
+        {
+            var v = read(name);
+            if (string.IsNullOrWhiteSpace(v))
+            {
+                return fallback;
+            }
+            if (long.TryParse(v, out var n) && n >= least)
+            {
+                return n;
+            }
+            errors.Add($"{name} is \"{v}\"; a whole number of at least {least} is allowed.");
+            return fallback;
+        }
+
+        var labels = new Dictionary<string, string>();
+        foreach (
+            var pair in (read("DEEPLAB_HOST_LABELS") ?? "").Split(
+                ',',
+                StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries
+            )
+        )
+        {
+            var at = pair.IndexOf('=');
+            if (at <= 0)
+            {
+                errors.Add($"DEEPLAB_HOST_LABELS holds \"{pair}\"; name=value pairs, separated by commas, are allowed.");
+                continue;
+            }
+            labels[pair[..at]] = pair[(at + 1)..];
+        }
+        var defaults = new ConsoleOptions { Database = "", DataFolder = "" };
+        string Or(string name, string fallback) => read(name) is { Length: > 0 } v ? v : fallback;
+        var options = new ConsoleOptions
+        {
+            Database = Need("DEEPLAB_DB", "Host=/run/postgresql;Database=deeplab;Username=deeplab"),
+            DataFolder = Need("DEEPLAB_DATA", "/var/lib/deeplab"),
+            DockerHost = Or("DOCKER_HOST", defaults.DockerHost),
+            HostName = Or("DEEPLAB_HOST_NAME", defaults.HostName),
+            HostLabels = labels,
+            ProbeImage = Or("DEEPLAB_PROBE_IMAGE", defaults.ProbeImage),
+            FirstPassword = read("DEEPLAB_FIRST_PASSWORD") is { Length: > 0 } p ? p : null,
+            Failpoint = read("DEEPLAB_FAILPOINT") is { Length: > 0 } f ? f : null,
+            LogMaxSize = Number("DEEPLAB_LOG_MAX_SIZE", defaults.LogMaxSize, 16 << 10),
+            LogMaxFiles = (int)Number("DEEPLAB_LOG_MAX_FILES", defaults.LogMaxFiles, 1),
+        };
+        return errors.Count == 0
+            ? options
+            : throw new InvalidOperationException(string.Join(Environment.NewLine, errors));
+    }
+}

@@ -1,0 +1,110 @@
+using Docker.DotNet.Models;
+
+namespace DeepLab.Core.Engines;
+
+/// <summary>
+/// The one way from a plan to the engine's own structure: a pure function of plan and policy. No bind, device, capability,
+/// runtime, network or port can be named by a plan, so none can come out.
+/// </summary>
+public static class HostConfigs
+{
+    /// <summary>Names that only the console and the GPU runtime may set: they decide which devices a container sees.</summary>
+    private static readonly HashSet<string> Reserved = new(StringComparer.Ordinal)
+    {
+        "NVIDIA_VISIBLE_DEVICES",
+        "NVIDIA_DRIVER_CAPABILITIES",
+        "NVIDIA_MIG_CONFIG_DEVICES",
+        "NVIDIA_MIG_MONITOR_DEVICES",
+        "NVIDIA_IMEX_CHANNELS",
+        "CUDA_DEVICE_ORDER",
+    };
+
+    public static CreateContainerParameters Build(ContainerPlan plan, EnginePolicy policy) =>
+        new()
+        {
+            Name = plan.Name,
+            Image = plan.Image,
+            // Empty: the image's own
+            Cmd = [.. plan.Command],
+            Env = Environment(plan),
+            Labels = new Dictionary<string, string>(plan.Labels),
+            User = plan.User ?? policy.DefaultUser,
+            WorkingDir = plan.WorkingDirectory ?? "",
+            Hostname = plan.Hostname,
+            StopTimeout = plan.StopGrace,
+            HostConfig = Host(plan, policy),
+        };
+
+    private static HostConfig Host(ContainerPlan plan, EnginePolicy policy) =>
+        new()
+        {
+            Memory = plan.Memory,
+            // The same figure for memory and memory + swap: no swap
+            MemorySwap = plan.Memory,
+            NanoCPUs = (long)Math.Round(plan.Cpus * 1e9),
+            ShmSize = plan.Shm,
+            PidsLimit = policy.PidsLimit,
+            Init = true,
+            Privileged = false,
+            CapDrop = ["ALL"],
+            SecurityOpt = ["no-new-privileges"],
+            IpcMode = "private",
+            NetworkMode = "default",
+            PublishAllPorts = false,
+            // Either would lose exit codes or hide restarts
+            AutoRemove = false,
+            RestartPolicy = new RestartPolicy { Name = RestartPolicyKind.No },
+            LogConfig = new LogConfig
+            {
+                Type = "json-file",
+                Config = new Dictionary<string, string>
+                {
+                    ["max-size"] = policy.LogMaxSize.ToString(),
+                    ["max-file"] = policy.LogMaxFiles.ToString(),
+                },
+            },
+            DeviceRequests = Devices(plan),
+        };
+
+    private static IList<DeviceRequest> Devices(ContainerPlan plan)
+    {
+        if (!plan.AllGpus && plan.GpuUuids.Count == 0)
+        {
+            return [];
+        }
+        var request = new DeviceRequest
+        {
+            Driver = "nvidia",
+            Capabilities = new List<IList<string>>
+            {
+                new List<string> { "gpu", "utility", "compute" },
+            },
+        };
+        if (plan.AllGpus)
+        {
+            request.Count = -1;
+        }
+        else
+        {
+            request.DeviceIDs = [.. plan.GpuUuids];
+        }
+        return [request];
+    }
+
+    /// <summary>Sorted, so that the same plan is the same request.</summary>
+    private static List<string> Environment(ContainerPlan plan)
+    {
+        var env = plan
+            .Env.Where(e => !Reserved.Contains(e.Key))
+            .OrderBy(e => e.Key, StringComparer.Ordinal)
+            .Select(e => $"{e.Key}={e.Value}")
+            .ToList();
+        env.Add("CUDA_DEVICE_ORDER=PCI_BUS_ID");
+        if (!plan.AllGpus && plan.GpuUuids.Count == 0)
+        {
+            // CUDA images say "all" here, which a host whose default runtime is nvidia would believe
+            env.Add("NVIDIA_VISIBLE_DEVICES=void");
+        }
+        return env;
+    }
+}

@@ -1,0 +1,226 @@
+namespace DeepLab.Core.Engines;
+
+/// <summary>
+/// One Docker Engine. The one seam that tests may fake. Every call is bounded in time by the implementation; a caller's
+/// token cancels earlier. A lost reply is not a failure: the caller looks with <see cref="InspectAsync"/>.
+/// </summary>
+/// <exception cref="EngineException">The engine answered with an error; see its kind.</exception>
+/// <exception cref="EngineUnreachableException">No answer: nothing is known about the outcome.</exception>
+public interface IContainerEngine : IAsyncDisposable
+{
+    Task<EngineInfo> InfoAsync(CancellationToken ct);
+
+    /// <summary>Null where the engine does not have the image.</summary>
+    Task<ImageInfo?> FindImageAsync(string reference, CancellationToken ct);
+
+    /// <summary>Returns when the image is there. One pull per reference is in flight, however many ask.</summary>
+    Task PullAsync(string reference, IProgress<PullProgress>? progress, CancellationToken ct);
+
+    /// <summary>Answers the new container's id; a name that is taken is <see cref="EngineErrorKind.NameTaken"/>.</summary>
+    Task<string> CreateAsync(ContainerPlan plan, CancellationToken ct);
+
+    /// <summary>Starting what already runs is fine. About four starts are in flight a host; the rest wait here.</summary>
+    Task StartAsync(string id, CancellationToken ct);
+
+    /// <summary>SIGTERM, then SIGKILL after <paramref name="grace"/>. Returns when the engine says it is stopped.</summary>
+    Task StopAsync(string id, TimeSpan grace, CancellationToken ct);
+
+    /// <summary>Removes it, running or not (<paramref name="force"/>); one that is gone already is fine.</summary>
+    Task RemoveAsync(string id, bool force, CancellationToken ct);
+
+    /// <summary>Null where the engine has no such container. Takes an id or a name.</summary>
+    Task<ContainerReport?> InspectAsync(string idOrName, CancellationToken ct);
+
+    /// <summary>All containers, in any state, that carry our label of this installation.</summary>
+    Task<IReadOnlyList<ContainerSummary>> ListAsync(string installId, CancellationToken ct);
+
+    /// <summary>Events of containers of this installation, until cancelled; throws when the stream breaks.</summary>
+    IAsyncEnumerable<EngineEvent> EventsAsync(string installId, CancellationToken ct);
+
+    /// <summary>One sample about every second while the container runs; ends when it ends or does not run.</summary>
+    IAsyncEnumerable<ContainerUsage> StatsAsync(string id, CancellationToken ct);
+
+    /// <summary>Frames of the container's log as the engine sends them, in order.</summary>
+    IAsyncEnumerable<LogFrame> LogsAsync(string id, LogQuery query, CancellationToken ct);
+
+    /// <summary>Runs argv in the running container and streams stdout; answers the exit code and the first 4 KiB of stderr.</summary>
+    Task<ExecResult> ExecAsync(
+        string id,
+        IReadOnlyList<string> argv,
+        Func<ReadOnlyMemory<byte>, ValueTask> onOutput,
+        CancellationToken ct
+    );
+
+    /// <summary>Unpacks an uncompressed tar below <paramref name="path"/>; numeric owners are kept.</summary>
+    Task PutArchiveAsync(string id, string path, Stream tar, CancellationToken ct);
+
+    /// <summary>
+    /// A tar of what stands at <paramref name="path"/>, of a running or an ended container; null where nothing stands
+    /// there. Reading it throws <see cref="IOException"/> when the connection breaks.
+    /// </summary>
+    Task<Stream?> GetArchiveAsync(string id, string path, CancellationToken ct);
+}
+
+public enum EngineErrorKind
+{
+    NotFound,
+    NameTaken,
+    ImageNotFound,
+    CommandNotFound,
+    CommandNotExecutable,
+    NoSuchDevice,
+    DiskFull,
+    BadRequest,
+    Conflict,
+    Other,
+}
+
+public sealed class EngineException(EngineErrorKind kind, string message, Exception? inner = null)
+    : Exception(message, inner)
+{
+    public EngineErrorKind Kind { get; } = kind;
+}
+
+public sealed class EngineUnreachableException(string message, Exception? inner = null) : Exception(message, inner);
+
+public sealed record EngineInfo(
+    string EngineId,
+    string Name,
+    string EngineVersion,
+    string ApiVersion,
+    string OperatingSystem,
+    string KernelVersion,
+    double Cpus,
+    long MemoryBytes,
+    bool HasNvidiaRuntime,
+    bool LiveRestore,
+    DateTimeOffset? SystemTime
+);
+
+public sealed record ImageInfo(string Id, string Reference, long Bytes, IReadOnlyDictionary<string, string> Labels);
+
+/// <param name="Fraction">0-1 over all layers that are known so far; null before any is</param>
+public sealed record PullProgress(string Reference, double? Fraction, string Status);
+
+/// <summary>
+/// Everything a container is made from, in typed values. <see cref="HostConfigs"/> turns it into the engine's own
+/// structure; nothing a user wrote reaches the engine by another way.
+/// </summary>
+public sealed record ContainerPlan
+{
+    public required string Name { get; init; }
+    public required string Image { get; init; }
+    public IReadOnlyList<string> Command { get; init; } = [];
+    public required IReadOnlyDictionary<string, string> Env { get; init; }
+    public required IReadOnlyDictionary<string, string> Labels { get; init; }
+    public required double Cpus { get; init; }
+
+    /// <summary>bytes</summary>
+    public required long Memory { get; init; }
+
+    /// <summary>bytes</summary>
+    public required long Shm { get; init; }
+    public IReadOnlyList<string> GpuUuids { get; init; } = [];
+    public string? WorkingDirectory { get; init; }
+    public string Hostname { get; init; } = "";
+
+    /// <summary>`uid:gid`; null = the policy's own non-root user.</summary>
+    public string? User { get; init; }
+    public TimeSpan StopGrace { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Probes only: sees every GPU of its host.</summary>
+    public bool AllGpus { get; init; }
+}
+
+public static class Labels
+{
+    public const string Install = "deeplab.install";
+    public const string Workload = "deeplab.workload";
+    public const string Attempt = "deeplab.attempt";
+    public const string Replica = "deeplab.replica";
+    public const string SpecHash = "deeplab.spec";
+
+    /// <summary>`gpu` or `host` on the console's own probe containers, which carry no attempt.</summary>
+    public const string Probe = "deeplab.probe";
+}
+
+public enum ContainerState
+{
+    Created,
+    Running,
+    Paused,
+    Restarting,
+    Removing,
+    Exited,
+    Dead,
+}
+
+public sealed record ContainerSummary(
+    string Id,
+    string Name,
+    ContainerState State,
+    IReadOnlyDictionary<string, string> Labels
+);
+
+/// <param name="GpuUuids">device ids of its device requests</param>
+/// <param name="StartedAt">null where it never started</param>
+/// <param name="FinishedAt">null while it runs or never ran</param>
+public sealed record ContainerReport(
+    string Id,
+    string Name,
+    string Image,
+    ContainerState State,
+    int Pid,
+    int ExitCode,
+    bool OomKilled,
+    string Error,
+    DateTimeOffset? StartedAt,
+    DateTimeOffset? FinishedAt,
+    IReadOnlyDictionary<string, string> Labels,
+    IReadOnlyList<string> GpuUuids
+);
+
+/// <param name="Action">`start`, `die`, `oom`, `destroy`, `pause`, …</param>
+public sealed record EngineEvent(
+    string ContainerId,
+    string Action,
+    IReadOnlyDictionary<string, string> Labels,
+    DateTimeOffset At
+);
+
+/// <summary>Counters are since the container's start; cpu in core-seconds, the rest in bytes.</summary>
+public sealed record ContainerUsage(
+    DateTimeOffset At,
+    double CpuSeconds,
+    long MemoryBytes,
+    long MemoryLimitBytes,
+    long NetworkReadBytes,
+    long NetworkWriteBytes,
+    long BlockReadBytes,
+    long BlockWriteBytes,
+    int Pids
+);
+
+public enum LogStream : byte
+{
+    Stdout = 1,
+    Stderr = 2,
+}
+
+/// <param name="SinceUnixNanos">inclusive; null = from the first kept line</param>
+/// <param name="Tail">only the last lines; null = all</param>
+public sealed record LogQuery(bool Follow, long? SinceUnixNanos = null, int? Tail = null);
+
+/// <summary>One frame: at most 16 KiB of one line. Only a line's last frame ends it.</summary>
+/// <param name="UnixNanos">the engine's timestamp of the frame</param>
+/// <param name="Text">bytes without timestamp and without the newline; overwritten when the next frame is asked for</param>
+public readonly record struct LogFrame(LogStream Stream, long UnixNanos, ReadOnlyMemory<byte> Text, bool EndsLine);
+
+public sealed record ExecResult(int ExitCode, string StderrHead);
+
+/// <summary>Makes and keeps one engine client per address.</summary>
+public interface IEngineFactory
+{
+    /// <param name="address">`unix:///path` or `tcp://address:port`</param>
+    IContainerEngine Get(string address);
+}

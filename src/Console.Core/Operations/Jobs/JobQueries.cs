@@ -1,0 +1,207 @@
+using System.Globalization;
+using DeepLab.Core.Feeds;
+using DeepLab.Core.Storage;
+using DeepLab.Core.Tenancy;
+using DeepLab.Core.Workloads;
+using Microsoft.EntityFrameworkCore;
+
+namespace DeepLab.Core.Operations.Jobs;
+
+/// <summary>Reads of jobs. Members find their own, admins all.</summary>
+public sealed class JobQueries(IDbContextFactory<ConsoleDb> databases, ChangeFeed changes, TimeProvider time)
+{
+    public async Task<Outcome<Page<JobRow>>> ListAsync(
+        Actor actor,
+        JobFilter filter,
+        string? cursor,
+        int limit,
+        CancellationToken ct
+    )
+    {
+        long before = long.MaxValue;
+        if (cursor is not null && !long.TryParse(cursor, NumberStyles.None, CultureInfo.InvariantCulture, out before))
+        {
+            return new Outcome<Page<JobRow>>.Refused([
+                new SpecError("cursor", "It is not a cursor of this list; use the `next` of an earlier answer."),
+            ]);
+        }
+        await using var db = await databases.CreateDbContextAsync(ct);
+        var rows = await Filter(db, actor, filter)
+            .Where(w => w.Id < before)
+            .OrderByDescending(w => w.Id)
+            .Take(limit + 1)
+            .Select(JobRows.FromWorkload)
+            .ToListAsync(ct);
+        var more = rows.Count > limit;
+        var items = more ? rows.GetRange(0, limit) : rows;
+        return new Outcome<Page<JobRow>>.Done(
+            new Page<JobRow>(items, more ? items[^1].Id.ToString(CultureInfo.InvariantCulture) : null)
+        );
+    }
+
+    /// <summary>A window of the list by position, for virtualized grids, and how many there are in all.</summary>
+    public async Task<(IReadOnlyList<JobRow> Rows, int Total)> WindowAsync(
+        Actor actor,
+        JobFilter filter,
+        int skip,
+        int take,
+        CancellationToken ct
+    )
+    {
+        await using var db = await databases.CreateDbContextAsync(ct);
+        var jobs = Filter(db, actor, filter);
+        var total = await jobs.CountAsync(ct);
+        var rows = await jobs.OrderByDescending(w => w.Id)
+            .Skip(skip)
+            .Take(take)
+            .Select(JobRows.FromWorkload)
+            .ToListAsync(ct);
+        return (rows, total);
+    }
+
+    public async Task<JobDetail?> FindAsync(Actor actor, long id, CancellationToken ct)
+    {
+        await using var db = await databases.CreateDbContextAsync(ct);
+        var w = await db.Workloads.AsNoTracking().VisibleTo(actor).SingleOrDefaultAsync(x => x.Id == id, ct);
+        if (w is null)
+        {
+            return null;
+        }
+        var cluster = await db.Clusters.Where(c => c.Id == w.ClusterId).Select(c => c.Name).SingleAsync(ct);
+        var spec = StoredSpec.Read(w.SpecJson);
+        int? position =
+            w.State == WorkloadState.Queued
+                ? 1
+                    + await db.Workloads.CountAsync(
+                        x =>
+                            x.State == WorkloadState.Queued
+                            && x.ClusterId == w.ClusterId
+                            && (x.Priority > w.Priority || (x.Priority == w.Priority && x.Id < w.Id)),
+                        ct
+                    )
+                : null;
+        return new JobDetail(
+            JobRows.Compiled(w),
+            cluster,
+            spec.Image,
+            SpecWriter.Write(spec),
+            w.Desired,
+            w.Restarts,
+            spec.Restart.MaxRestarts,
+            w.Waits,
+            position,
+            await ReplicaReader.ReadAsync(db, id, ct)
+        );
+    }
+
+    public async Task<IReadOnlyList<EventView>?> EventsAsync(
+        Actor actor,
+        long id,
+        int afterSeq,
+        int limit,
+        CancellationToken ct
+    )
+    {
+        await using var db = await databases.CreateDbContextAsync(ct);
+        if (!await db.Workloads.VisibleTo(actor).AnyAsync(w => w.Id == id, ct))
+        {
+            return null;
+        }
+        return await db
+            .Events.AsNoTracking()
+            .Where(e => e.WorkloadId == id && e.Seq > afterSeq)
+            .OrderBy(e => e.Seq)
+            .Take(limit)
+            .Select(e => new EventView(e.Seq, e.At, e.Actor, e.Kind, e.Reason, e.Message, e.Replica, e.Attempt))
+            .ToListAsync(ct);
+    }
+
+    public async Task<IReadOnlyList<QueueRow>> QueueAsync(Actor actor, int limit, CancellationToken ct)
+    {
+        await using var db = await databases.CreateDbContextAsync(ct);
+        // Positions count everyone's jobs; only the actor's own are shown
+        var queued = await db
+            .Workloads.AsNoTracking()
+            .Where(w => w.State == WorkloadState.Queued && w.DeletedAt == null)
+            .OrderByDescending(w => w.Priority)
+            .ThenBy(w => w.Id)
+            .Select(w => new { w.Id, w.OwnerId })
+            .ToListAsync(ct);
+        var shown = queued
+            .Select((w, i) => (w.Id, w.OwnerId, Position: i + 1))
+            .Where(w => actor.IsAdmin || w.OwnerId == actor.UserId)
+            .Take(limit)
+            .ToDictionary(w => w.Id, w => w.Position);
+        var rows = await db.Workloads.AsNoTracking().Where(w => shown.Keys.Contains(w.Id)).ToListAsync(ct);
+        return
+        [
+            .. rows.Select(w => new QueueRow(shown[w.Id], JobRows.Compiled(w), w.Waits)).OrderBy(r => r.Position),
+        ];
+    }
+
+    /// <summary>Returns when the job has ended or the timeout ran out; null where there is no such job.</summary>
+    public async Task<JobDetail?> WaitForEndAsync(Actor actor, long id, TimeSpan timeout, CancellationToken ct)
+    {
+        using var subscription = changes.Subscribe(c => c == new Change(ChangeKind.Workload, id));
+        var deadline = time.GetTimestamp();
+        while (true)
+        {
+            var job = await FindAsync(actor, id, ct);
+            var left = timeout - time.GetElapsedTime(deadline);
+            if (job is null || job.Row.State.IsTerminal() || left <= TimeSpan.Zero)
+            {
+                return job;
+            }
+            await subscription.NextAsync(left, time, ct);
+        }
+    }
+
+    /// <summary>The attempt a log or chart is about: null names mean the first replica and its newest attempt.</summary>
+    public async Task<AttemptView?> FindAttemptAsync(
+        Actor actor,
+        long id,
+        string? replica,
+        int? attempt,
+        CancellationToken ct
+    )
+    {
+        await using var db = await databases.CreateDbContextAsync(ct);
+        if (!await db.Workloads.VisibleTo(actor).AnyAsync(w => w.Id == id, ct))
+        {
+            return null;
+        }
+        var replicas = await ReplicaReader.ReadAsync(db, id, ct);
+        var chosen = replica is null
+            ? replicas.FirstOrDefault()
+            : replicas.FirstOrDefault(r => r.Name == replica);
+        return attempt is null
+            ? chosen?.Attempts.LastOrDefault()
+            : chosen?.Attempts.FirstOrDefault(a => a.Number == attempt);
+    }
+
+    private static IQueryable<Workload> Filter(ConsoleDb db, Actor actor, JobFilter filter)
+    {
+        var jobs = db.Workloads.AsNoTracking().VisibleTo(actor).Where(w => w.Kind == WorkloadKind.Job);
+        if (filter.States.Count > 0)
+        {
+            var states = filter.States.ToArray();
+            jobs = jobs.Where(w => states.Contains(w.State));
+        }
+        if (filter.Owner is { Length: > 0 } owner)
+        {
+            jobs = jobs.Where(w => w.OwnerName == owner);
+        }
+        if (filter.Host is { Length: > 0 } host)
+        {
+            jobs = jobs.Where(w => w.HostName == host);
+        }
+        if (filter.Search is { Length: > 0 } search)
+        {
+            var pattern = "%" + search.Replace("\\", "\\\\").Replace("%", "\\%").Replace("_", "\\_") + "%";
+            jobs = long.TryParse(search, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+                ? jobs.Where(w => w.Id == number || EF.Functions.ILike(w.Name, pattern, "\\"))
+                : jobs.Where(w => EF.Functions.ILike(w.Name, pattern, "\\"));
+        }
+        return jobs;
+    }
+}

@@ -1,0 +1,86 @@
+using System.Linq.Expressions;
+using DeepLab.Core.Storage;
+using DeepLab.Core.Workloads;
+using Microsoft.EntityFrameworkCore;
+
+namespace DeepLab.Core.Operations.Jobs;
+
+internal static class JobRows
+{
+    public static Expression<Func<Workload, JobRow>> FromWorkload { get; } =
+        w => new JobRow(
+            w.Id,
+            w.Name,
+            w.OwnerName,
+            w.State,
+            w.Reason,
+            w.Message,
+            w.GpusAsked,
+            w.GpusHeld,
+            w.HostName,
+            w.Priority,
+            w.SubmittedAt,
+            w.QueuedAt,
+            w.StartedAt,
+            w.EndedAt
+        );
+
+    public static Func<Workload, JobRow> Compiled { get; } = FromWorkload.Compile();
+}
+
+internal static class ReplicaReader
+{
+    public static async Task<IReadOnlyList<ReplicaView>> ReadAsync(ConsoleDb db, long workloadId, CancellationToken ct)
+    {
+        var replicas = await db
+            .Replicas.AsNoTracking()
+            .Where(r => r.WorkloadId == workloadId)
+            .OrderBy(r => r.Role)
+            .ThenBy(r => r.Index)
+            .ToListAsync(ct);
+        var attempts = (
+            await db
+                .Attempts.AsNoTracking()
+                .Where(a => a.WorkloadId == workloadId)
+                .OrderBy(a => a.Number)
+                .Join(db.Hosts, a => a.HostId, h => h.Id, (a, h) => new { Attempt = a, Host = h.Name })
+                .ToListAsync(ct)
+        ).OrderBy(a => a.Attempt.Number).ToLookup(a => a.Attempt.ReplicaId);
+        var gpus = (
+            await db
+                .Leases.AsNoTracking()
+                .Where(l => l.WorkloadId == workloadId)
+                .OrderBy(l => l.Id)
+                .Select(l => new { l.AttemptId, l.GpuUuid })
+                .ToListAsync(ct)
+        ).ToLookup(l => l.AttemptId, l => l.GpuUuid);
+        return
+        [
+            .. replicas.Select(r => new ReplicaView(
+                r.Name,
+                r.Role,
+                r.Index,
+                [.. attempts[r.Id].Select(a => View(a.Attempt, a.Host, [.. gpus[a.Attempt.Id]]))]
+            )),
+        ];
+    }
+
+    private static AttemptView View(Attempt a, string host, IReadOnlyList<string> gpus) =>
+        new(
+            a.Id,
+            a.Number,
+            a.State,
+            a.Reason,
+            a.Message,
+            host,
+            a.ContainerId,
+            a.ContainerName,
+            a.ExitCode,
+            a.OomKilled,
+            a.LeasedAt,
+            a.StartedAt,
+            a.EndedAt,
+            a.LogArchived,
+            gpus
+        );
+}

@@ -1,0 +1,132 @@
+using DeepLab.Core.Feeds;
+using DeepLab.Core.Storage;
+using DeepLab.Core.Tenancy;
+using DeepLab.Core.Workloads;
+using Microsoft.EntityFrameworkCore;
+
+namespace DeepLab.Core.Operations.Jobs;
+
+/// <summary>Asks for a stop; idempotent. The loop does it.</summary>
+public sealed class StopWorkload(IDbContextFactory<ConsoleDb> databases, TimeProvider time)
+{
+    public Task<Outcome<long>> RunAsync(Actor actor, long id, CancellationToken ct) =>
+        Verb.OnWorkloadAsync(
+            databases,
+            actor,
+            id,
+            (db, w) =>
+            {
+                if (w.State.IsTerminal() || w.Desired == DesiredState.Stop)
+                {
+                    return null;
+                }
+                var now = time.GetUtcNow();
+                w.Desired = DesiredState.Stop;
+                w.StopRequestedBy = actor.UserName;
+                w.StopRequestedAt = now;
+                db.AddEvent(w, now, actor.UserName, "stop-requested", Reason.StoppedByUser, "asked to stop");
+                db.Audit.Add(
+                    new AuditRow
+                    {
+                        At = now,
+                        Actor = actor.UserName,
+                        Action = "job.stop",
+                        Target = $"job {id}",
+                    }
+                );
+                db.Tell(ChangeKind.Queue);
+                return null;
+            },
+            ct
+        );
+}
+
+/// <summary>Takes an ended workload out of the lists; one that has not ended is a conflict.</summary>
+public sealed class DeleteWorkload(IDbContextFactory<ConsoleDb> databases, TimeProvider time)
+{
+    public Task<Outcome<long>> RunAsync(Actor actor, long id, CancellationToken ct) =>
+        Verb.OnWorkloadAsync(
+            databases,
+            actor,
+            id,
+            (db, w) =>
+            {
+                if (!w.State.IsTerminal())
+                {
+                    return $"Job {id} is {w.State}; only an ended job can be deleted. Stop it first.";
+                }
+                var now = time.GetUtcNow();
+                w.DeletedAt = now;
+                db.AddEvent(w, now, actor.UserName, "deleted", Reason.None, "deleted from the history");
+                db.Audit.Add(
+                    new AuditRow
+                    {
+                        At = now,
+                        Actor = actor.UserName,
+                        Action = "job.delete",
+                        Target = $"job {id}",
+                    }
+                );
+                return null;
+            },
+            ct
+        );
+}
+
+/// <summary>Submits a job's spec again as a new job.</summary>
+public sealed class CloneJob(IDbContextFactory<ConsoleDb> databases, SubmitJob submit)
+{
+    public async Task<Outcome<Submitted>> RunAsync(Actor actor, long id, CancellationToken ct)
+    {
+        await using var db = await databases.CreateDbContextAsync(ct);
+        var json = await db
+            .Workloads.VisibleTo(actor)
+            .Where(w => w.Id == id)
+            .Select(w => w.SpecJson)
+            .SingleOrDefaultAsync(ct);
+        return json is null
+            ? new Outcome<Submitted>.NotFound()
+            : await submit.RunAsync(actor, StoredSpec.Read(json), null, ct);
+    }
+}
+
+internal static class Verb
+{
+    /// <summary>Members see what they own, admins everything; what was deleted nobody.</summary>
+    public static IQueryable<Workload> VisibleTo(this IQueryable<Workload> workloads, Actor actor) =>
+        actor.IsAdmin
+            ? workloads.Where(w => w.DeletedAt == null)
+            : workloads.Where(w => w.DeletedAt == null && w.OwnerId == actor.UserId);
+
+    /// <summary>Runs a change on a locked, visible workload in one transaction.</summary>
+    /// <param name="change">answers null, or the sentence of a conflict</param>
+    public static async Task<Outcome<long>> OnWorkloadAsync(
+        IDbContextFactory<ConsoleDb> databases,
+        Actor actor,
+        long id,
+        Func<ConsoleDb, Workload, string?> change,
+        CancellationToken ct
+    )
+    {
+        await using var db = await databases.CreateDbContextAsync(ct);
+        return await db.Database.CreateExecutionStrategy()
+            .ExecuteAsync(
+                async () =>
+                {
+                    db.ChangeTracker.Clear();
+                    await using var transaction = await db.Database.BeginTransactionAsync(ct);
+                    var w = await db.LockWorkloadAsync(id, ct);
+                    if (w is null || w.DeletedAt is not null || !(actor.IsAdmin || w.OwnerId == actor.UserId))
+                    {
+                        return (Outcome<long>)new Outcome<long>.NotFound();
+                    }
+                    if (change(db, w) is { } conflict)
+                    {
+                        return new Outcome<long>.Conflict(conflict);
+                    }
+                    await db.CommitAsync(ct);
+                    return new Outcome<long>.Done(id);
+                }
+            );
+    }
+}

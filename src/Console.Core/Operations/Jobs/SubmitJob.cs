@@ -1,0 +1,180 @@
+using System.Security.Cryptography;
+using System.Text;
+using DeepLab.Core.Feeds;
+using DeepLab.Core.Operations.Fleet;
+using DeepLab.Core.Placement;
+using DeepLab.Core.Storage;
+using DeepLab.Core.Tenancy;
+using DeepLab.Core.Workloads;
+using Microsoft.EntityFrameworkCore;
+
+namespace DeepLab.Core.Operations.Jobs;
+
+/// <param name="Key">as the client sent it, at most 128 characters</param>
+/// <param name="BodyHash">hex SHA-256 of what the key stands for; another body under the same key is refused</param>
+public sealed record Idempotency(string Key, string BodyHash);
+
+/// <param name="Replayed">the same key and body had been accepted before; this is that job</param>
+public sealed record Submitted(long Id, bool Replayed);
+
+/// <summary>Takes a job into the queue, durably, in one transaction.</summary>
+public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, TimeProvider time)
+{
+    public async Task<Outcome<Submitted>> RunAsync(
+        Actor actor,
+        JobSpec spec,
+        Idempotency? idempotency,
+        CancellationToken ct
+    )
+    {
+        await using var db = await databases.CreateDbContextAsync(ct);
+        return await db.Database.CreateExecutionStrategy()
+            .ExecuteAsync(
+                async () =>
+                {
+                    db.ChangeTracker.Clear();
+                    return await SubmitAsync(db, actor, spec, idempotency, ct);
+                }
+            );
+    }
+
+    private async Task<Outcome<Submitted>> SubmitAsync(
+        ConsoleDb db,
+        Actor actor,
+        JobSpec spec,
+        Idempotency? idempotency,
+        CancellationToken ct
+    )
+    {
+        var now = time.GetUtcNow();
+        await using var transaction = await db.Database.BeginTransactionAsync(ct);
+        if (idempotency is not null && await ClaimAsync(db, actor, idempotency, now, ct) is { } earlier)
+        {
+            return earlier;
+        }
+        var cluster = await db.Clusters.AsNoTracking().SingleOrDefaultAsync(c => c.Name == spec.Cluster, ct);
+        var errors = await SpecChecks.RunAsync(db, spec, cluster, ct);
+        if (errors.Count > 0)
+        {
+            return new Outcome<Submitted>.Refused(errors);
+        }
+        var workload = Make(actor, spec, cluster!.Id, now);
+        db.Workloads.Add(workload);
+        // The identity is needed by the rows below
+        await db.SaveChangesAsync(ct);
+        foreach (var role in spec.Roles)
+        {
+            db.Replicas.AddRange(
+                Enumerable
+                    .Range(0, role.Replicas)
+                    .Select(i => new Replica
+                    {
+                        WorkloadId = workload.Id,
+                        Role = role.Name,
+                        Index = i,
+                    })
+            );
+        }
+        db.AddEvent(workload, now, actor.UserName, "submitted", Reason.None, "submitted to the queue");
+        db.Audit.Add(
+            new AuditRow
+            {
+                At = now,
+                Actor = actor.UserName,
+                Action = "job.submit",
+                Target = $"job {workload.Id}",
+            }
+        );
+        if (idempotency is not null)
+        {
+            await db
+                .IdempotencyKeys.Where(k => k.UserId == actor.UserId && k.Key == idempotency.Key)
+                .ExecuteUpdateAsync(s => s.SetProperty(k => k.WorkloadId, workload.Id), ct);
+        }
+        db.Tell(ChangeKind.Queue);
+        await db.CommitAsync(ct);
+        return new Outcome<Submitted>.Done(new Submitted(workload.Id, false));
+    }
+
+    private static Workload Make(Actor actor, JobSpec spec, Guid clusterId, DateTimeOffset now)
+    {
+        var json = SpecWriter.Write(spec);
+        return new Workload
+        {
+            Kind = WorkloadKind.Job,
+            Name = spec.Name,
+            OwnerId = actor.UserId,
+            OwnerName = actor.UserName,
+            ClusterId = clusterId,
+            SpecJson = json,
+            SpecHash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(json))),
+            Priority = spec.Priority,
+            GpusAsked = spec.GpusAsked,
+            State = WorkloadState.Queued,
+            Reason = Reason.WaitingForResources,
+            Message = "waits for the next plan",
+            SubmittedAt = now,
+            QueuedAt = now,
+        };
+    }
+
+    /// <summary>Null where the key is new and now ours; a concurrent request with the same key waits here for the first.</summary>
+    private static async Task<Outcome<Submitted>?> ClaimAsync(
+        ConsoleDb db,
+        Actor actor,
+        Idempotency idempotency,
+        DateTimeOffset now,
+        CancellationToken ct
+    )
+    {
+        var mine = await db.Database.ExecuteSqlAsync(
+            $"""
+            insert into idempotency_keys (user_id, key, body_hash, workload_id, created_at)
+            values ({actor.UserId}, {idempotency.Key}, {idempotency.BodyHash}, 0, {now})
+            on conflict do nothing
+            """,
+            ct
+        );
+        if (mine == 1)
+        {
+            return null;
+        }
+        var row = await db
+            .IdempotencyKeys.AsNoTracking()
+            .SingleAsync(k => k.UserId == actor.UserId && k.Key == idempotency.Key, ct);
+        return row.BodyHash == idempotency.BodyHash
+            ? new Outcome<Submitted>.Done(new Submitted(row.WorkloadId, true))
+            : new Outcome<Submitted>.Conflict(
+                "This Idempotency-Key was used with another body; use a new key for a new job."
+            );
+    }
+}
+
+/// <summary>What only the database can say of a spec: every error at once.</summary>
+internal static class SpecChecks
+{
+    public static async Task<IReadOnlyList<SpecError>> RunAsync(
+        ConsoleDb db,
+        JobSpec spec,
+        Clusters.Cluster? cluster,
+        CancellationToken ct
+    )
+    {
+        var errors = new List<SpecError>();
+        if (cluster is null)
+        {
+            var names = await db.Clusters.OrderBy(c => c.Name).Select(c => c.Name).Take(20).ToListAsync(ct);
+            errors.Add(new SpecError("cluster", $"There is no cluster \"{spec.Cluster}\"; there is {string.Join(", ", names)}."));
+        }
+        if (spec.Code is { } digest && !await db.CodeArchives.AnyAsync(c => c.Digest == digest, ct))
+        {
+            errors.Add(new SpecError("code", $"No code with the digest {digest} was uploaded; POST it to /api/v1/code first."));
+        }
+        if (cluster is not null)
+        {
+            var fleet = await FleetReader.ReadCapacityAsync(db, cluster.Id, ct);
+            errors.AddRange(Fit.CheckEver(fleet.Hosts, new JobRequest(0, cluster.Id, spec.Priority, spec.Roles[0])));
+        }
+        return errors;
+    }
+}

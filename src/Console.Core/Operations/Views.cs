@@ -1,0 +1,184 @@
+using DeepLab.Core.Clusters;
+using DeepLab.Core.Metrics;
+using DeepLab.Core.Workloads;
+
+namespace DeepLab.Core.Operations;
+
+/// <summary>A page of a list. <see cref="Next"/> is an opaque cursor, null at the end.</summary>
+public sealed record Page<T>(IReadOnlyList<T> Items, string? Next);
+
+/// <summary>Which jobs, newest first. Null = any.</summary>
+public sealed record JobFilter
+{
+    public IReadOnlyList<WorkloadState> States { get; init; } = [];
+
+    /// <summary>Part of the name, or the id; case-insensitive.</summary>
+    public string? Search { get; init; }
+    public string? Owner { get; init; }
+    public string? Host { get; init; }
+}
+
+/// <summary>One line of a list of jobs.</summary>
+public sealed record JobRow(
+    long Id,
+    string Name,
+    string Owner,
+    WorkloadState State,
+    Reason Reason,
+    string Message,
+    int GpusAsked,
+    int GpusHeld,
+    string? Host,
+    int Priority,
+    DateTimeOffset SubmittedAt,
+    DateTimeOffset QueuedAt,
+    DateTimeOffset? StartedAt,
+    DateTimeOffset? EndedAt
+);
+
+public sealed record JobDetail(
+    JobRow Row,
+    string Cluster,
+    string Image,
+    string SpecJson,
+    DesiredState Desired,
+    int Restarts,
+    int MaxRestarts,
+    IReadOnlyList<WaitReason> Waits,
+    int? QueuePosition,
+    IReadOnlyList<ReplicaView> Replicas
+);
+
+public sealed record ReplicaView(string Name, string Role, int Index, IReadOnlyList<AttemptView> Attempts);
+
+public sealed record AttemptView(
+    long Id,
+    int Number,
+    AttemptState State,
+    Reason Reason,
+    string Message,
+    string Host,
+    string? ContainerId,
+    string ContainerName,
+    int? ExitCode,
+    bool OomKilled,
+    DateTimeOffset LeasedAt,
+    DateTimeOffset? StartedAt,
+    DateTimeOffset? EndedAt,
+    bool LogArchived,
+    IReadOnlyList<string> Gpus
+);
+
+public sealed record EventView(
+    int Seq,
+    DateTimeOffset At,
+    string Actor,
+    string Kind,
+    Reason Reason,
+    string Message,
+    string? Replica,
+    int? Attempt
+);
+
+public sealed record QueueRow(int Position, JobRow Job, IReadOnlyList<WaitReason> Waits);
+
+public sealed record GpuHolder(long WorkloadId, string WorkloadName, string Owner, string Replica);
+
+/// <param name="HeldBy">null while free; the holder's names are shown only to whoever may see that workload</param>
+public sealed record GpuView(
+    string Uuid,
+    string Host,
+    int Index,
+    string Model,
+    long MemoryBytes,
+    string DriverVersion,
+    GpuHealth Health,
+    string HealthMessage,
+    bool Held,
+    GpuHolder? HeldBy,
+    GpuReading? Reading
+);
+
+public sealed record HostView(
+    Guid Id,
+    string Name,
+    string Cluster,
+    string Address,
+    HostState State,
+    string StateMessage,
+    bool Simulated,
+    IReadOnlyDictionary<string, string> Labels,
+    string EngineVersion,
+    string ApiVersion,
+    string OperatingSystem,
+    string KernelVersion,
+    double Cpus,
+    double CpusHeld,
+    long MemoryBytes,
+    long MemoryHeldBytes,
+    DateTimeOffset? LastSeenAt,
+    HostReading? Reading,
+    IReadOnlyList<GpuView> Gpus,
+    int RunningReplicas
+);
+
+public sealed record ClusterView(Guid Id, string Name, int Hosts, int HostsReady, int Gpus, int GpusFree);
+
+public sealed record OverviewView(
+    IReadOnlyList<HostView> Hosts,
+    int Queued,
+    int Running,
+    int SucceededToday,
+    int FailedToday,
+    IReadOnlyList<JobRow> RunningJobs,
+    IReadOnlyList<QueueRow> Queue,
+    IReadOnlyList<JobRow> RecentEnds
+);
+
+public sealed record ImageView(
+    Guid Id,
+    string Name,
+    string Reference,
+    string Framework,
+    string FrameworkVersion,
+    IReadOnlyList<string> Features,
+    string Description
+);
+
+public sealed record TokenView(
+    Guid Id,
+    string Name,
+    string Prefix,
+    IReadOnlyList<string> Scopes,
+    DateTimeOffset CreatedAt,
+    DateTimeOffset ExpiresAt,
+    DateTimeOffset? LastUsedAt,
+    DateTimeOffset? RevokedAt
+);
+
+/// <summary>What submitting would do now.</summary>
+/// <param name="StartsOn">the host it would start on at once, or null</param>
+/// <param name="Waits">why it would wait; empty when it starts at once</param>
+public sealed record JobPreview(
+    IReadOnlyList<SpecError> Errors,
+    string? StartsOn,
+    IReadOnlyList<string> Gpus,
+    IReadOnlyList<WaitReason> Waits
+);
+
+/// <summary>What a verb answers that may be refused. Exactly one of its members.</summary>
+public abstract record Outcome<T>
+{
+    private Outcome() { }
+
+    public sealed record Done(T Value) : Outcome<T>;
+
+    /// <summary>Nothing was changed; every error is here.</summary>
+    public sealed record Refused(IReadOnlyList<SpecError> Errors) : Outcome<T>;
+
+    /// <summary>No such thing, or not the actor's to see: the two look the same.</summary>
+    public sealed record NotFound : Outcome<T>;
+
+    /// <summary>The thing's present state does not allow it; the sentence says why.</summary>
+    public sealed record Conflict(string Message) : Outcome<T>;
+}

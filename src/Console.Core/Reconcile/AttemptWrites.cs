@@ -1,0 +1,222 @@
+using System.Globalization;
+using DeepLab.Core.Feeds;
+using DeepLab.Core.Storage;
+using DeepLab.Core.Workloads;
+using Microsoft.EntityFrameworkCore;
+
+namespace DeepLab.Core.Reconcile;
+
+/// <summary>An attempt with all that decides its next step.</summary>
+public sealed record AttemptRead(Attempt Attempt, Workload Workload, JobSpec Spec, IReadOnlyList<string> Gpus)
+{
+    public bool StopWanted =>
+        Workload.Desired == DesiredState.Stop
+        || Workload.State is WorkloadState.Stopping or WorkloadState.Restarting
+        || Workload.State.IsTerminal();
+
+    public AttemptFacts Facts =>
+        new(
+            Attempt.State,
+            StopWanted,
+            Attempt.StopSentAt is not null,
+            Attempt.LogArchived,
+            Attempt.ContainerRemoved
+        );
+}
+
+/// <summary>The loop's writes about one attempt. Each is one transaction: attempt, leases, workload, events.</summary>
+public sealed class AttemptWrites(LeaderWrites writes, IDbContextFactory<ConsoleDb> databases, TimeProvider time)
+{
+    public async Task<AttemptRead> ReadAsync(long attemptId, CancellationToken ct)
+    {
+        await using var db = await databases.CreateDbContextAsync(ct);
+        var found = await db
+            .Attempts.AsNoTracking()
+            .Where(a => a.Id == attemptId)
+            .Join(db.Workloads, a => a.WorkloadId, w => w.Id, (a, w) => new { Attempt = a, Workload = w })
+            .SingleAsync(ct);
+        var gpus = await db
+            .Leases.Where(l => l.AttemptId == attemptId && l.ReleasedAt == null)
+            .OrderBy(l => l.Id)
+            .Select(l => l.GpuUuid)
+            .ToListAsync(ct);
+        return new AttemptRead(
+            found.Attempt,
+            found.Workload,
+            Operations.Jobs.StoredSpec.Read(found.Workload.SpecJson),
+            gpus
+        );
+    }
+
+    /// <summary>Says what is about to happen, in the workload's own words too.</summary>
+    public Task CreatingAsync(LeaderTerm term, long attemptId, Reason reason, string message, bool asEvent) =>
+        ChangeAsync(
+            term,
+            attemptId,
+            (db, w, a, now) =>
+            {
+                if (a.State == AttemptState.Leased)
+                {
+                    a.MoveTo(AttemptState.Creating, reason, message);
+                }
+                else if (a.State == AttemptState.Creating)
+                {
+                    a.Reason = reason;
+                    a.Message = message;
+                }
+                if (w.State == WorkloadState.Starting)
+                {
+                    w.Reason = reason;
+                    w.Message = message;
+                    db.Tell(ChangeKind.Workload, w.Id);
+                }
+                if (asEvent)
+                {
+                    db.AddEvent(w, now, "console", reason == Reason.PullingImage ? "pulling" : "creating", reason, message, a);
+                }
+            }
+        );
+
+    public Task RunningAsync(LeaderTerm term, long attemptId, string containerId, DateTimeOffset startedAt) =>
+        ChangeAsync(
+            term,
+            attemptId,
+            (db, w, a, now) =>
+            {
+                if (a.State is not (AttemptState.Leased or AttemptState.Creating))
+                {
+                    return;
+                }
+                if (a.State == AttemptState.Leased)
+                {
+                    a.MoveTo(AttemptState.Creating, Reason.CreatingContainer, "");
+                }
+                a.ContainerId = containerId;
+                a.StartedAt = startedAt;
+                a.MoveTo(AttemptState.Running, Reason.StartedRunning, "runs");
+                db.AddEvent(w, now, "console", "started", Reason.StartedRunning, $"{a.ReplicaName} started", a);
+            }
+        );
+
+    public Task StopIntentAsync(LeaderTerm term, long attemptId) =>
+        ChangeAsync(
+            term,
+            attemptId,
+            (db, w, a, now) =>
+            {
+                if (a.StopSentAt is null && !a.State.IsTerminal())
+                {
+                    a.StopSentAt = now;
+                    db.AddEvent(w, now, "console", "stopping", Reason.None, $"{a.ReplicaName} is asked to end (SIGTERM)", a);
+                }
+            }
+        );
+
+    /// <summary>Records an end and releases the GPUs: the caller has seen the container dead, or never made.</summary>
+    public Task EndedAsync(
+        LeaderTerm term,
+        long attemptId,
+        AttemptState state,
+        Func<Workload, Attempt, (Reason Reason, string Message)> explain,
+        string? containerId = null,
+        int? exitCode = null,
+        bool oomKilled = false,
+        DateTimeOffset? startedAt = null,
+        DateTimeOffset? endedAt = null
+    ) =>
+        ChangeAsync(
+            term,
+            attemptId,
+            async (db, w, a, now, ct) =>
+            {
+                if (a.State.IsTerminal())
+                {
+                    return;
+                }
+                var (reason, message) = explain(w, a);
+                a.ContainerId ??= containerId;
+                a.StartedAt ??= startedAt;
+                a.ExitCode = exitCode;
+                a.OomKilled = oomKilled;
+                a.EndedAt = endedAt ?? now;
+                a.MoveTo(state, reason, message);
+                var leases = await db
+                    .Leases.Where(l => l.AttemptId == attemptId && l.ReleasedAt == null)
+                    .ToListAsync(ct);
+                foreach (var lease in leases)
+                {
+                    lease.ReleasedAt = now;
+                }
+                w.GpusHeld -= leases.Count;
+                db.AddEvent(w, now, "console", "exited", reason, $"{a.ReplicaName} {message}", a);
+                db.Tell(ChangeKind.Queue);
+            }
+        );
+
+    public Task ArchivedAsync(LeaderTerm term, long attemptId, string message) =>
+        ChangeAsync(
+            term,
+            attemptId,
+            (db, w, a, now) =>
+            {
+                if (!a.LogArchived)
+                {
+                    a.LogArchived = true;
+                    db.AddEvent(w, now, "console", "archived", Reason.None, message, a);
+                }
+            }
+        );
+
+    public Task RemovedAsync(LeaderTerm term, long attemptId) =>
+        ChangeAsync(term, attemptId, (_, _, a, _) => a.ContainerRemoved = true);
+
+    public Task NoteAsync(LeaderTerm term, long attemptId, string kind, string message) =>
+        ChangeAsync(term, attemptId, (db, w, a, now) => db.AddEvent(w, now, "console", kind, Reason.None, message, a));
+
+    private Task ChangeAsync(
+        LeaderTerm term,
+        long attemptId,
+        Action<ConsoleDb, Workload, Attempt, DateTimeOffset> change
+    ) =>
+        ChangeAsync(
+            term,
+            attemptId,
+            (db, w, a, now, _) =>
+            {
+                change(db, w, a, now);
+                return Task.CompletedTask;
+            }
+        );
+
+    private Task ChangeAsync(
+        LeaderTerm term,
+        long attemptId,
+        Func<ConsoleDb, Workload, Attempt, DateTimeOffset, CancellationToken, Task> change
+    ) =>
+        writes.RunAsync(
+            term,
+            async (db, ct) =>
+            {
+                var workloadId = await db
+                    .Attempts.Where(a => a.Id == attemptId)
+                    .Select(a => a.WorkloadId)
+                    .SingleAsync(ct);
+                var w =
+                    await db.LockWorkloadAsync(workloadId, ct)
+                    ?? throw new InvalidOperationException(
+                        string.Create(CultureInfo.InvariantCulture, $"Attempt {attemptId} has no workload.")
+                    );
+                var round = await db
+                    .Attempts.Where(a => a.WorkloadId == workloadId && a.Number == w.Restarts + 1)
+                    .OrderBy(a => a.Id)
+                    .ToListAsync(ct);
+                var attempt =
+                    round.SingleOrDefault(a => a.Id == attemptId)
+                    ?? await db.Attempts.SingleAsync(a => a.Id == attemptId, ct);
+                var now = time.GetUtcNow();
+                await change(db, w, attempt, now, ct);
+                Rollup.Apply(db, w, round, Operations.Jobs.StoredSpec.Read(w.SpecJson), now);
+                return 0;
+            }
+        );
+}

@@ -1,0 +1,170 @@
+using DeepLab.Core.Engines;
+using DeepLab.Core.Feeds;
+using DeepLab.Core.Operations.Fleet;
+using DeepLab.Core.Storage;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace DeepLab.Core.Reconcile;
+
+/// <summary>
+/// The leader's loop: a worker for each host, and the queue's pass whenever something changed or five seconds went by.
+/// Ending it never ends a workload.
+/// </summary>
+public sealed partial class ControlLoop(
+    Leadership leadership,
+    QueuePass pass,
+    IEngineFactory engines,
+    DriverTools tools,
+    ProbeStarter probes,
+    IDbContextFactory<ConsoleDb> databases,
+    ChangeFeed changes,
+    InstallationId installation,
+    TimeProvider time,
+    ILogger<ControlLoop> logger
+) : BackgroundService
+{
+    private static readonly TimeSpan s_passEvery = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan s_retry = TimeSpan.FromSeconds(1);
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        if (!installation.IsKnown)
+        {
+            throw new InvalidOperationException("The loop starts after the bootstrap.");
+        }
+        await leadership.RunAsync(LeadAsync, stoppingToken);
+    }
+
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await base.StopAsync(cancellationToken);
+        try
+        {
+            await leadership.ResignAsync(cancellationToken);
+        }
+        catch (Exception e) when (DatabaseFaults.IsFault(e))
+        {
+            // The lease runs out by itself
+            Log.Fault(logger, e.Message);
+        }
+    }
+
+    private async Task LeadAsync(LeaderTerm term)
+    {
+        using var subscription = changes.Subscribe(c =>
+            c.Kind is ChangeKind.Queue or ChangeKind.Workload or ChangeKind.Everything
+        );
+        var workers = new Dictionary<Guid, (HostWorker Worker, Task Run)>();
+        try
+        {
+            var patience = TimeSpan.Zero;
+            while (!term.Ended.IsCancellationRequested)
+            {
+                try
+                {
+                    await EnsureWorkersAsync(workers, term);
+                    var result = await pass.RunAsync(term);
+                    foreach (var (hostId, attemptId) in result.Leased)
+                    {
+                        workers[hostId].Worker.EnsureDriver(attemptId);
+                    }
+                    patience = Patience(result.NextDeadline);
+                }
+                catch (Exception e) when (DatabaseFaults.IsFault(e))
+                {
+                    Log.Fault(logger, e.Message);
+                    patience = s_retry;
+                }
+                await NextAsync(subscription, workers, patience, term.Ended);
+            }
+        }
+        finally
+        {
+            foreach (var (worker, run) in workers.Values)
+            {
+                await run.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                await worker.DisposeAsync();
+            }
+        }
+    }
+
+    /// <summary>Wakes drivers of workloads that changed; returns when the queue may have.</summary>
+    private async Task NextAsync(
+        ChangeFeed.Subscription subscription,
+        Dictionary<Guid, (HostWorker Worker, Task Run)> workers,
+        TimeSpan patience,
+        CancellationToken ct
+    )
+    {
+        var began = time.GetTimestamp();
+        while (true)
+        {
+            var left = patience - time.GetElapsedTime(began);
+            if (left <= TimeSpan.Zero)
+            {
+                return;
+            }
+            var batch = await subscription.NextAsync(left, time, ct);
+            foreach (var change in batch)
+            {
+                foreach (var (worker, _) in workers.Values)
+                {
+                    if (change.Kind == ChangeKind.Workload)
+                    {
+                        worker.WakeWorkload(change.Id);
+                    }
+                    else if (change.Kind == ChangeKind.Everything)
+                    {
+                        worker.WakeAll();
+                    }
+                }
+            }
+            if (batch.Count == 0 || batch.Any(c => c.Kind != ChangeKind.Workload))
+            {
+                return;
+            }
+        }
+    }
+
+    private async Task EnsureWorkersAsync(Dictionary<Guid, (HostWorker Worker, Task Run)> workers, LeaderTerm term)
+    {
+        await using var db = await databases.CreateDbContextAsync(term.Ended);
+        var known = workers.Keys.ToArray();
+        foreach (var host in await db.Hosts.AsNoTracking().Where(h => !known.Contains(h.Id)).ToListAsync(term.Ended))
+        {
+            var worker = new HostWorker(host, engines.Get(host.Address), tools, databases, probes, term);
+            workers[host.Id] = (worker, RunWorkerAsync(worker));
+        }
+    }
+
+    private async Task RunWorkerAsync(HostWorker worker)
+    {
+        await Task.Yield();
+        try
+        {
+            await worker.RunAsync();
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            Log.WorkerEnded(logger, e, worker.Host.Name);
+            throw;
+        }
+    }
+
+    private TimeSpan Patience(DateTimeOffset? nextDeadline)
+    {
+        var left = nextDeadline - time.GetUtcNow();
+        return left < s_passEvery ? TimeSpan.FromTicks(Math.Max(left.Value.Ticks, TimeSpan.TicksPerMillisecond)) : s_passEvery;
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(LogLevel.Warning, "The queue's pass waits for the database: {Error}")]
+        public static partial void Fault(ILogger logger, string error);
+
+        [LoggerMessage(LogLevel.Critical, "The worker of host {Host} ended; it takes no more work until another console leads")]
+        public static partial void WorkerEnded(ILogger logger, Exception e, string host);
+    }
+}

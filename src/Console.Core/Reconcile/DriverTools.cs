@@ -1,0 +1,45 @@
+using DeepLab.Core.Operations.Fleet;
+using DeepLab.Core.Storage;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Logging;
+
+namespace DeepLab.Core.Reconcile;
+
+/// <summary>What every driver of this process shares.</summary>
+public sealed class DriverTools(
+    AttemptWrites writes,
+    HostWrites hosts,
+    JobFiles files,
+    ImageNames images,
+    TelemetryStarter telemetry,
+    Failpoints failpoints,
+    InstallationId installation,
+    TimeProvider time,
+    ILogger<DriverTools> logger
+)
+{
+    public AttemptWrites Writes { get; } = writes;
+    public HostWrites Hosts { get; } = hosts;
+    public JobFiles Files { get; } = files;
+    public ImageNames Images { get; } = images;
+    public TelemetryStarter Telemetry { get; } = telemetry;
+    public Failpoints Failpoints { get; } = failpoints;
+    public string InstallId => installation.Value;
+    public TimeProvider Time { get; } = time;
+    public ILogger Logger { get; } = logger;
+}
+
+/// <summary>Turns a catalogue's name into an image reference; anything else is a reference already.</summary>
+public sealed class ImageNames(IDbContextFactory<ConsoleDb> databases)
+{
+    public async Task<string> ResolveAsync(string image, CancellationToken ct)
+    {
+        // A name in the catalogue has neither registry nor tag
+        if (image.AsSpan().IndexOfAny('/', ':', '@') >= 0)
+        {
+            return image;
+        }
+        await using var db = await databases.CreateDbContextAsync(ct);
+        return await db.Images.Where(i => i.Name == image).Select(i => i.Reference).SingleOrDefaultAsync(ct) ?? image;
+    }
+}

@@ -1,0 +1,346 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using System.Security.Cryptography;
+using DeepLab.Core.Clusters;
+using DeepLab.Core.Engines;
+using DeepLab.Core.Storage;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Logging;
+
+namespace DeepLab.Core.Reconcile;
+
+/// <summary>
+/// Everything the loop does with one host. Events wake its drivers, a full list every ten seconds repairs what events
+/// missed. A host that stalls delays only its own attempts.
+/// </summary>
+internal sealed partial class HostWorker : IAsyncDisposable
+{
+    private static readonly TimeSpan s_listEvery = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan s_longestBackoff = TimeSpan.FromSeconds(5);
+
+    private readonly DriverTools _tools;
+    private readonly IDbContextFactory<ConsoleDb> _databases;
+    private readonly ProbeStarter _probes;
+    private readonly LeaderTerm _term;
+    private readonly ConcurrentDictionary<long, (AttemptDriver Driver, Task Run)> _drivers = new();
+    private readonly ConcurrentDictionary<string, bool> _names = new(StringComparer.Ordinal);
+    private readonly Lock _gate = new();
+    private TaskCompletionSource _connected = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private CancellationTokenSource? _session;
+    private bool _listed;
+
+    public HostWorker(
+        Host host,
+        IContainerEngine engine,
+        DriverTools tools,
+        IDbContextFactory<ConsoleDb> databases,
+        ProbeStarter probes,
+        LeaderTerm term
+    )
+    {
+        (Host, Engine, _tools, _databases, _probes, _term) = (host, engine, tools, databases, probes, term);
+    }
+
+    public Host Host { get; }
+    public IContainerEngine Engine { get; }
+
+    public Task WhenConnectedAsync(CancellationToken ct) => _connected.Task.WaitAsync(ct);
+
+    /// <summary>May the engine have a container of this name? Null before its first full list.</summary>
+    public bool? Knows(string containerName) => _listed ? _names.ContainsKey(containerName) : null;
+
+    public void Remember(string containerName) => _names[containerName] = true;
+
+    /// <summary>A call found the engine away: the session is broken off and begun again with its checks.</summary>
+    public void NoteTrouble()
+    {
+        lock (_gate)
+        {
+            _session?.Cancel();
+        }
+    }
+
+    public void EnsureDriver(long attemptId)
+    {
+        if (_drivers.ContainsKey(attemptId))
+        {
+            return;
+        }
+        var driver = new AttemptDriver(attemptId, this, _tools, _term);
+        if (_drivers.TryAdd(attemptId, (driver, Task.CompletedTask)))
+        {
+            _drivers[attemptId] = (driver, DriveAsync(attemptId, driver));
+        }
+    }
+
+    public void WakeWorkload(long workloadId)
+    {
+        foreach (var (driver, _) in _drivers.Values)
+        {
+            if (driver.WorkloadId == workloadId)
+            {
+                driver.Wake();
+            }
+        }
+    }
+
+    public void WakeAll()
+    {
+        foreach (var (driver, _) in _drivers.Values)
+        {
+            driver.Wake();
+        }
+    }
+
+    public async Task RunAsync()
+    {
+        var ct = _term.Ended;
+        var failures = 0;
+        while (!ct.IsCancellationRequested)
+        {
+            using var session = CancellationTokenSource.CreateLinkedTokenSource(ct);
+            lock (_gate)
+            {
+                _session = session;
+            }
+            try
+            {
+                await ConnectAsync(session.Token);
+                failures = 0;
+                await WatchAsync(session);
+            }
+            catch (Exception e) when (e is EngineUnreachableException or EngineException or IOException || DatabaseFaults.IsFault(e))
+            {
+                await TellLostAsync(e, ++failures);
+            }
+            catch (OperationCanceledException) when (!ct.IsCancellationRequested)
+            {
+                // A driver found the engine away
+                failures++;
+            }
+            finally
+            {
+                lock (_gate)
+                {
+                    _session = null;
+                }
+                Disconnect();
+            }
+            await Task.Delay(Backoff(failures), _tools.Time, ct);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var (_, run) in _drivers.Values)
+        {
+            await run.WaitAsync(CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private async Task DriveAsync(long attemptId, AttemptDriver driver)
+    {
+        await Task.Yield();
+        try
+        {
+            await driver.RunAsync();
+        }
+        catch (OperationCanceledException) when (_term.Ended.IsCancellationRequested)
+        {
+            // The term is over
+        }
+        finally
+        {
+            _drivers.TryRemove(attemptId, out _);
+        }
+    }
+
+    private async Task ConnectAsync(CancellationToken ct)
+    {
+        var info = await Engine.InfoAsync(ct);
+        await NoteOutageAsync(ct);
+        await _tools.Hosts.ReachedAsync(_term, Host.Id, info);
+        await ListAsync(ct);
+        lock (_gate)
+        {
+            _connected.TrySetResult();
+        }
+        Log.Connected(_tools.Logger, Host.Name, info.EngineVersion, info.ApiVersion);
+        WakeAll();
+    }
+
+    /// <summary>
+    /// Our probe runs as long as its engine does. Found dead on a connect, it tells when the engine stopped its containers:
+    /// their ends since then are interruptions. Kept before anybody starts the probe again.
+    /// </summary>
+    private async Task NoteOutageAsync(CancellationToken ct)
+    {
+        foreach (var name in _probes.NamesFor(_tools.InstallId))
+        {
+            var probe = await Engine.InspectAsync(name, ct);
+            if (probe is { State: not ContainerState.Running, FinishedAt: { } stopped })
+            {
+                await _tools.Hosts.OutageAsync(_term, Host.Id, stopped);
+                Log.Outage(_tools.Logger, Host.Name, stopped);
+                await Engine.RemoveAsync(probe.Id, force: true, ct);
+            }
+        }
+    }
+
+    private async Task WatchAsync(CancellationTokenSource session)
+    {
+        var events = WatchEventsAsync(session.Token);
+        var lists = WatchListsAsync(session.Token);
+        var probes = _probes.RunAsync(this, _tools, _term, session.Token);
+        var first = await Task.WhenAny(events, lists, probes);
+        await session.CancelAsync();
+        await Task.WhenAll(events, lists, probes).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await first;
+    }
+
+    private async Task WatchEventsAsync(CancellationToken ct)
+    {
+        await foreach (var e in Engine.EventsAsync(_tools.InstallId, ct))
+        {
+            if (
+                e.Labels.TryGetValue(Labels.Attempt, out var text)
+                && long.TryParse(text, CultureInfo.InvariantCulture, out var id)
+                && _drivers.TryGetValue(id, out var entry)
+            )
+            {
+                entry.Driver.Wake();
+            }
+        }
+        throw new EngineUnreachableException("the stream of events ended");
+    }
+
+    private async Task WatchListsAsync(CancellationToken ct)
+    {
+        while (true)
+        {
+            await Task.Delay(s_listEvery, _tools.Time, ct);
+            await ListAsync(ct);
+            await _tools.Hosts.SeenAsync(Host.Id, ct);
+        }
+    }
+
+    /// <summary>The full list: makes the drivers that are missing, wakes those that saw something else.</summary>
+    private async Task ListAsync(CancellationToken ct)
+    {
+        var containers = await Engine.ListAsync(_tools.InstallId, ct);
+        var byAttempt = new Dictionary<long, ContainerSummary>();
+        foreach (var c in containers)
+        {
+            Remember(c.Name);
+            if (
+                c.Labels.TryGetValue(Labels.Attempt, out var text)
+                && long.TryParse(text, CultureInfo.InvariantCulture, out var id)
+            )
+            {
+                byAttempt[id] = c;
+            }
+        }
+        _listed = true;
+        await using var db = await _databases.CreateDbContextAsync(ct);
+        var unfinished = await db
+            .Attempts.Where(a => a.HostId == Host.Id && !a.ContainerRemoved)
+            .Select(a => a.Id)
+            .ToListAsync(ct);
+        foreach (var id in unfinished)
+        {
+            EnsureDriver(id);
+        }
+        foreach (var (id, entry) in _drivers)
+        {
+            if (entry.Driver.LastSeen != byAttempt.GetValueOrDefault(id)?.State)
+            {
+                entry.Driver.Wake();
+            }
+        }
+        await RemoveStaleAsync(byAttempt, [.. unfinished], ct);
+    }
+
+    /// <summary>
+    /// A container of an attempt that is over was made by a late call: it goes. One of an attempt that this database never
+    /// knew is left alone and told: the database may be an older copy.
+    /// </summary>
+    private async Task RemoveStaleAsync(
+        Dictionary<long, ContainerSummary> byAttempt,
+        HashSet<long> unfinished,
+        CancellationToken ct
+    )
+    {
+        var strangers = byAttempt.Keys.Where(id => !unfinished.Contains(id)).ToArray();
+        if (strangers.Length == 0)
+        {
+            return;
+        }
+        await using var db = await _databases.CreateDbContextAsync(ct);
+        var over = await db
+            .Attempts.Where(a => strangers.Contains(a.Id) && a.HostId == Host.Id && a.ContainerRemoved)
+            .Select(a => a.Id)
+            .ToListAsync(ct);
+        foreach (var id in over)
+        {
+            Log.Stale(_tools.Logger, Host.Name, byAttempt[id].Name);
+            await Engine.RemoveAsync(byAttempt[id].Id, force: true, ct);
+        }
+        foreach (var id in strangers.Except(over))
+        {
+            Log.Unknown(_tools.Logger, Host.Name, byAttempt[id].Name, id);
+        }
+    }
+
+    private async Task TellLostAsync(Exception e, int failures)
+    {
+        Log.Lost(_tools.Logger, Host.Name, e.Message);
+        // One failed call is not yet an unreachable host
+        if (failures < 2 || e is not EngineUnreachableException)
+        {
+            return;
+        }
+        try
+        {
+            await _tools.Hosts.UnreachableAsync(_term, Host.Id, $"the engine does not answer: {e.Message}");
+        }
+        catch (Exception fault) when (DatabaseFaults.IsFault(fault))
+        {
+            Log.Lost(_tools.Logger, Host.Name, fault.Message);
+        }
+    }
+
+    private void Disconnect()
+    {
+        lock (_gate)
+        {
+            if (_connected.Task.IsCompleted)
+            {
+                _connected = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            }
+        }
+    }
+
+    private static TimeSpan Backoff(int failures)
+    {
+        var ceiling = Math.Min(s_longestBackoff.TotalMilliseconds, 200 * Math.Pow(2, Math.Min(failures, 10)));
+        return TimeSpan.FromMilliseconds(ceiling / 2 + RandomNumberGenerator.GetInt32((int)(ceiling / 2) + 1));
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(LogLevel.Information, "Host {Host}: connected to engine {Version}, API {Api}")]
+        public static partial void Connected(ILogger logger, string host, string version, string api);
+
+        [LoggerMessage(LogLevel.Warning, "Host {Host}: {Error}")]
+        public static partial void Lost(ILogger logger, string host, string error);
+
+        [LoggerMessage(LogLevel.Warning, "Host {Host}: its engine stopped its containers at {At}")]
+        public static partial void Outage(ILogger logger, string host, DateTimeOffset at);
+
+        [LoggerMessage(LogLevel.Warning, "Host {Host}: removes {Container}, left over from an attempt that is over")]
+        public static partial void Stale(ILogger logger, string host, string container);
+
+        [LoggerMessage(LogLevel.Error, "Host {Host}: {Container} carries attempt {Attempt}, which this database does not know; it is left alone")]
+        public static partial void Unknown(ILogger logger, string host, string container, long attempt);
+    }
+}

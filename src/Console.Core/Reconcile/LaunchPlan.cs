@@ -1,0 +1,78 @@
+using System.Globalization;
+using DeepLab.Core.Engines;
+using DeepLab.Core.Metrics;
+using DeepLab.Core.Workloads;
+
+namespace DeepLab.Core.Reconcile;
+
+/// <summary>From spec and lease to the plan of a container. Pure.</summary>
+public static class LaunchPlan
+{
+    public const string Workspace = "/workspace";
+
+    /// <summary>`dl-…`: the installation is part of it, so that two consoles may share an engine.</summary>
+    public static string NameOf(string installId, long workloadId, string replica, int attempt) =>
+        string.Create(CultureInfo.InvariantCulture, $"dl-{installId[..6]}-{workloadId}-{replica}-{attempt}");
+
+    public static ContainerPlan Make(
+        string installId,
+        Workload workload,
+        JobSpec spec,
+        Attempt attempt,
+        string image,
+        IReadOnlyList<string> scriptCommand,
+        IReadOnlyList<string> gpus
+    )
+    {
+        var role = spec.Roles.First(r => attempt.ReplicaName.StartsWith(r.Name + "-", StringComparison.Ordinal));
+        var threads = Math.Max(1, (int)Math.Floor(role.Resources.Cpus)).ToString(CultureInfo.InvariantCulture);
+        var env = new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            // A quota is invisible to the libraries: without these they start a thread a core and are throttled
+            ["OMP_NUM_THREADS"] = threads,
+            ["OPENBLAS_NUM_THREADS"] = threads,
+        };
+        foreach (var (name, value) in spec.Env)
+        {
+            env[name] = value;
+        }
+        env["DEEPLAB_JOB"] = workload.Id.ToString(CultureInfo.InvariantCulture);
+        env["DEEPLAB_ROLE"] = role.Name;
+        env["DEEPLAB_REPLICA"] = attempt.ReplicaName;
+        env["DEEPLAB_ATTEMPT"] = attempt.Number.ToString(CultureInfo.InvariantCulture);
+        env["DEEPLAB_LOG_DIR"] = ProgramFolders.Logs;
+        env["DEEPLAB_CHECKPOINT_DIR"] = ProgramFolders.Checkpoints;
+        if (spec.Checkpoint?.EverySteps is { } every)
+        {
+            env["DEEPLAB_CHECKPOINT_EVERY"] = every.ToString(CultureInfo.InvariantCulture);
+        }
+        var hasFiles = spec.Code is not null || spec.Script is not null;
+        return new ContainerPlan
+        {
+            Name = attempt.ContainerName,
+            Image = image,
+            Command = role.Command.IsDefaultOrEmpty ? scriptCommand : [.. role.Command],
+            Env = env,
+            Labels = new Dictionary<string, string>(StringComparer.Ordinal)
+            {
+                [Labels.Install] = installId,
+                [Labels.Workload] = workload.Id.ToString(CultureInfo.InvariantCulture),
+                [Labels.Attempt] = attempt.Id.ToString(CultureInfo.InvariantCulture),
+                [Labels.Replica] = attempt.ReplicaName,
+                [Labels.SpecHash] = workload.SpecHash,
+            },
+            Cpus = role.Resources.Cpus,
+            Memory = role.Resources.Memory,
+            Shm = role.Resources.Shm,
+            GpuUuids = gpus,
+            WorkingDirectory = hasFiles ? Workspace : null,
+            Hostname = attempt.ReplicaName,
+        };
+    }
+
+    public static bool IsOurs(ContainerReport? report, string installId, long attemptId, string specHash) =>
+        report is not null
+        && report.Labels.GetValueOrDefault(Labels.Install) == installId
+        && report.Labels.GetValueOrDefault(Labels.Attempt) == attemptId.ToString(CultureInfo.InvariantCulture)
+        && report.Labels.GetValueOrDefault(Labels.SpecHash) == specHash;
+}

@@ -1,0 +1,51 @@
+using System.Data;
+using DeepLab.Core.Storage;
+using Microsoft.EntityFrameworkCore;
+
+namespace DeepLab.Core.Reconcile;
+
+/// <summary>The term is over: another console leads. Nothing was written.</summary>
+public sealed class TermOverException(long epoch) : OperationCanceledException($"Epoch {epoch} is over.");
+
+/// <summary>
+/// Runs the loop's writes: each transaction holds the leadership row in share mode with the term's epoch, so that no
+/// other console can take over between the check and the commit.
+/// </summary>
+public sealed class LeaderWrites(IDbContextFactory<ConsoleDb> databases)
+{
+    public async Task<T> RunAsync<T>(
+        LeaderTerm term,
+        Func<ConsoleDb, CancellationToken, Task<T>> write,
+        Func<ConsoleDb, bool>? worthCommitting = null
+    )
+    {
+        var ct = term.Ended;
+        await using var db = await databases.CreateDbContextAsync(ct);
+        return await db.Database.CreateExecutionStrategy()
+            .ExecuteAsync(
+                async () =>
+                {
+                    db.ChangeTracker.Clear();
+                    await using var transaction = await db.Database.BeginTransactionAsync(
+                        IsolationLevel.ReadCommitted,
+                        ct
+                    );
+                    var epoch = await db
+                        .Database.SqlQuery<long>(
+                            $"select epoch as \"Value\" from leadership where id = 1 for share"
+                        )
+                        .ToListAsync(ct);
+                    if (epoch is not [var current] || current != term.Epoch)
+                    {
+                        throw new TermOverException(term.Epoch);
+                    }
+                    var result = await write(db, ct);
+                    if (worthCommitting?.Invoke(db) ?? true)
+                    {
+                        await db.CommitAsync(ct);
+                    }
+                    return result;
+                }
+            );
+    }
+}

@@ -1,0 +1,153 @@
+using DeepLab.Core.Storage;
+using DeepLab.Core.Workloads;
+
+namespace DeepLab.Core.Reconcile;
+
+/// <summary>
+/// A workload's state follows from its replicas' attempts of the present round (attempt number = restarts + 1). Runs
+/// inside the transaction that changed an attempt.
+/// </summary>
+public static class Rollup
+{
+    /// <summary>Moves the workload where its attempts say it is, with one event a move.</summary>
+    /// <param name="round">attempts of the present round, one a replica</param>
+    public static void Apply(ConsoleDb db, Workload w, IReadOnlyList<Attempt> round, JobSpec spec, DateTimeOffset now)
+    {
+        if (w.State.IsTerminal() || round.Count == 0)
+        {
+            return;
+        }
+        var failure = round
+            .Where(a => a.State.IsTerminal() && a.Reason is not (Reason.Completed or Reason.SiblingFailed))
+            .OrderBy(a => a.EndedAt)
+            .FirstOrDefault();
+        if (round.All(a => a.State.IsTerminal()))
+        {
+            End(db, w, round, failure, spec, now);
+            return;
+        }
+        var ending = w.Desired == DesiredState.Stop || failure is not null;
+        if (ending)
+        {
+            if (w.State is WorkloadState.Starting or WorkloadState.Running)
+            {
+                var (reason, message) =
+                    w.Desired == DesiredState.Stop
+                        ? StopReason(w)
+                        : (Reason.SiblingFailed, $"{failure!.ReplicaName} ended: {failure.Message}; the others are stopped");
+                Move(db, w, WorkloadState.Stopping, "stopping", reason, message, now);
+            }
+            return;
+        }
+        if (
+            w.State == WorkloadState.Starting
+            && round.All(a => a.State is AttemptState.Running or AttemptState.Exited)
+        )
+        {
+            w.StartedAt ??= round.Min(a => a.StartedAt);
+            w.Deadline ??= w.StartedAt + spec.MaxDuration;
+            Move(db, w, WorkloadState.Running, "running", Reason.StartedRunning, $"runs on {w.HostName}", now);
+        }
+    }
+
+    public static (Reason Reason, string Message) StopReason(Workload w) =>
+        w.StopRequestedBy == MaxDurationActor
+            ? (Reason.MaxDurationReached, "it ran for its longest allowed duration")
+            : (Reason.StoppedByUser, $"{w.StopRequestedBy} asked to stop it");
+
+    /// <summary>Who asked for a stop when nobody did: the job's own limit.</summary>
+    public const string MaxDurationActor = "console (max duration)";
+
+    private static void End(
+        ConsoleDb db,
+        Workload w,
+        IReadOnlyList<Attempt> round,
+        Attempt? failure,
+        JobSpec spec,
+        DateTimeOffset now
+    )
+    {
+        w.StartedAt ??= round.Min(a => a.StartedAt);
+        if (w.Desired == DesiredState.Stop && failure is not null)
+        {
+            var (reason, message) = StopReason(w);
+            var to = reason == Reason.MaxDurationReached ? WorkloadState.Failed : WorkloadState.Stopped;
+            Finish(db, w, to, reason, message, now);
+        }
+        else if (failure is null)
+        {
+            // Attempts that never ran cannot be Completed: all of them ended by themselves with exit code 0
+            Finish(db, w, WorkloadState.Succeeded, Reason.Completed, Completed(round), now);
+        }
+        else if (w.Restarts < spec.Restart.MaxRestarts && MayRestart(failure.Reason))
+        {
+            w.Restarts++;
+            w.QueuedAt = now;
+            w.HostName = null;
+            Move(
+                db,
+                w,
+                WorkloadState.Restarting,
+                "restarting",
+                Reason.RestartRequested,
+                $"{failure.ReplicaName} {failure.Message}; restart {w.Restarts} of {spec.Restart.MaxRestarts}",
+                now
+            );
+            Move(db, w, WorkloadState.Queued, "queued", Reason.WaitingForResources, "waits for the next plan", now);
+            db.Tell(Feeds.ChangeKind.Queue);
+        }
+        else
+        {
+            var who = round.Count > 1 ? $"{failure.ReplicaName}: " : "";
+            Finish(db, w, WorkloadState.Failed, failure.Reason, who + failure.Message, now);
+        }
+    }
+
+    private static string Completed(IReadOnlyList<Attempt> round)
+    {
+        var warnings = round.Where(a => a.OomKilled).Select(a => $"{a.ReplicaName} {a.Message}").ToArray();
+        return warnings.Length > 0 ? string.Join("; ", warnings)
+            : round.Count == 1 ? "ended with exit code 0"
+            : $"all {round.Count} replicas ended with exit code 0";
+    }
+
+    /// <summary>What another try cannot mend is not tried again.</summary>
+    private static bool MayRestart(Reason reason) =>
+        reason
+            is not (
+                Reason.ImageNotFound
+                or Reason.CommandNotFound
+                or Reason.CommandNotExecutable
+                or Reason.CodeMissing
+                or Reason.CreateFailed
+            );
+
+    private static void Finish(
+        ConsoleDb db,
+        Workload w,
+        WorkloadState to,
+        Reason reason,
+        string message,
+        DateTimeOffset now
+    )
+    {
+        w.EndedAt = now;
+        w.Waits = [];
+        Move(db, w, to, "ended", reason, message, now);
+        db.Tell(Feeds.ChangeKind.Queue);
+    }
+
+    public static void Move(
+        ConsoleDb db,
+        Workload w,
+        WorkloadState to,
+        string kind,
+        Reason reason,
+        string message,
+        DateTimeOffset now
+    )
+    {
+        w.MoveTo(to, reason, message);
+        db.AddEvent(w, now, "console", kind, reason, $"{to}: {message}");
+    }
+}

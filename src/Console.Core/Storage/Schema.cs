@@ -1,0 +1,179 @@
+using System.Text.Json;
+using DeepLab.Core.Clusters;
+using DeepLab.Core.Tenancy;
+using DeepLab.Core.Workloads;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.ChangeTracking;
+using Microsoft.EntityFrameworkCore.Metadata.Builders;
+
+namespace DeepLab.Core.Storage;
+
+/// <summary>Tables, keys and the indexes that keep the laws: one live lease a GPU, one live attempt a replica.</summary>
+internal static class Schema
+{
+    public static void Configure(ModelBuilder model)
+    {
+        model.Entity<Installation>().Property(x => x.Id).ValueGeneratedNever();
+        model.Entity<LeaderRow>(e =>
+        {
+            e.ToTable("leadership");
+            e.Property(x => x.Id).ValueGeneratedNever();
+        });
+        model.Entity<AuditRow>(e =>
+        {
+            e.ToTable("audit");
+            e.HasIndex(x => x.At);
+        });
+        model.Entity<IdempotencyRow>(e =>
+        {
+            e.ToTable("idempotency_keys");
+            e.HasKey(x => new { x.UserId, x.Key });
+            e.HasIndex(x => x.CreatedAt);
+        });
+        model.Entity<EngineOutage>().HasIndex(x => new { x.HostId, x.From });
+        Accounts(model);
+        Fleet(model);
+        Jobs(model);
+        Blocks(model);
+    }
+
+    private static void Accounts(ModelBuilder model)
+    {
+        model.Entity<User>(e =>
+        {
+            e.HasIndex(x => x.UserName).IsUnique();
+            e.Property(x => x.Role).HasConversion<string>();
+        });
+        model.Entity<ApiToken>(e =>
+        {
+            e.HasIndex(x => x.Hash).IsUnique();
+            e.HasIndex(x => x.UserId);
+        });
+    }
+
+    private static void Fleet(ModelBuilder model)
+    {
+        model.Entity<Cluster>().HasIndex(x => x.Name).IsUnique();
+        model.Entity<Host>(e =>
+        {
+            e.HasIndex(x => x.Name).IsUnique();
+            e.Property(x => x.State).HasConversion<string>();
+            Json(e.Property(x => x.Labels));
+        });
+        model.Entity<Gpu>(e =>
+        {
+            e.HasKey(x => x.Uuid);
+            e.HasIndex(x => x.HostId);
+            e.Property(x => x.Health).HasConversion<string>();
+        });
+        model.Entity<CatalogueImage>(e =>
+        {
+            e.ToTable("images");
+            e.HasIndex(x => x.Name).IsUnique();
+        });
+        model.Entity<CodeArchive>().HasKey(x => x.Digest);
+    }
+
+    private static void Jobs(ModelBuilder model)
+    {
+        model.Entity<Workload>(e =>
+        {
+            e.Property(x => x.Kind).HasConversion<string>();
+            e.Property(x => x.State).HasConversion<string>();
+            e.Property(x => x.Desired).HasConversion<string>();
+            e.Property(x => x.Reason).HasConversion<string>();
+            e.Property(x => x.SpecJson).HasColumnType("jsonb");
+            Json(e.Property(x => x.Waits));
+            // What the loop reads each pass: the few that have not ended, however long the history
+            e.HasIndex(x => x.State)
+                .HasDatabaseName("ix_workloads_live")
+                .HasFilter("state not in ('Succeeded','Failed','Stopped')");
+            e.HasIndex(x => new { x.OwnerId, x.Id }).HasFilter("deleted_at is null");
+            e.HasIndex(x => new { x.State, x.Id }).HasFilter("deleted_at is null");
+            e.HasIndex(x => x.EndedAt).HasFilter("ended_at is not null");
+        });
+        model.Entity<Replica>(e =>
+        {
+            e.Ignore(x => x.Name);
+            e.HasIndex(x => new { x.WorkloadId, x.Role, x.Index }).IsUnique();
+        });
+        model.Entity<Attempt>(e =>
+        {
+            e.Property(x => x.State).HasConversion<string>();
+            e.Property(x => x.Reason).HasConversion<string>();
+            e.HasIndex(x => new { x.ReplicaId, x.Number }).IsUnique();
+            e.HasIndex(x => x.ReplicaId)
+                .HasDatabaseName("ix_attempts_one_live")
+                .IsUnique()
+                .HasFilter("state in ('Leased','Creating','Running')");
+            e.HasIndex(x => x.WorkloadId);
+            e.HasIndex(x => x.HostId).HasDatabaseName("ix_attempts_unfinished").HasFilter("not container_removed");
+        });
+        model.Entity<Lease>(e =>
+        {
+            e.HasIndex(x => x.GpuUuid).HasDatabaseName("ix_leases_exclusive").IsUnique().HasFilter("released_at is null");
+            e.HasIndex(x => x.AttemptId);
+            e.HasIndex(x => x.WorkloadId);
+        });
+        model.Entity<WorkloadEvent>(e =>
+        {
+            e.ToTable("workload_events");
+            e.HasKey(x => new { x.WorkloadId, x.Seq });
+            e.Property(x => x.Reason).HasConversion<string>();
+        });
+    }
+
+    private static void Blocks(ModelBuilder model)
+    {
+        model.Entity<LogBlockRow>(e =>
+        {
+            e.ToTable("log_blocks");
+            e.HasKey(x => new { x.AttemptId, x.FirstLine });
+        });
+        model.Entity<LogCursorRow>(e =>
+        {
+            e.ToTable("log_cursors");
+            e.HasKey(x => x.AttemptId);
+            e.Property(x => x.AttemptId).ValueGeneratedNever();
+        });
+        model.Entity<SeriesRow>(e =>
+        {
+            e.ToTable("series");
+            e.HasIndex(x => new { x.Owner, x.OwnerId, x.Name, x.Source }).IsUnique();
+        });
+        model.Entity<SeriesBlockRow>(e =>
+        {
+            e.ToTable("series_blocks");
+            e.HasKey(x => new { x.SeriesId, x.Resolution, x.FirstUnixMillis, x.FirstStep });
+            e.HasIndex(x => new { x.Resolution, x.LastUnixMillis });
+        });
+        model.Entity<EventCursorRow>(e =>
+        {
+            e.ToTable("event_file_cursors");
+            e.HasKey(x => x.AttemptId);
+            e.Property(x => x.AttemptId).ValueGeneratedNever();
+        });
+    }
+
+    private static void Json<T>(PropertyBuilder<T> property)
+        where T : class
+    {
+        property
+            .HasColumnType("jsonb")
+            .HasConversion(
+                v => JsonSerializer.Serialize(v, JsonSerializerOptions.Web),
+                s => JsonSerializer.Deserialize<T>(s, JsonSerializerOptions.Web)!,
+                new ValueComparer<T>(
+                    (a, b) =>
+                        JsonSerializer.Serialize(a, JsonSerializerOptions.Web)
+                        == JsonSerializer.Serialize(b, JsonSerializerOptions.Web),
+                    v => JsonSerializer.Serialize(v, JsonSerializerOptions.Web).GetHashCode(StringComparison.Ordinal),
+                    v =>
+                        JsonSerializer.Deserialize<T>(
+                            JsonSerializer.Serialize(v, JsonSerializerOptions.Web),
+                            JsonSerializerOptions.Web
+                        )!
+                )
+            );
+    }
+}

@@ -1,0 +1,74 @@
+using System.Collections.Immutable;
+
+namespace DeepLab.Core.Workloads;
+
+/// <summary>What the user asked for: immutable. Read with <see cref="SpecReader"/>, which reports every error at once.</summary>
+public sealed record JobSpec
+{
+    public required string Name { get; init; }
+    public string Cluster { get; init; } = "local";
+
+    /// <summary>An image reference, or the name of a catalogue entry.</summary>
+    public required string Image { get; init; }
+
+    /// <summary>`sha256:…` of an uploaded tar.gz that is unpacked into /workspace, or null.</summary>
+    public string? Code { get; init; }
+
+    /// <summary>A script of at most 256 KiB, written to /workspace/script.sh or script.py by its first line; or null.</summary>
+    public string? Script { get; init; }
+    public required ImmutableArray<RoleSpec> Roles { get; init; }
+    public ImmutableSortedDictionary<string, string> Env { get; init; } = ImmutableSortedDictionary<string, string>.Empty;
+    public RestartSpec Restart { get; init; } = new();
+
+    /// <summary>0-100, higher first.</summary>
+    public int Priority { get; init; } = 50;
+
+    /// <summary>Counted from the first replica's start; null = no limit.</summary>
+    public TimeSpan? MaxDuration { get; init; }
+
+    /// <summary>Steps between checkpoints, handed to the program; null = the program's own choice.</summary>
+    public CheckpointSpec? Checkpoint { get; init; }
+
+    public int GpusAsked => Roles.Sum(r => r.Replicas * r.Resources.Gpus);
+}
+
+public sealed record RoleSpec
+{
+    public required string Name { get; init; }
+    public int Replicas { get; init; } = 1;
+
+    /// <summary>argv; empty = the image's own command.</summary>
+    public ImmutableArray<string> Command { get; init; } = [];
+    public ResourcesSpec Resources { get; init; } = new();
+}
+
+public sealed record ResourcesSpec
+{
+    public int Gpus { get; init; }
+
+    /// <summary>Case-insensitive part of the model's name, or null for any.</summary>
+    public string? GpuModel { get; init; }
+
+    /// <summary>Least memory of each GPU, bytes; null for any.</summary>
+    public long? GpuMemory { get; init; }
+    public double Cpus { get; init; } = 1;
+
+    /// <summary>bytes</summary>
+    public long Memory { get; init; } = 1L << 30;
+
+    /// <summary>Size of /dev/shm, bytes. The engine's own default of 64 MB starves PyTorch's loaders.</summary>
+    public long Shm { get; init; } = 256L << 20;
+}
+
+public sealed record RestartSpec
+{
+    public int MaxRestarts { get; init; }
+}
+
+public sealed record CheckpointSpec
+{
+    public int? EverySteps { get; init; }
+}
+
+/// <summary>One thing that is wrong, at a path such as `roles[0].resources.gpus`; what is allowed is in the sentence.</summary>
+public sealed record SpecError(string Path, string Message);

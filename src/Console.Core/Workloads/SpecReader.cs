@@ -1,0 +1,263 @@
+using System.Collections.Immutable;
+using System.Text;
+using System.Text.Json;
+
+namespace DeepLab.Core.Workloads;
+
+/// <summary>What reading a spec gave: the spec, or everything that is wrong with it.</summary>
+/// <param name="Spec">null exactly where there are errors</param>
+/// <param name="Errors">in the order of the document, at most <see cref="SpecErrors.Limit"/></param>
+public sealed record SpecReading(JobSpec? Spec, IReadOnlyList<SpecError> Errors);
+
+/// <summary>
+/// Reads a job's spec from JSON, strictly: a key that is unknown, doubled or differs only in case is an error, and so is
+/// every value outside its range. All errors are reported at once, each at its path. Knows nothing of what exists: image,
+/// code and cluster are looked up by whoever submits.
+/// </summary>
+public static partial class SpecReader
+{
+    /// <summary>Bytes of UTF-8.</summary>
+    public const int MaxBytes = 1 << 20;
+    public const int MaxDepth = 32;
+
+    /// <summary>Bytes of UTF-8.</summary>
+    public const int MaxScriptBytes = 256 << 10;
+    public const int MaxReplicas = 256;
+    public const int MaxGpus = 1024;
+    public const double MaxCpus = 1024;
+
+    /// <summary>What Docker itself takes at least.</summary>
+    public const long MinMemory = 6L << 20;
+    public const long MaxMemory = 64L << 40;
+    private static readonly string[] JobKeys =
+    [
+        "name",
+        "cluster",
+        "image",
+        "code",
+        "script",
+        "roles",
+        "env",
+        "volumes",
+        "checkpoint",
+        "restart",
+        "priority",
+        "maxDuration",
+    ];
+    private static readonly string[] RoleKeys = ["name", "replicas", "command", "resources"];
+    private static readonly string[] ResourceKeys = ["gpus", "gpuModel", "gpuMemory", "cpus", "memory", "shm"];
+    private static readonly UTF8Encoding StrictUtf8 = new(false, throwOnInvalidBytes: true);
+
+    public static SpecReading Read(string json) => Read(json, MaxBytes);
+
+    /// <summary>
+    /// Reads what <see cref="SpecWriter"/> wrote. Its escapes can make a valid spec longer than what users may send.
+    /// </summary>
+    public static SpecReading ReadStored(string json) => Read(json, 4 * MaxBytes);
+
+    private static SpecReading Read(string json, int most)
+    {
+        byte[] utf8;
+        try
+        {
+            utf8 = StrictUtf8.GetBytes(json);
+        }
+        catch (EncoderFallbackException)
+        {
+            return Refuse("The text holds half of a surrogate pair; Unicode text is allowed.");
+        }
+        return Read(utf8, most);
+    }
+
+    /// <param name="utf8Json">one JSON object, without comments or trailing commas</param>
+    public static SpecReading Read(ReadOnlySpan<byte> utf8Json) => Read(utf8Json, MaxBytes);
+
+    private static SpecReading Read(ReadOnlySpan<byte> utf8Json, int most)
+    {
+        if (utf8Json.Length > most)
+        {
+            return Refuse($"The spec has {utf8Json.Length:N0} bytes; at most {MaxBytes:N0} (1 MiB) are allowed.");
+        }
+        JsonDocument document;
+        try
+        {
+            var reader = new Utf8JsonReader(utf8Json, new JsonReaderOptions { MaxDepth = MaxDepth });
+            document = JsonDocument.ParseValue(ref reader);
+            if (utf8Json[(int)reader.BytesConsumed..].ContainsAnyExcept(" \t\r\n"u8))
+            {
+                document.Dispose();
+                return Refuse("Something follows the JSON object; exactly one object is allowed.");
+            }
+        }
+        catch (JsonException e)
+        {
+            return Refuse(Explain(e));
+        }
+        using (document)
+        {
+            return Read(document.RootElement);
+        }
+    }
+
+    private static SpecReading Refuse(string message) => new(null, [new SpecError("", message)]);
+
+    private static string Explain(JsonException e) =>
+        e.Message.Contains("maximum configured depth", StringComparison.OrdinalIgnoreCase)
+            ? $"The JSON is nested deeper than {MaxDepth} levels."
+            : $"This is not JSON: line {e.LineNumber + 1}, byte {e.BytePositionInLine + 1} of that line cannot stand there.";
+
+    private static SpecReading Read(JsonElement root)
+    {
+        var errors = new SpecErrors();
+        var job = SpecObject.Read(new SpecNode(root, "", errors), JobKeys, Misplaced);
+        if (job is null)
+        {
+            return new SpecReading(null, errors.All);
+        }
+        var name = job.Need("name", "a name such as \"digits\"")?.Name();
+        var cluster = job.Find("cluster")?.Name();
+        var image = job.Need(
+                "image",
+                "an image reference such as \"deeplab/pytorch-cpu:2.6\", or a name of the catalogue"
+            )
+            ?.Image();
+        var code = job.Find("code")?.Digest();
+        var script = job.Find("script")?.Script();
+        var roles = Roles(job);
+        var env = SpecEnv.Read(job.Find("env"));
+        if (job.Find("volumes") is { } volumes && volumes.Items(0, 1000) is { Length: > 0 })
+        {
+            volumes.Fail("Volumes are not available yet; leave them out.");
+        }
+        var checkpoint = Checkpoint(job.Find("checkpoint"));
+        var restart = Restart(job.Find("restart"));
+        var priority = job.Find("priority")?.Whole(0, 100);
+        var maxDuration = job.Find("maxDuration")?.Duration();
+        if (errors.All.Count > 0)
+        {
+            return new SpecReading(null, errors.All);
+        }
+        var plain = new JobSpec
+        {
+            Name = name!,
+            Image = image!,
+            Roles = roles,
+        };
+        return new SpecReading(
+            plain with
+            {
+                Cluster = cluster ?? plain.Cluster,
+                Code = code,
+                Script = script,
+                Env = env,
+                Restart = restart,
+                Priority = priority ?? plain.Priority,
+                MaxDuration = maxDuration,
+                Checkpoint = checkpoint,
+            },
+            []
+        );
+    }
+
+    private static ImmutableArray<RoleSpec> Roles(SpecObject job)
+    {
+        var node = job.Need("roles", "a list of one role");
+        if (node?.Items(0, 64) is not { } items)
+        {
+            return [];
+        }
+        if (items.Length != 1)
+        {
+            node.Value.Fail(
+                items.Length == 0
+                    ? "The list is empty; exactly one role is needed."
+                    : $"There are {items.Length} roles; exactly one is allowed, since several roles come with distributed training."
+            );
+        }
+        return [.. items.Select(Role).OfType<RoleSpec>()];
+    }
+
+    private static RoleSpec? Role(SpecNode node)
+    {
+        if (SpecObject.Read(node, RoleKeys, Misplaced) is not { } role)
+        {
+            return null;
+        }
+        var name = role.Need("name", "a name such as \"worker\"")?.RoleName();
+        var replicas = role.Find("replicas")?.Whole(1, MaxReplicas);
+        var command = role.Find("command")?.Command() ?? [];
+        var resources = Resources(role.Find("resources"));
+        return new RoleSpec
+        {
+            Name = name ?? "",
+            Replicas = replicas ?? 1,
+            Command = command,
+            Resources = resources,
+        };
+    }
+
+    private static ResourcesSpec Resources(SpecNode? node)
+    {
+        var plain = new ResourcesSpec();
+        if (node is not { } given || SpecObject.Read(given, ResourceKeys, Misplaced) is not { } resources)
+        {
+            return plain;
+        }
+        var asked = resources.Find("gpus");
+        var gpus = asked is null ? plain.Gpus : asked.Value.Whole(0, MaxGpus);
+        var read = new ResourcesSpec
+        {
+            Gpus = gpus ?? plain.Gpus,
+            GpuModel = resources.Find("gpuModel")?.Line(1, 100),
+            GpuMemory = resources.Find("gpuMemory")?.Bytes(1, MaxMemory),
+            Cpus = resources.Find("cpus")?.Hundredths(0.01, MaxCpus) ?? plain.Cpus,
+            Memory = resources.Find("memory")?.Bytes(MinMemory, MaxMemory) ?? plain.Memory,
+            Shm = resources.Find("shm")?.Bytes(64 << 10, MaxMemory) ?? plain.Shm,
+        };
+        if (gpus == 0)
+        {
+            const string Without =
+                "This describes GPUs, but none is asked for; set gpus to at least 1 or leave it out.";
+            if (read.GpuModel is not null)
+            {
+                resources.Find("gpuModel")?.Fail(Without);
+            }
+            if (read.GpuMemory is not null)
+            {
+                resources.Find("gpuMemory")?.Fail(Without);
+            }
+        }
+        return read;
+    }
+
+    private static CheckpointSpec? Checkpoint(SpecNode? node)
+    {
+        if (
+            node is not { } given
+            || SpecObject.Read(given, ["everySteps", "volume", "keep"], Misplaced) is not { } checkpoint
+        )
+        {
+            return null;
+        }
+        checkpoint.Find("volume")?.Fail("Checkpoint volumes are not available yet; leave it out.");
+        checkpoint.Find("keep")?.Fail("Keeping a number of checkpoints is not available yet; leave it out.");
+        return new CheckpointSpec { EverySteps = checkpoint.Find("everySteps")?.Whole(1, 1_000_000_000) };
+    }
+
+    private static RestartSpec Restart(SpecNode? node) =>
+        node is { } given && SpecObject.Read(given, ["maxRestarts"], Misplaced) is { } restart
+            ? new RestartSpec { MaxRestarts = restart.Find("maxRestarts")?.Whole(0, 100) ?? 0 }
+            : new RestartSpec();
+
+    /// <summary>Where a key belongs that stands in the wrong object; null where it belongs nowhere.</summary>
+    private static string? Misplaced(string key) =>
+        key switch
+        {
+            "command" or "replicas" or "resources" => $"roles[0].{key}",
+            _ when ResourceKeys.Contains(key) => $"roles[0].resources.{key}",
+            "everySteps" => "checkpoint.everySteps",
+            "maxRestarts" => "restart.maxRestarts",
+            _ when JobKeys.Contains(key) => $"{key}, at the top of the spec",
+            _ => null,
+        };
+}

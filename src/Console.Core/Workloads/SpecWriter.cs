@@ -1,0 +1,98 @@
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+
+namespace DeepLab.Core.Workloads;
+
+/// <summary>
+/// Writes a spec in its one normal form: every default spelled out, keys in one order, so that equal specs have equal
+/// text and a hash of it names the spec. <see cref="SpecReader"/> reads it back as the same spec.
+/// </summary>
+public static class SpecWriter
+{
+    // The text is stored and shown as text, never put into markup unescaped
+    private static readonly JavaScriptEncoder Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping;
+
+    public static string Write(JobSpec spec, bool indented = false)
+    {
+        using var stream = new MemoryStream();
+        using (
+            var w = new Utf8JsonWriter(
+                stream,
+                new JsonWriterOptions
+                {
+                    Encoder = Encoder,
+                    Indented = indented,
+                    NewLine = "\n",
+                }
+            )
+        )
+        {
+            w.WriteStartObject();
+            w.WriteString("name", spec.Name);
+            w.WriteString("cluster", spec.Cluster);
+            w.WriteString("image", spec.Image);
+            Optional(w, "code", spec.Code);
+            Optional(w, "script", spec.Script);
+            w.WriteStartArray("roles");
+            foreach (var role in spec.Roles)
+            {
+                Write(w, role);
+            }
+            w.WriteEndArray();
+            w.WriteStartObject("env");
+            foreach (var (name, value) in spec.Env.OrderBy(e => e.Key, StringComparer.Ordinal))
+            {
+                w.WriteString(name, value);
+            }
+            w.WriteEndObject();
+            if (spec.Checkpoint is { } checkpoint)
+            {
+                w.WriteStartObject("checkpoint");
+                if (checkpoint.EverySteps is { } steps)
+                {
+                    w.WriteNumber("everySteps", steps);
+                }
+                w.WriteEndObject();
+            }
+            w.WriteStartObject("restart");
+            w.WriteNumber("maxRestarts", spec.Restart.MaxRestarts);
+            w.WriteEndObject();
+            w.WriteNumber("priority", spec.Priority);
+            Optional(w, "maxDuration", spec.MaxDuration?.ToString("c"));
+            w.WriteEndObject();
+        }
+        return Encoding.UTF8.GetString(stream.GetBuffer(), 0, (int)stream.Length);
+    }
+
+    private static void Write(Utf8JsonWriter w, RoleSpec role)
+    {
+        w.WriteStartObject();
+        w.WriteString("name", role.Name);
+        w.WriteNumber("replicas", role.Replicas);
+        w.WriteStartArray("command");
+        foreach (var argument in role.Command)
+        {
+            w.WriteStringValue(argument);
+        }
+        w.WriteEndArray();
+        var r = role.Resources;
+        w.WriteStartObject("resources");
+        w.WriteNumber("gpus", r.Gpus);
+        Optional(w, "gpuModel", r.GpuModel);
+        Optional(w, "gpuMemory", r.GpuMemory is { } least ? Quantity.Format(least) : null);
+        w.WriteNumber("cpus", (decimal)r.Cpus);
+        w.WriteString("memory", Quantity.Format(r.Memory));
+        w.WriteString("shm", Quantity.Format(r.Shm));
+        w.WriteEndObject();
+        w.WriteEndObject();
+    }
+
+    private static void Optional(Utf8JsonWriter w, string name, string? value)
+    {
+        if (value is not null)
+        {
+            w.WriteString(name, value);
+        }
+    }
+}

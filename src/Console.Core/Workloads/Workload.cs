@@ -1,0 +1,190 @@
+namespace DeepLab.Core.Workloads;
+
+/// <summary>Anything a user asks to run. Users' verbs write the desired half, the loop writes the observed half.</summary>
+public sealed class Workload
+{
+    public long Id { get; set; }
+    public WorkloadKind Kind { get; set; }
+    public required string Name { get; set; }
+    public Guid OwnerId { get; set; }
+    public required string OwnerName { get; set; }
+    public Guid ClusterId { get; set; }
+
+    /// <summary>The spec as normalised JSON.</summary>
+    public required string SpecJson { get; set; }
+
+    /// <summary>Hex SHA-256 of <see cref="SpecJson"/>; every container of the workload carries it as a label.</summary>
+    public required string SpecHash { get; set; }
+    public int Priority { get; set; }
+    public int GpusAsked { get; set; }
+    public int GpusHeld { get; set; }
+    public DesiredState Desired { get; set; }
+    public string? StopRequestedBy { get; set; }
+    public DateTimeOffset? StopRequestedAt { get; set; }
+    public WorkloadState State { get; set; }
+    public Reason Reason { get; set; }
+    public string Message { get; set; } = "";
+
+    /// <summary>The reasons of the last plan, in order, while queued.</summary>
+    public List<WaitReason> Waits { get; set; } = [];
+
+    /// <summary>Name of the host the replicas run or ran on.</summary>
+    public string? HostName { get; set; }
+    public int Restarts { get; set; }
+    public DateTimeOffset SubmittedAt { get; set; }
+    public DateTimeOffset QueuedAt { get; set; }
+    public DateTimeOffset? PlacedAt { get; set; }
+    public DateTimeOffset? StartedAt { get; set; }
+    public DateTimeOffset? EndedAt { get; set; }
+
+    /// <summary>When its longest allowed duration is over; null before it runs, or where it has no limit.</summary>
+    public DateTimeOffset? Deadline { get; set; }
+
+    /// <summary>The user removed it from the lists; the row goes once its containers and archives are gone.</summary>
+    public DateTimeOffset? DeletedAt { get; set; }
+
+    /// <summary>Number of the last event, so that a workload's events are contiguous.</summary>
+    public int LastEventSeq { get; set; }
+
+    public void MoveTo(WorkloadState to, Reason reason, string message)
+    {
+        Transitions.Require(State, to);
+        State = to;
+        Reason = reason;
+        Message = message;
+    }
+}
+
+/// <summary>One member of a role. Has at most one live attempt.</summary>
+public sealed class Replica
+{
+    public long Id { get; set; }
+    public long WorkloadId { get; set; }
+    public required string Role { get; set; }
+    public int Index { get; set; }
+    public string Name => $"{Role}-{Index}";
+}
+
+/// <summary>One try at running a replica: exactly one container. Numbered from 1, never reused.</summary>
+public sealed class Attempt
+{
+    public long Id { get; set; }
+    public long WorkloadId { get; set; }
+    public long ReplicaId { get; set; }
+
+    /// <summary>`worker-0`, kept here so that logs and labels need no join.</summary>
+    public required string ReplicaName { get; set; }
+    public int Number { get; set; }
+    public Guid HostId { get; set; }
+    public required string ContainerName { get; set; }
+    public string? ContainerId { get; set; }
+    public AttemptState State { get; set; }
+    public Reason Reason { get; set; }
+    public string Message { get; set; } = "";
+    public double Cpus { get; set; }
+    public long MemoryBytes { get; set; }
+    public DateTimeOffset LeasedAt { get; set; }
+    public DateTimeOffset? StartedAt { get; set; }
+    public DateTimeOffset? EndedAt { get; set; }
+    public int? ExitCode { get; set; }
+    public bool OomKilled { get; set; }
+
+    /// <summary>We asked the engine to stop it, and when: an end after that is ours.</summary>
+    public DateTimeOffset? StopSentAt { get; set; }
+    public bool LogArchived { get; set; }
+
+    /// <summary>The container was seen gone from its engine.</summary>
+    public bool ContainerRemoved { get; set; }
+
+    public void MoveTo(AttemptState to, Reason reason, string message)
+    {
+        Transitions.Require(State, to);
+        State = to;
+        Reason = reason;
+        Message = message;
+    }
+}
+
+/// <summary>One GPU held by one attempt. A unique index over unreleased rows refuses a second.</summary>
+public sealed class Lease
+{
+    public long Id { get; set; }
+    public required string GpuUuid { get; set; }
+    public Guid HostId { get; set; }
+    public long AttemptId { get; set; }
+    public long WorkloadId { get; set; }
+    public DateTimeOffset LeasedAt { get; set; }
+    public DateTimeOffset? ReleasedAt { get; set; }
+}
+
+/// <summary>One line of a workload's history. (WorkloadId, Seq) is the key; Seq is contiguous from 1.</summary>
+public sealed class WorkloadEvent
+{
+    public long WorkloadId { get; set; }
+    public int Seq { get; set; }
+    public DateTimeOffset At { get; set; }
+
+    /// <summary>A user's name, or `console`.</summary>
+    public required string Actor { get; set; }
+
+    /// <summary>`submitted`, `placed`, `pulling`, `created`, `started`, `exited`, `archived`, `stop-requested`, …</summary>
+    public required string Kind { get; set; }
+    public Reason Reason { get; set; }
+    public required string Message { get; set; }
+    public string? Replica { get; set; }
+    public int? Attempt { get; set; }
+}
+
+public enum WaitKind
+{
+    NoHostReady,
+    NotEnoughGpus,
+    NotEnoughGpusOfModel,
+    NotEnoughCpus,
+    NotEnoughMemory,
+    BehindInQueue,
+    PlannerBehind,
+}
+
+/// <summary>Why a queued workload waits: typed, with numbers, and the sentence that says it.</summary>
+/// <param name="Needed">GPUs, CPUs or bytes, by kind</param>
+/// <param name="Free">on <paramref name="Host"/>, the best host</param>
+/// <param name="Total">on <paramref name="Host"/></param>
+/// <param name="HeldBy">workloads that hold what is missing, at most 20</param>
+public sealed record WaitReason(
+    WaitKind Kind,
+    string Message,
+    double Needed = 0,
+    double Free = 0,
+    double Total = 0,
+    string? Host = null,
+    IReadOnlyList<long>? HeldBy = null
+);
+
+/// <summary>An entry of the image catalogue.</summary>
+public sealed class CatalogueImage
+{
+    public Guid Id { get; set; }
+
+    /// <summary>Short name used in specs, such as `pytorch-cpu`.</summary>
+    public required string Name { get; set; }
+    public required string Reference { get; set; }
+    public required string Framework { get; set; }
+    public required string FrameworkVersion { get; set; }
+    public string[] Features { get; set; } = [];
+    public string Description { get; set; } = "";
+    public DateTimeOffset CreatedAt { get; set; }
+}
+
+/// <summary>An uploaded tar.gz, kept by content digest under the data folder.</summary>
+public sealed class CodeArchive
+{
+    /// <summary>`sha256:…` of the compressed bytes</summary>
+    public required string Digest { get; set; }
+    public long Bytes { get; set; }
+    public long UnpackedBytes { get; set; }
+    public int Entries { get; set; }
+    public Guid OwnerId { get; set; }
+    public DateTimeOffset CreatedAt { get; set; }
+    public DateTimeOffset LastUsedAt { get; set; }
+}

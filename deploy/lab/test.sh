@@ -45,8 +45,8 @@ lab_test() {
 build_solution() {
   local log=$DATA/log/build.log
   step "Building"
-  dotnet build "$ROOT/DeepLab.sln" -c Release --nologo -clp:NoSummary >"$log" 2>&1 </dev/null 9>&- && return
-  show_tail "$log"
+  dotnet build "$ROOT/DeepLab.sln" -c Release --nologo >"$log" 2>&1 </dev/null 9>&- && return
+  show_errors "$log"
   die "The solution could not be built."
 }
 

@@ -1,8 +1,11 @@
+using DeepLab.Core.Engines;
 using DeepLab.Core.Feeds;
+using DeepLab.Core.Maintenance;
 using DeepLab.Core.Metrics;
 using DeepLab.Core.Operations.Accounts;
 using DeepLab.Core.Operations.Fleet;
 using DeepLab.Core.Operations.Jobs;
+using DeepLab.Core.Reconcile;
 using DeepLab.Core.Storage;
 using DeepLab.Core.Streams;
 using Microsoft.EntityFrameworkCore;
@@ -41,6 +44,28 @@ public static class CoreServices
         services.AddSingleton<FleetQueries>();
         services.AddSingleton<TokenVerbs>();
         services.AddSingleton<UserVerbs>();
+        services.AddSingleton<Retention>();
+        return services;
+    }
+
+    /// <summary>The control loop; starts after the bootstrap ran.</summary>
+    public static IServiceCollection AddDeepLabLoop(this IServiceCollection services)
+    {
+        services.AddSingleton(p => EnginePolicy.From(p.GetRequiredService<ConsoleOptions>()));
+        services.AddSingleton<IEngineFactory, EngineFactory>();
+        services.AddSingleton<InstanceLock>();
+        services.AddSingleton<Leadership>();
+        services.AddSingleton<LeaderWrites>();
+        services.AddSingleton<AttemptWrites>();
+        services.AddSingleton<HostWrites>();
+        services.AddSingleton<JobFiles>();
+        services.AddSingleton<ImageNames>();
+        services.AddSingleton<TelemetryStarter>();
+        services.AddSingleton<ProbeStarter>();
+        services.AddSingleton<Failpoints>();
+        services.AddSingleton<DriverTools>();
+        services.AddSingleton<QueuePass>();
+        services.AddHostedService<ControlLoop>();
         return services;
     }
 }

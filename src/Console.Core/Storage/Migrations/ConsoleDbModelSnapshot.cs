@@ -907,6 +907,10 @@ namespace DeepLab.Core.Storage.Migrations
                         .HasColumnType("uuid")
                         .HasColumnName("cluster_id");
 
+                    b.Property<DateTimeOffset?>("Deadline")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("deadline");
+
                     b.Property<DateTimeOffset?>("DeletedAt")
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("deleted_at");

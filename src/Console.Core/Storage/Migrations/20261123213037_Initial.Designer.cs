@@ -12,7 +12,7 @@ using Npgsql.EntityFrameworkCore.PostgreSQL.Metadata;
 namespace DeepLab.Core.Storage.Migrations
 {
     [DbContext(typeof(ConsoleDb))]
-    [Migration("20261123211419_Initial")]
+    [Migration("20261123213037_Initial")]
     partial class Initial
     {
         /// <inheritdoc />
@@ -909,6 +909,10 @@ namespace DeepLab.Core.Storage.Migrations
                     b.Property<Guid>("ClusterId")
                         .HasColumnType("uuid")
                         .HasColumnName("cluster_id");
+
+                    b.Property<DateTimeOffset?>("Deadline")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("deadline");
 
                     b.Property<DateTimeOffset?>("DeletedAt")
                         .HasColumnType("timestamp with time zone")

@@ -1,0 +1,136 @@
+using DeepLab.Core;
+using DeepLab.Core.Operations;
+using DeepLab.Core.Operations.Fleet;
+using DeepLab.Core.Operations.Jobs;
+using DeepLab.Core.Storage;
+using DeepLab.Core.Tenancy;
+using DeepLab.Core.Workloads;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace DeepLab.Engine.Tests;
+
+/// <summary>The core and its loop in this process, on a database of its own and the real engine of the test machine.</summary>
+public sealed class ConsoleHarness : IAsyncDisposable
+{
+    public static string AdminDatabase { get; } =
+        Environment.GetEnvironmentVariable("DEEPLAB_TEST_DB")
+        ?? throw new InvalidOperationException("DEEPLAB_TEST_DB is not set; run the tests with ./lab test.");
+
+    public static string Engine { get; } =
+        Environment.GetEnvironmentVariable("DEEPLAB_TEST_DOCKER")
+        ?? throw new InvalidOperationException("DEEPLAB_TEST_DOCKER is not set; run the tests with ./lab test.");
+
+    private IHost _host = null!;
+
+    private ConsoleHarness(ConsoleOptions options) => Options = options;
+
+    public ConsoleOptions Options { get; }
+    public static Actor Admin { get; } = new(Guid.Parse("00000000-0000-0000-0000-000000000001"), "admin", UserRole.Admin);
+    public IServiceProvider Services => _host.Services;
+
+    public static async Task<ConsoleHarness> StartAsync(
+        CancellationToken ct,
+        Func<ConsoleOptions, ConsoleOptions>? change = null,
+        Action<IServiceCollection>? services = null
+    )
+    {
+        var name = $"t_{Guid.CreateVersion7():N}";
+        await using (var admin = NpgsqlDataSource.Create(AdminDatabase))
+        await using (var command = admin.CreateCommand($"create database {name}"))
+        {
+            await command.ExecuteNonQueryAsync(ct);
+        }
+        var options = new ConsoleOptions
+        {
+            Database = new NpgsqlConnectionStringBuilder(AdminDatabase) { Database = name }.ConnectionString,
+            DataFolder = Directory.CreateTempSubdirectory("deeplab-test-").FullName,
+            DockerHost = Engine,
+        };
+        var harness = new ConsoleHarness(change?.Invoke(options) ?? options);
+        await harness.BootAsync(services, ct);
+        return harness;
+    }
+
+    public async Task<long> SubmitAsync(JobSpec spec, CancellationToken ct)
+    {
+        var outcome = await Services.GetRequiredService<SubmitJob>().RunAsync(Admin, spec, null, ct);
+        return outcome switch
+        {
+            Outcome<Submitted>.Done d => d.Value.Id,
+            Outcome<Submitted>.Refused r => throw new InvalidOperationException(string.Join("; ", r.Errors)),
+            _ => throw new InvalidOperationException(outcome.ToString()),
+        };
+    }
+
+    public Task<JobDetail> WaitForEndAsync(long id, CancellationToken ct) => WaitForEndAsync(id, TimeSpan.FromSeconds(60), ct);
+
+    public async Task<JobDetail> WaitForEndAsync(long id, TimeSpan timeout, CancellationToken ct)
+    {
+        var job = await Services.GetRequiredService<JobQueries>().WaitForEndAsync(Admin, id, timeout, ct);
+        Assert.NotNull(job);
+        Assert.True(job.Row.State.IsTerminal(), $"job {id} is {job.Row.State} ({job.Row.Message}) after {timeout}");
+        return job;
+    }
+
+    /// <summary>Waits until a read of the database satisfies a condition, looking again at every change.</summary>
+    public async Task UntilAsync(Func<ConsoleDb, Task<bool>> condition, TimeSpan timeout, CancellationToken ct)
+    {
+        using var subscription = Services.GetRequiredService<DeepLab.Core.Feeds.ChangeFeed>().Subscribe();
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        deadline.CancelAfter(timeout);
+        while (true)
+        {
+            await using (var db = await DbAsync(ct))
+            {
+                if (await condition(db))
+                {
+                    return;
+                }
+            }
+            await subscription.NextAsync(TimeSpan.FromSeconds(1), TimeProvider.System, deadline.Token);
+        }
+    }
+
+    public Task<ConsoleDb> DbAsync(CancellationToken ct) =>
+        Services.GetRequiredService<IDbContextFactory<ConsoleDb>>().CreateDbContextAsync(ct);
+
+    public async ValueTask DisposeAsync()
+    {
+        // What a failed test left running is stopped by name: another test's containers carry another installation
+        using var budget = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        var install = Services.GetRequiredService<InstallationId>();
+        await _host.StopAsync(budget.Token);
+        var engine = Services.GetRequiredService<DeepLab.Core.Engines.IEngineFactory>().Get(Options.DockerHost);
+        foreach (var container in await engine.ListAsync(install.Value, budget.Token))
+        {
+            await engine.RemoveAsync(container.Id, force: true, budget.Token);
+        }
+        _host.Dispose();
+        Directory.Delete(Options.DataFolder, recursive: true);
+        await using var admin = NpgsqlDataSource.Create(AdminDatabase);
+        var name = new NpgsqlConnectionStringBuilder(Options.Database).Database;
+        await using var drop = admin.CreateCommand($"drop database {name} with (force)");
+        await drop.ExecuteNonQueryAsync(budget.Token);
+    }
+
+    private async Task BootAsync(Action<IServiceCollection>? services, CancellationToken ct)
+    {
+        var builder = Host.CreateEmptyApplicationBuilder(null);
+        builder.Logging.AddSimpleConsole().SetMinimumLevel(LogLevel.Warning);
+        builder.Logging.AddFilter("Microsoft.EntityFrameworkCore", LogLevel.Error);
+        builder.Services.AddDeepLabCore(Options).AddDeepLabLoop();
+        services?.Invoke(builder.Services);
+        _host = builder.Build();
+        await Services.GetRequiredService<Bootstrap>().RunAsync(ct);
+        await _host.StartAsync(ct);
+        await UntilAsync(
+            db => db.Hosts.AnyAsync(h => h.State == DeepLab.Core.Clusters.HostState.Ready, ct),
+            TimeSpan.FromSeconds(30),
+            ct
+        );
+    }
+}

@@ -1,0 +1,37 @@
+using DeepLab.Core.Workloads;
+
+namespace DeepLab.Engine.Tests;
+
+/// <summary>Small jobs for tests.</summary>
+public static class Specs
+{
+    public static JobSpec Shell(
+        string script,
+        int gpus = 0,
+        int replicas = 1,
+        double cpus = 0.25,
+        string image = "deeplab/base:13",
+        int maxRestarts = 0
+    ) =>
+        new()
+        {
+            Name = "test",
+            Image = image,
+            Roles =
+            [
+                new RoleSpec
+                {
+                    Name = "worker",
+                    Replicas = replicas,
+                    Command = ["sh", "-c", script],
+                    Resources = new ResourcesSpec
+                    {
+                        Gpus = gpus,
+                        Cpus = cpus,
+                        Memory = 64 << 20,
+                    },
+                },
+            ],
+            Restart = new RestartSpec { MaxRestarts = maxRestarts },
+        };
+}

@@ -1,46 +1,31 @@
-using System.Security.Claims;
+using DeepLab.Api;
+using DeepLab.Api.Health;
 using DeepLab.Core;
-using DeepLab.Core.Operations.Accounts;
-using DeepLab.Core.Operations.Fleet;
+using DeepLab.Core.Storage;
 using DeepLab.Web;
-using Microsoft.AspNetCore.Authentication;
-using Microsoft.AspNetCore.Authentication.Cookies;
-using Microsoft.AspNetCore.Mvc;
 
-// Stands in for the composition root until the doors have landed
+ConsoleOptions options;
+try
+{
+    options = ConsoleOptions.FromEnvironment(Environment.GetEnvironmentVariable);
+}
+catch (InvalidOperationException e)
+{
+    await Console.Error.WriteLineAsync(e.Message);
+    return 2;
+}
+
 var builder = WebApplication.CreateBuilder(args);
-builder.Services.AddDeepLabCore(ConsoleOptions.FromEnvironment(Environment.GetEnvironmentVariable));
-builder
-    .Services.AddAuthentication(CookieAuthenticationDefaults.AuthenticationScheme)
-    .AddCookie(o => o.LoginPath = "/sign-in");
-builder.Services.AddAuthorization();
-builder.Services.AddDeepLabPages();
-var app = builder.Build();
-await app.Services.GetRequiredService<Bootstrap>().RunAsync(CancellationToken.None);
-await app.Services.GetRequiredService<UserVerbs>().CreateFirstAdminAsync("admin", "-", CancellationToken.None);
-app.UseAuthentication();
-app.UseAuthorization();
-app.MapGet("/health/live", () => "ok");
-app.MapPost(
-    "/sign-in",
-    async ([FromForm] string userName, [FromForm] string? returnUrl, HttpContext http, UserVerbs users) =>
-    {
-        var user = await users.FindByNameAsync(userName, http.RequestAborted);
-        if (user is null)
-        {
-            return Results.LocalRedirect("/sign-in?error=wrong");
-        }
-        Claim[] claims =
-        [
-            new(ClaimTypes.NameIdentifier, user.Id.ToString()),
-            new(ClaimTypes.Name, user.UserName),
-            new(ClaimTypes.Role, user.Role.ToString()),
-        ];
-        await http.SignInAsync(
-            new ClaimsPrincipal(new ClaimsIdentity(claims, CookieAuthenticationDefaults.AuthenticationScheme))
-        );
-        return Results.LocalRedirect(returnUrl ?? "/");
-    }
-).WithOrder(-1);
+builder.WebHost.ConfigureKestrel(o => o.AddServerHeader = false);
+builder.Services.AddDeepLabCore(options).AddDeepLabLoop().AddDeepLabApi(options).AddDeepLabPages();
+builder.Services.AddHealthChecks().AddCheck<DatabaseCheck>("database", tags: [HealthApi.ReadyTag]);
+// A loop that fails must not take the doors with it: each catches what it can, and the host says what it could not
+builder.Services.Configure<HostOptions>(o => o.BackgroundServiceExceptionBehavior = BackgroundServiceExceptionBehavior.Ignore);
+
+await using var app = builder.Build();
+await Startup.PrepareAsync(app.Services, app.Lifetime.ApplicationStopping);
+app.UseDeepLabApi();
+app.MapDeepLabApi();
 app.MapDeepLabPages();
 await app.RunAsync();
+return 0;

@@ -32,7 +32,7 @@ publish_console() {
   step "Building the console"
   rm -rf -- "$DATA/app.new" "$DATA/app.hash"
   if ! dotnet publish "$ROOT/src/Console.Web" -c Release -o "$DATA/app.new" --nologo >"$log" 2>&1 </dev/null 9>&-; then
-    show_tail "$log"
+    show_errors "$log"
     die "The console could not be built."
   fi
   rm -rf -- "$DATA/app"

@@ -56,6 +56,7 @@ need() { # GROUP...
     say "  ${SUDO_WORD}apt-get update"
     say "  ${SUDO_WORD}apt-get install --yes --no-install-recommends ${packages[*]}"
     say ""
+    has_sdk || sdk_commands
     exit 3
   fi
   step "Installing Debian packages: ${packages[*]}"
@@ -105,10 +106,16 @@ need_sdk() {
     PATH=$HOME/.dotnet:$PATH
     export DOTNET_ROOT=$HOME/.dotnet
   fi
-  (cd -- "$ROOT" && dotnet --version) </dev/null >/dev/null 2>&1 && return
+  has_sdk && return
+  sdk_commands
+  exit 3
+}
+
+has_sdk() { (cd -- "$ROOT" && dotnet --version) </dev/null >/dev/null 2>&1; }
+
+sdk_commands() {
   say "The .NET 10 SDK is missing (Debian has no package of it). Microsoft's installer puts it into ~/.dotnet:"
   say ""
   say "  curl -fsSL https://dot.net/v1/dotnet-install.sh | bash -s -- --channel 10.0"
   say ""
-  exit 3
 }

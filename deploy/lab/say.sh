@@ -26,6 +26,11 @@ show_tail() { # FILE
   printf -- '---\n' >&2
 }
 
+# A build's log names each error twice and much else besides.
+show_errors() { # FILE
+  if grep -q ': error ' -- "$1"; then grep ': error ' -- "$1" | sort -u | head -n 25 >&2; else show_tail "$1"; fi
+}
+
 # Tries COMMAND until it succeeds, SECONDS have passed, or the process (0: none to watch) has ended. False in both last cases.
 await() { # SECONDS PID COMMAND...
   local end=$((SECONDS + $1)) pid=$2

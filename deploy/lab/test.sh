@@ -46,7 +46,7 @@ build_solution() {
   local log=$DATA/log/build.log
   step "Building"
   dotnet build "$ROOT/DeepLab.sln" -c Release --nologo >"$log" 2>&1 </dev/null 9>&- && return
-  show_tail "$log"
+  show_errors "$log"
   die "The solution could not be built."
 }
 
@@ -94,7 +94,27 @@ run_suites() { # SUITE ARGUMENTS...
 
 TEST_RUN=''
 
-# In the background, so that Ctrl-C is heard at once; `timeout` has a process group of its own and takes the test host with it.
+# Shows and keeps what COMMAND writes. In the background, so that Ctrl-C is heard at once: `timeout` has a process group of its own,
+# takes the test host with it, and does not see the terminal's.
+run_logged() { # LOG SECONDS COMMAND...
+  local log=$1 limit=$2 reader rc=0
+  mkfifo -- "$log.pipe"
+  tee -- "$log" <"$log.pipe" 9>&- &
+  reader=$!
+  (cd -- "$ROOT" && exec timeout --kill-after 30 "$limit" "${@:3}") >"$log.pipe" 2>&1 </dev/null 9>&- &
+  TEST_RUN=$!
+  wait "$TEST_RUN" || rc=$?
+  TEST_RUN=''
+  # It ends with the last writer, and something that hung may have left one behind.
+  await 10 0 gone "$reader" || true
+  rm -f -- "$log.pipe"
+  return "$rc"
+}
+
+stop_test_run() {
+  [ -z "$TEST_RUN" ] || end_process "$TEST_RUN" 35 || true
+}
+
 run_project() { # PROJECT LOG ARGUMENTS...
   local project=$1 log=$2 limit=${DEEPLAB_TEST_TIMEOUT:-900} rc=0
   local -a coverage=()
@@ -102,14 +122,8 @@ run_project() { # PROJECT LOG ARGUMENTS...
   if compgen -G "$ROOT/tests/$project/bin/Release/*/Microsoft.Testing.Extensions.CodeCoverage.dll" >/dev/null; then
     coverage=(--coverage --coverage-output-format cobertura --coverage-output "$project.cobertura.xml")
   fi
-  (
-    cd -- "$ROOT" || exit
-    exec timeout --kill-after 30 "$limit" dotnet test --project "tests/$project" -c Release --no-build --no-ansi --no-progress \
-      --results-directory "$DATA/results" "${coverage[@]}" "$@"
-  ) > >(tee "$log") 2>&1 </dev/null 9>&- &
-  TEST_RUN=$!
-  wait "$TEST_RUN" || rc=$?
-  TEST_RUN=''
+  run_logged "$log" "$limit" dotnet test --project "tests/$project" -c Release --no-build --no-ansi --no-progress \
+    --results-directory "$DATA/results" "${coverage[@]}" "$@" || rc=$?
   case $rc in
     0) ;;
     124 | 137) BROKEN+=("$project hung: it was ended after $limit s") ;;
@@ -118,19 +132,12 @@ run_project() { # PROJECT LOG ARGUMENTS...
   esac
 }
 
-stop_test_run() {
-  [ -z "$TEST_RUN" ] || end_process "$TEST_RUN" 35 || true
-}
-
-# The lab's own check of the simulated hosts; it reports like a test project, or counts as one test.
+# The lab's own check of the simulated hosts, which ends with the same line as we do.
 run_selftest() { # LOG
   local rc=0
-  [ -x "$ROOT/tests/Lab/selftest" ] || return 0
   step "tests/Lab/selftest"
-  as_root timeout --kill-after 30 900 "$ROOT/tests/Lab/selftest" > >(tee "$1") 2>&1 </dev/null 9>&- || rc=$?
-  if ! grep -qE '^[0-9]+ passed, [0-9]+ failed' "$1"; then
-    printf '%d passed, %d failed\n' "$((rc == 0))" "$((rc != 0))" >>"$1"
-  fi
+  run_logged "$1" 900 "${AS_ROOT[@]}" tests/Lab/selftest || rc=$?
+  [ "$rc" = 0 ] || grep -qE '^[0-9]+ passed, [1-9][0-9]* failed' "$1" || BROKEN+=("tests/Lab/selftest ended with $rc")
 }
 
 print_coverage() { # FOLDER

@@ -16,14 +16,13 @@ lab_up() {
     shift
   done
   use_data "${DEEPLAB_DATA:-$(default_data)}"
-  need tools
   lock_data
   if already_up "$port" "$gpus"; then return; fi
   port=${port:-$DEFAULT_PORT}
   refuse_taken_port "$port"
-  need_sdk
   gpus=$(chosen_gpus "$gpus")
   need_for_up "$gpus"
+  need_sdk
 
   provide_database
   provide_engine "$gpus"

@@ -1,5 +1,6 @@
 using DeepLab.Core.Engines;
 using DeepLab.Core.Feeds;
+using DeepLab.Core.Maintenance;
 using DeepLab.Core.Metrics;
 using DeepLab.Core.Operations.Accounts;
 using DeepLab.Core.Operations.Fleet;
@@ -43,6 +44,7 @@ public static class CoreServices
         services.AddSingleton<FleetQueries>();
         services.AddSingleton<TokenVerbs>();
         services.AddSingleton<UserVerbs>();
+        services.AddSingleton<Retention>();
         return services;
     }
 

@@ -83,20 +83,31 @@ public sealed class AttemptWrites(LeaderWrites writes, IDbContextFactory<Console
             attemptId,
             (db, w, a, now) =>
             {
-                if (a.State is not (AttemptState.Leased or AttemptState.Creating))
+                if (a.State is AttemptState.Leased or AttemptState.Creating)
                 {
-                    return;
+                    Started(db, w, a, containerId, startedAt, now);
                 }
-                if (a.State == AttemptState.Leased)
-                {
-                    a.MoveTo(AttemptState.Creating, Reason.CreatingContainer, "");
-                }
-                a.ContainerId = containerId;
-                a.StartedAt = startedAt;
-                a.MoveTo(AttemptState.Running, Reason.StartedRunning, "runs");
-                db.AddEvent(w, now, "console", "started", Reason.StartedRunning, $"{a.ReplicaName} started", a);
             }
         );
+
+    private static void Started(
+        ConsoleDb db,
+        Workload w,
+        Attempt a,
+        string containerId,
+        DateTimeOffset startedAt,
+        DateTimeOffset now
+    )
+    {
+        if (a.State == AttemptState.Leased)
+        {
+            a.MoveTo(AttemptState.Creating, Reason.CreatingContainer, "");
+        }
+        a.ContainerId = containerId;
+        a.StartedAt = startedAt;
+        a.MoveTo(AttemptState.Running, Reason.StartedRunning, "runs");
+        db.AddEvent(w, now, "console", "started", Reason.StartedRunning, $"{a.ReplicaName} started", a);
+    }
 
     public Task StopIntentAsync(LeaderTerm term, long attemptId) =>
         ChangeAsync(
@@ -133,9 +144,18 @@ public sealed class AttemptWrites(LeaderWrites writes, IDbContextFactory<Console
                 {
                     return;
                 }
+                if (startedAt is { } began && a.State != AttemptState.Running)
+                {
+                    // It began and ended between two looks; its history tells both all the same
+                    Started(db, w, a, containerId!, began, now);
+                    var round = await db
+                        .Attempts.Where(x => x.WorkloadId == w.Id && x.Number == w.Restarts + 1)
+                        .OrderBy(x => x.Id)
+                        .ToListAsync(ct);
+                    Rollup.Apply(db, w, round, Operations.Jobs.StoredSpec.Read(w.SpecJson), now);
+                }
                 var (reason, message) = explain(w, a);
                 a.ContainerId ??= containerId;
-                a.StartedAt ??= startedAt;
                 a.ExitCode = exitCode;
                 a.OomKilled = oomKilled;
                 a.EndedAt = endedAt ?? now;

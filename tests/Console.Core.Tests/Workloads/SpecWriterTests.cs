@@ -46,7 +46,7 @@ public sealed class SpecWriterTests
     {
         var emoji = string.Concat(Enumerable.Repeat("\U0001F600", 60_000));
         var spec = SpecReader
-            .Read($$"""{"name":"n","image":"i","roles":[{"name":"w"}],"script":"{{emoji}}","env":{"A":"{{emoji[..16_000]}}"}}""")
+            .Read($$"""{"name":"n","image":"i","roles":[{"name":"w"}],"script":"{{emoji}}","env":{"A":"{{emoji[..16_000]}}"} }""")
             .Spec!;
         var stored = SpecWriter.Write(spec with { Env = Many(spec, emoji[..16_000]) });
         Assert.True(stored.Length > SpecReader.MaxBytes);

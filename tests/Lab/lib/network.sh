@@ -78,11 +78,12 @@ network_up() {
     [ -e "/run/netns/$NETNS" ] || ip netns add "$NETNS"
     if ! ip link show "$VETH" > /dev/null 2>&1; then
         ip link add "$VETH" type veth peer name eth0 netns "$NETNS"
-        ip link set "$VETH" master $BRIDGE
-        ip -n "$NETNS" addr add "$ADDRESS/24" dev eth0
-        ip -n "$NETNS" link set lo up
-        ip -n "$NETNS" link set eth0 up
     fi
+    # Each step is one that may have been done already: a first try may have ended between any two.
+    ip link set "$VETH" master $BRIDGE
+    ip -n "$NETNS" addr replace "$ADDRESS/24" dev eth0
+    ip -n "$NETNS" link set lo up
+    ip -n "$NETNS" link set eth0 up
     ip link set "$VETH" up
     ip -n "$NETNS" route replace default via $SUBNET.1
 }

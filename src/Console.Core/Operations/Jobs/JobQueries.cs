@@ -59,6 +59,21 @@ public sealed class JobQueries(IDbContextFactory<ConsoleDb> databases, ChangeFee
         return (rows, total);
     }
 
+    /// <summary>Those of the jobs that the actor may see, newest first.</summary>
+    public async Task<IReadOnlyList<JobRow>> FindRowsAsync(
+        Actor actor,
+        IReadOnlyCollection<long> ids,
+        CancellationToken ct
+    )
+    {
+        await using var db = await databases.CreateDbContextAsync(ct);
+        return await Filter(db, actor, new JobFilter())
+            .Where(w => ids.Contains(w.Id))
+            .OrderByDescending(w => w.Id)
+            .Select(JobRows.FromWorkload)
+            .ToListAsync(ct);
+    }
+
     public async Task<JobDetail?> FindAsync(Actor actor, long id, CancellationToken ct)
     {
         await using var db = await databases.CreateDbContextAsync(ct);
@@ -133,10 +148,7 @@ public sealed class JobQueries(IDbContextFactory<ConsoleDb> databases, ChangeFee
             .Take(limit)
             .ToDictionary(w => w.Id, w => w.Position);
         var rows = await db.Workloads.AsNoTracking().Where(w => shown.Keys.Contains(w.Id)).ToListAsync(ct);
-        return
-        [
-            .. rows.Select(w => new QueueRow(shown[w.Id], JobRows.Compiled(w), w.Waits)).OrderBy(r => r.Position),
-        ];
+        return [.. rows.Select(w => new QueueRow(shown[w.Id], JobRows.Compiled(w), w.Waits)).OrderBy(r => r.Position)];
     }
 
     /// <summary>Returns when the job has ended or the timeout ran out; null where there is no such job.</summary>
@@ -171,9 +183,7 @@ public sealed class JobQueries(IDbContextFactory<ConsoleDb> databases, ChangeFee
             return null;
         }
         var replicas = await ReplicaReader.ReadAsync(db, id, ct);
-        var chosen = replica is null
-            ? replicas.FirstOrDefault()
-            : replicas.FirstOrDefault(r => r.Name == replica);
+        var chosen = replica is null ? replicas.FirstOrDefault() : replicas.FirstOrDefault(r => r.Name == replica);
         return attempt is null
             ? chosen?.Attempts.LastOrDefault()
             : chosen?.Attempts.FirstOrDefault(a => a.Number == attempt);

@@ -1,0 +1,71 @@
+using DeepLab.Api.Errors;
+using Microsoft.AspNetCore.Http;
+
+namespace DeepLab.Api.Auth;
+
+/// <summary>
+/// Refuses what another site makes a signed-in browser send: unsafe calls of the API by cookie, and every connection to a
+/// hub or a circuit, since the rules for cross-origin reading do not cover WebSockets. Calls by token are exempt: a
+/// browser never adds a token by itself.
+/// </summary>
+internal sealed class SameOrigin(RequestDelegate next)
+{
+    public Task InvokeAsync(HttpContext context)
+    {
+        var request = context.Request;
+        if (context.User.Identity?.AuthenticationType == TokenHandler.SchemeName)
+        {
+            return next(context);
+        }
+        var socket =
+            request.Path.StartsWithSegments("/_blazor", StringComparison.OrdinalIgnoreCase)
+            || request.Path.StartsWithSegments("/hubs", StringComparison.OrdinalIgnoreCase);
+        if (socket && !IsOurs(request, headerNeeded: IsUpgrade(request)))
+        {
+            return Problems.WriteAsync(
+                context,
+                StatusCodes.Status403Forbidden,
+                "Another site may not open this connection."
+            );
+        }
+        var byCookie = context.User.Identity?.AuthenticationType == BrowserSession.SchemeName;
+        if (
+            byCookie
+            && IsUnsafe(request)
+            && !IsOurs(request, headerNeeded: ApiPaths.IsProgram(request.Path) && !socket)
+        )
+        {
+            return Problems.WriteAsync(
+                context,
+                StatusCodes.Status400BadRequest,
+                "A call by cookie must come from the console's own pages (Sec-Fetch-Site or Origin says so); programs send a token."
+            );
+        }
+        return next(context);
+    }
+
+    private static bool IsUnsafe(HttpRequest r) =>
+        !(HttpMethods.IsGet(r.Method) || HttpMethods.IsHead(r.Method) || HttpMethods.IsOptions(r.Method));
+
+    private static bool IsUpgrade(HttpRequest r) =>
+        r.Headers.ContainsKey("Sec-WebSocket-Version") || !string.IsNullOrEmpty(r.Headers.Upgrade);
+
+    private static bool IsOurs(HttpRequest request, bool headerNeeded)
+    {
+        var site = request.Headers["Sec-Fetch-Site"].ToString();
+        if (site.Length > 0 && site is not ("same-origin" or "none"))
+        {
+            return false;
+        }
+        var origin = request.Headers.Origin.ToString();
+        if (origin.Length == 0)
+        {
+            return site.Length > 0 || !headerNeeded;
+        }
+        // The scheme is left out: behind a proxy that ends TLS, ours is http while the browser's is https
+        return Uri.TryCreate(origin, UriKind.Absolute, out var from)
+            && string.Equals(from.Host, request.Host.Host.Trim('[', ']'), StringComparison.OrdinalIgnoreCase)
+                | string.Equals(from.Host, request.Host.Host, StringComparison.OrdinalIgnoreCase)
+            && (request.Host.Port is { } port ? from.Port == port : from.IsDefaultPort);
+    }
+}

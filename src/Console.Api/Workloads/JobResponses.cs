@@ -1,0 +1,74 @@
+using System.Text.Json;
+using DeepLab.Core.Operations;
+using DeepLab.Core.Workloads;
+
+namespace DeepLab.Api.Workloads;
+
+/// <param name="Url">where the job is</param>
+/// <param name="Replayed">the Idempotency-Key had been used with the same body: this is that job</param>
+public sealed record SubmittedResponse(long Id, string Url, bool Replayed)
+{
+    public static SubmittedResponse Of(Core.Operations.Jobs.Submitted submitted) =>
+        new(submitted.Id, $"/api/v1/jobs/{submitted.Id}", submitted.Replayed);
+}
+
+/// <summary>One job, flat, so that a script reads `.state`.</summary>
+/// <param name="Waits">why it waits, in order; empty unless queued</param>
+/// <param name="Spec">as it was understood, every default spelled out</param>
+public sealed record JobResponse(
+    long Id,
+    string Name,
+    string Owner,
+    string Cluster,
+    WorkloadState State,
+    Reason Reason,
+    string Message,
+    DesiredState Desired,
+    string Image,
+    int GpusAsked,
+    int GpusHeld,
+    string? Host,
+    int Priority,
+    int Restarts,
+    int MaxRestarts,
+    int? QueuePosition,
+    IReadOnlyList<WaitReason> Waits,
+    DateTimeOffset SubmittedAt,
+    DateTimeOffset QueuedAt,
+    DateTimeOffset? StartedAt,
+    DateTimeOffset? EndedAt,
+    IReadOnlyList<ReplicaView> Replicas,
+    JsonElement Spec
+)
+{
+    public static JobResponse Of(JobDetail job)
+    {
+        var r = job.Row;
+        using var spec = JsonDocument.Parse(job.SpecJson);
+        return new JobResponse(
+            r.Id,
+            r.Name,
+            r.Owner,
+            job.Cluster,
+            r.State,
+            r.Reason,
+            r.Message,
+            job.Desired,
+            job.Image,
+            r.GpusAsked,
+            r.GpusHeld,
+            r.Host,
+            r.Priority,
+            job.Restarts,
+            job.MaxRestarts,
+            job.QueuePosition,
+            job.Waits,
+            r.SubmittedAt,
+            r.QueuedAt,
+            r.StartedAt,
+            r.EndedAt,
+            job.Replicas,
+            spec.RootElement.Clone()
+        );
+    }
+}

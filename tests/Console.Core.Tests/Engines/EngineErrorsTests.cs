@@ -1,0 +1,81 @@
+using System.Net;
+using DeepLab.Core.Engines;
+
+namespace DeepLab.Core.Tests.Engines;
+
+/// <summary>The messages are what Docker 20.10 and 27 said.</summary>
+public sealed class EngineErrorsTests
+{
+    [Theory]
+    [InlineData(404, "No such image: deeplab/x:1", EngineErrorKind.ImageNotFound)]
+    [InlineData(404, "manifest for deeplab/x:1 not found: manifest unknown", EngineErrorKind.ImageNotFound)]
+    [InlineData(
+        404,
+        "pull access denied for x, repository does not exist or may require 'docker login'",
+        EngineErrorKind.ImageNotFound
+    )]
+    [InlineData(404, "No such container: x", EngineErrorKind.NotFound)]
+    [InlineData(
+        409,
+        "Conflict. The container name \"/x\" is already in use by container \"8c\". You have to remove it.",
+        EngineErrorKind.NameTaken
+    )]
+    [InlineData(409, "Container 8c is not running", EngineErrorKind.Conflict)]
+    [InlineData(
+        400,
+        "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: \"no-such\": executable file not found in $PATH: unknown",
+        EngineErrorKind.CommandNotFound
+    )]
+    [InlineData(
+        400,
+        "OCI runtime create failed: unable to start container process: exec: \"/no/such\": stat /no/such: no such file or directory: unknown",
+        EngineErrorKind.CommandNotFound
+    )]
+    [InlineData(
+        400,
+        "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: \"/etc\": permission denied: unknown",
+        EngineErrorKind.CommandNotExecutable
+    )]
+    [InlineData(
+        400,
+        "OCI runtime create failed: exec /app: exec format error: unknown",
+        EngineErrorKind.CommandNotExecutable
+    )]
+    [InlineData(
+        500,
+        "could not select device driver \"nvidia\" with capabilities: [[gpu]]",
+        EngineErrorKind.NoSuchDevice
+    )]
+    [InlineData(
+        500,
+        "nvidia-container-cli: device error: GPU-x: unknown device: unknown",
+        EngineErrorKind.NoSuchDevice
+    )]
+    [InlineData(500, "mkdir /var/lib/docker/overlay2/x: no space left on device", EngineErrorKind.DiskFull)]
+    [InlineData(400, "invalid restart policy", EngineErrorKind.BadRequest)]
+    [InlineData(500, "something else", EngineErrorKind.Other)]
+    public void The_kind_follows_status_and_message(int status, string message, EngineErrorKind kind)
+    {
+        var body = System.Text.Json.JsonSerializer.Serialize(new { message });
+        var e = EngineErrors.FromAnswer((HttpStatusCode)status, body);
+        Assert.Equal(kind, e.Kind);
+        Assert.Equal(message, e.Message);
+    }
+
+    [Fact]
+    public void An_answer_that_is_not_json_is_kept_as_it_is()
+    {
+        Assert.Equal(
+            "<html>bad gateway</html>",
+            EngineErrors.FromAnswer(HttpStatusCode.BadGateway, "<html>bad gateway</html>\n").Message
+        );
+    }
+
+    [Theory]
+    [InlineData("repo/x", "repo/x", "latest")]
+    [InlineData("repo/x:1.2", "repo/x", "1.2")]
+    [InlineData("registry:5000/x", "registry:5000/x", "latest")]
+    [InlineData("x@sha256:ab", "x@sha256:ab", "")]
+    public void A_reference_without_a_tag_pulls_one_tag_and_not_all(string reference, string name, string tag) =>
+        Assert.Equal((name, tag), ImagePulls.Split(reference));
+}

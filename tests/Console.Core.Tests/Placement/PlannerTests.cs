@@ -1,0 +1,157 @@
+using DeepLab.Core.Clusters;
+using DeepLab.Core.Placement;
+using DeepLab.Core.Workloads;
+using static DeepLab.Core.Tests.Placement.Fleets;
+
+namespace DeepLab.Core.Tests.Placement;
+
+public sealed class PlannerTests
+{
+    [Fact]
+    public void Three_jobs_of_two_on_four_gpus_two_start_and_the_third_says_why()
+    {
+        var plan = Plan([Host("local", 4)], Job(1, 2), Job(2, 2), Job(3, 2));
+        Assert.Equal([1, 2], plan.Placements.Select(p => p.JobId));
+        Assert.Equal(4, plan.Placements.SelectMany(p => p.Gpus).SelectMany(g => g).Distinct().Count());
+        var (job, waits) = Assert.Single(plan.Waiting);
+        Assert.Equal(3, job);
+        var why = Assert.Single(waits);
+        Assert.Equal(WaitKind.NotEnoughGpus, why.Kind);
+        Assert.Equal("needs 2 GPUs on one host; local has 0 of 4 free, 4 held by 2 jobs", why.Message);
+        Assert.Equal([1L, 2L], why.HeldBy);
+    }
+
+    [Fact]
+    public void Higher_priority_goes_first_then_submission()
+    {
+        var plan = Plan([Host("local", 1)], Job(1, 1), Job(2, 1, priority: 90), Job(3, 1, priority: 90));
+        Assert.Equal(2, Assert.Single(plan.Placements).JobId);
+        Assert.Equal([3, 1], plan.Waiting.Select(w => w.JobId));
+    }
+
+    [Fact]
+    public void The_fullest_host_that_fits_is_taken()
+    {
+        var plan = Plan([Host("big", 8), Host("small", 2), Host("none", 0)], Job(1, 2), Job(2, 0));
+        Assert.Equal(["small", "none"], plan.Placements.Select(p => p.HostName));
+    }
+
+    [Fact]
+    public void All_replicas_go_to_one_host_or_none_start()
+    {
+        var plan = Plan([Host("a", 3), Host("b", 3)], Job(1, 2, replicas: 2));
+        Assert.Empty(plan.Placements);
+        Assert.Equal(WaitKind.NoHostReady, Assert.Single(Assert.Single(plan.Waiting).Waits).Kind);
+        var placed = Assert.Single(Plan([Host("a", 4)], Job(1, 2, replicas: 2)).Placements);
+        Assert.Equal([2, 2], placed.Gpus.Select(g => g.Length));
+    }
+
+    [Fact]
+    public void Models_and_least_memory_are_met_and_named()
+    {
+        HostSlot[] hosts = [Host("t4", 4, model: "Tesla T4", gpuMemory: 16 * Gib), Host("a100", 1)];
+        Assert.Equal("a100", Assert.Single(Plan(hosts, Job(1, 1, model: "a100")).Placements).HostName);
+        Assert.Equal("a100", Assert.Single(Plan(hosts, Job(1, 1, gpuMemory: 40 * Gib)).Placements).HostName);
+        var waiting = Plan(hosts, Job(1, 1, model: "A100"), Job(2, 1, model: "A100")).Waiting;
+        var why = Assert.Single(Assert.Single(waiting).Waits);
+        Assert.Equal(WaitKind.NotEnoughGpusOfModel, why.Kind);
+        Assert.Contains("of model A100", why.Message);
+    }
+
+    [Fact]
+    public void A_blocked_job_keeps_its_host_and_those_behind_it_say_so()
+    {
+        var plan = Plan([Host("local", 4)], Job(1, 2), Job(2, 4), Job(3, 1));
+        Assert.Equal(1, Assert.Single(plan.Placements).JobId);
+        Assert.Equal([2, 3], plan.Waiting.Select(w => w.JobId));
+        Assert.Equal(WaitKind.BehindInQueue, Assert.Single(plan.Waiting[1].Waits).Kind);
+        Assert.Contains("job 2 is ahead of it", plan.Waiting[1].Waits[0].Message);
+    }
+
+    [Fact]
+    public void Cpus_and_memory_count_too()
+    {
+        var plan = Plan([Host("local", 0, cpus: 2, memory: 4 * Gib)], Job(1, 0, cpus: 1.5), Job(2, 0, cpus: 1));
+        Assert.Equal(1, Assert.Single(plan.Placements).JobId);
+        Assert.Contains("needs 1 CPUs on one host; local has 0.5 of 2 free", plan.Waiting[0].Waits[0].Message);
+        plan = Plan([Host("local", 0, memory: 4 * Gib)], Job(1, 0, memory: 3 * Gib), Job(2, 0, memory: 2 * Gib));
+        Assert.Equal(WaitKind.NotEnoughMemory, Assert.Single(plan.Waiting[0].Waits).Kind);
+    }
+
+    [Theory]
+    [InlineData(HostState.Draining)]
+    [InlineData(HostState.Unreachable)]
+    [InlineData(HostState.Disabled)]
+    public void Only_a_ready_host_takes_work(HostState state)
+    {
+        var plan = Plan([Host("local", 4, state: state)], Job(1, 1));
+        Assert.Empty(plan.Placements);
+        Assert.Equal(WaitKind.NoHostReady, Assert.Single(plan.Waiting[0].Waits).Kind);
+    }
+
+    [Fact]
+    public void Sick_gpus_are_never_leased()
+    {
+        var host = Host("local", 2);
+        host = host with { Gpus = host.Gpus.SetItem(0, host.Gpus[0] with { Healthy = false }) };
+        var plan = Plan([host], Job(1, 1));
+        Assert.Equal("GPU-local-1", Assert.Single(Assert.Single(plan.Placements).Gpus[0]));
+        Assert.Empty(Plan([host], Job(1, 2)).Placements);
+    }
+
+    [Fact]
+    public void What_no_host_could_ever_give_is_refused_by_field()
+    {
+        HostSlot[] hosts = [Host("a", 2, cpus: 4, memory: 8 * Gib), Host("b", 4, cpus: 2)];
+        var errors = Fit.CheckEver(hosts, Job(1, 8, cpus: 5, memory: 100 * Gib));
+        Assert.Equal(
+            ["roles[0].resources.gpus", "roles[0].resources.cpus", "roles[0].resources.memory"],
+            errors.Select(e => e.Path)
+        );
+        Assert.Equal("asks for 8 GPUs; the largest host, b, has 4.", errors[0].Message);
+        Assert.Empty(Fit.CheckEver(hosts, Job(1, 4, cpus: 2)));
+    }
+
+    /// <summary>Random fleets and queues: nothing is given twice, nothing over capacity, and every job is answered.</summary>
+    [Fact]
+    public void No_plan_over_allocates_and_each_is_deterministic()
+    {
+        for (var seed = 1; seed <= 300; seed++)
+        {
+            var random = new Random(seed);
+            var hosts = Enumerable
+                .Range(0, random.Next(1, 6))
+                .Select(i => Host($"h{i}", random.Next(0, 9), cpus: random.Next(1, 33), memory: random.Next(1, 65) * Gib))
+                .ToArray();
+            var jobs = Enumerable
+                .Range(1, random.Next(1, 40))
+                .Select(i =>
+                    Job(
+                        i,
+                        random.Next(0, 5),
+                        random.Next(1, 3),
+                        random.Next(0, 3) * 50,
+                        random.Next(1, 9) / 2.0,
+                        random.Next(1, 9) * Gib
+                    )
+                )
+                .ToArray();
+            var plan = Plan(hosts, jobs);
+            Assert.Equal(jobs.Length, plan.Placements.Length + plan.Waiting.Length);
+            Assert.All(plan.Waiting, w => Assert.NotEmpty(w.Waits));
+            var gpus = plan.Placements.SelectMany(p => p.Gpus).SelectMany(g => g).ToArray();
+            Assert.Equal(gpus.Length, gpus.Distinct().Count());
+            foreach (var host in hosts)
+            {
+                var here = plan.Placements.Where(p => p.HostId == host.Id).Select(p => jobs[p.JobId - 1]).ToArray();
+                Assert.True(here.Sum(j => j.Cpus) <= host.Cpus, $"seed {seed}: CPUs of {host.Name}");
+                Assert.True(here.Sum(j => j.MemoryBytes) <= host.MemoryBytes, $"seed {seed}: memory of {host.Name}");
+            }
+            var again = Plan(hosts.Reverse(), jobs.Reverse());
+            Assert.Equal(
+                plan.Placements.Select(p => (p.JobId, p.HostName)),
+                again.Placements.Select(p => (p.JobId, p.HostName))
+            );
+        }
+    }
+}

@@ -104,7 +104,7 @@ public sealed class QueuePass(
             w.GpusHeld = request.Gpus;
             w.Waits = [];
             var what = request.Gpus == 0 ? "" : $" with {request.Gpus} {(request.Gpus == 1 ? "GPU" : "GPUs")}";
-            Rollup.Move(db, w, WorkloadState.Starting, "placed", Reason.Placed, $"on {host.Name}{what}", now);
+            Rollup.Move(db, w, WorkloadState.Starting, "placed", Reason.Placed, $"placed on {host.Name}{what}", now);
         }
         await db.SaveChangesAsync(ct);
         db.Leases.AddRange(

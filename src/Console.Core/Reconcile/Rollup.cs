@@ -148,6 +148,6 @@ public static class Rollup
     )
     {
         w.MoveTo(to, reason, message);
-        db.AddEvent(w, now, "console", kind, reason, $"{to}: {message}");
+        db.AddEvent(w, now, "console", kind, reason, to.IsTerminal() ? $"{to}: {message}" : message);
     }
 }

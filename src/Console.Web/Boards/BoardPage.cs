@@ -1,3 +1,4 @@
+using DeepLab.Core.Tenancy;
 using DeepLab.Web.Session;
 using Microsoft.AspNetCore.Components;
 
@@ -7,6 +8,9 @@ namespace DeepLab.Web.Boards;
 public abstract class BoardPage<TBoard> : ComponentBase, IAsyncDisposable
     where TBoard : Board
 {
+    private static readonly bool TakesActor = typeof(TBoard)
+        .GetConstructors()
+        .Any(c => c.GetParameters().Any(p => p.ParameterType == typeof(Actor)));
     private bool _gone;
 
     [Inject]
@@ -31,7 +35,7 @@ public abstract class BoardPage<TBoard> : ComponentBase, IAsyncDisposable
             return;
         }
         // Not from the container: a circuit's scope would keep every board until the circuit ends
-        Board = ActivatorUtilities.CreateInstance<TBoard>(Services, [actor, .. arguments]);
+        Board = ActivatorUtilities.CreateInstance<TBoard>(Services, TakesActor ? [actor, .. arguments] : arguments);
         Board.Changed += RenderAsync;
         Board.Start();
     }

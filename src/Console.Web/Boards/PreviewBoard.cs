@@ -1,0 +1,54 @@
+using DeepLab.Core.Feeds;
+using DeepLab.Core.Operations;
+using DeepLab.Core.Operations.Fleet;
+using DeepLab.Core.Operations.Jobs;
+using DeepLab.Core.Tenancy;
+using DeepLab.Core.Workloads;
+
+namespace DeepLab.Web.Boards;
+
+/// <summary>What would happen to the job that is being written, and what is free for it.</summary>
+public sealed class PreviewBoard(
+    Actor actor,
+    PreviewJob preview,
+    FleetQueries fleet,
+    ChangeFeed feed,
+    TimeProvider time,
+    ILogger<PreviewBoard> logger
+) : Board(feed, time, logger)
+{
+    private JobSpec? _spec;
+
+    public IReadOnlyList<HostView> Hosts { get; private set; } = [];
+    public IReadOnlyList<ImageView> Images { get; private set; } = [];
+
+    /// <summary>Null where there is no valid spec, or it is being looked at.</summary>
+    public JobPreview? Answer { get; private set; }
+
+    protected override TimeSpan Pace { get; } = TimeSpan.FromSeconds(1);
+
+    protected override bool Matters(Change change) =>
+        change.Kind is ChangeKind.Queue or ChangeKind.Host or ChangeKind.Workload;
+
+    /// <param name="spec">null where what is written is not a spec</param>
+    public async Task AskAsync(JobSpec? spec, CancellationToken ct)
+    {
+        _spec = spec;
+        var answer = spec is null ? null : await preview.RunAsync(actor, spec, ct);
+        if (_spec == spec)
+        {
+            Answer = answer;
+        }
+    }
+
+    protected override async Task<bool> LoadAsync(IReadOnlyCollection<Change> changes, CancellationToken ct)
+    {
+        if (Images.Count == 0)
+        {
+            Images = await fleet.ImagesAsync(ct);
+        }
+        Hosts = await fleet.HostsAsync(actor, ct);
+        await AskAsync(_spec, ct);
+        return true;
+    }
+}

@@ -1,0 +1,125 @@
+using DeepLab.Core.Feeds;
+using DeepLab.Core.Metrics;
+using DeepLab.Web.Charts;
+
+namespace DeepLab.Web.Boards;
+
+/// <summary>
+/// Charts that grow: each line is read whole once, in buckets, and then only its tail. What is planned may change, as
+/// when a program begins another curve.
+/// </summary>
+public abstract class SeriesBoard(SeriesReader reader, ChangeFeed feed, TimeProvider time, ILogger logger)
+    : Board(feed, time, logger)
+{
+    private const int Buckets = 800;
+
+    /// <summary>Appended points after which a line is read in buckets again, so that charts stay light.</summary>
+    private const int MostAppended = 2400;
+    private const int TailAtOnce = 1000;
+    private static readonly TimeSpan s_replan = TimeSpan.FromSeconds(5);
+    private readonly Dictionary<long, Line> _lines = [];
+    private readonly Dictionary<string, ChartModel> _models = [];
+    private IReadOnlyList<ChartPlan> _plan = [];
+    private long _plannedAt;
+
+    public IReadOnlyList<ChartModel> Charts { get; private set; } = [];
+
+    protected override TimeSpan Pace { get; } = TimeSpan.FromSeconds(1);
+    protected override TimeSpan Patience { get; } = TimeSpan.FromSeconds(5);
+    protected virtual bool ByStep => false;
+
+    protected override bool Matters(Change change) => change.Kind == ChangeKind.Metrics;
+
+    protected abstract Task<IReadOnlyList<ChartPlan>> PlanAsync(CancellationToken ct);
+
+    /// <summary>Milliseconds since 1970, both inclusive.</summary>
+    protected abstract (long From, long To) Range();
+
+    protected override async Task<bool> LoadAsync(IReadOnlyCollection<Change> changes, CancellationToken ct)
+    {
+        if (_plannedAt == 0 || Time.GetElapsedTime(_plannedAt) >= s_replan)
+        {
+            _plan = await PlanAsync(ct);
+            _plannedAt = Time.GetTimestamp();
+        }
+        foreach (var chart in _plan)
+        {
+            await DrawAsync(chart, ct);
+        }
+        var shown = _plan.Select(p => _models[p.Title]).Where(m => !m.IsEmpty).ToArray();
+        if (shown.SequenceEqual(Charts))
+        {
+            return false;
+        }
+        Charts = shown;
+        return true;
+    }
+
+    private async Task DrawAsync(ChartPlan plan, CancellationToken ct)
+    {
+        if (!_models.TryGetValue(plan.Title, out var model))
+        {
+            model = _models[plan.Title] = new ChartModel(plan.Title, plan.Unit, ByStep);
+        }
+        var redraw = false;
+        var news = new Dictionary<string, IReadOnlyList<ChartDot>>();
+        foreach (var line in plan.Lines)
+        {
+            if (_lines.TryGetValue(line.Series.Id, out var drawn) && drawn.Appended < MostAppended)
+            {
+                var dots = await TailAsync(drawn, ct);
+                if (dots.Count > 0)
+                {
+                    news[line.Label] = dots;
+                }
+                continue;
+            }
+            redraw |= await ReadAsync(model, line, drawn, ct);
+        }
+        await model.AppendAsync(news);
+        if (redraw)
+        {
+            await model.RedrawAsync();
+        }
+    }
+
+    private async Task<bool> ReadAsync(ChartModel model, LinePlan line, Line? drawn, CancellationToken ct)
+    {
+        // The listing's last point is where the tail goes on; what came after it is left to the tail
+        var last = drawn is null ? line.Series.Last : new SeriesPoint(drawn.Step, drawn.UnixMillis, 0);
+        if (last is not { } end)
+        {
+            return false;
+        }
+        var (from, to) = Range();
+        var chart = await reader.ChartAsync(line.Series, from, Math.Min(to, end.UnixMillis), Buckets, ByStep, ct);
+        model.Set(line.Label, chart.Points.Select(p => ChartModel.Dot(p, ByStep)));
+        _lines[line.Series.Id] = new Line(line.Series.Id) { UnixMillis = end.UnixMillis, Step = end.Step };
+        return true;
+    }
+
+    private async Task<IReadOnlyList<ChartDot>> TailAsync(Line line, CancellationToken ct)
+    {
+        var points = await reader.TailAsync(line.Id, line.UnixMillis, line.Step, TailAtOnce, ct);
+        if (points.Count == 0)
+        {
+            return [];
+        }
+        line.UnixMillis = points[^1].UnixMillis;
+        line.Step = points[^1].Step;
+        line.Appended += points.Count;
+        var (from, to) = Range();
+        return
+        [
+            .. points.Where(p => p.UnixMillis >= from && p.UnixMillis <= to).Select(p => ChartModel.Dot(p, ByStep)),
+        ];
+    }
+
+    private sealed class Line(long id)
+    {
+        public long Id => id;
+        public long UnixMillis { get; set; }
+        public long Step { get; set; }
+        public int Appended { get; set; }
+    }
+}

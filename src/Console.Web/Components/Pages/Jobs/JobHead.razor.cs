@@ -1,0 +1,86 @@
+using DeepLab.Core.Operations;
+using DeepLab.Core.Operations.Jobs;
+using DeepLab.Core.Workloads;
+using DeepLab.Web.Session;
+using DeepLab.Web.Wording;
+using Microsoft.AspNetCore.Components;
+using MudBlazor;
+
+namespace DeepLab.Web.Components.Pages.Jobs;
+
+/// <summary>Name, state with its sentence, and what can be done about it.</summary>
+public sealed partial class JobHead
+{
+    [Parameter, EditorRequired]
+    public required JobDetail Job { get; set; }
+
+    [Inject]
+    private StopWorkload Stop { get; set; } = default!;
+
+    [Inject]
+    private DeleteWorkload Delete { get; set; } = default!;
+
+    [Inject]
+    private CurrentActor CurrentActor { get; set; } = default!;
+
+    [Inject]
+    private IDialogService Dialogs { get; set; } = default!;
+
+    [Inject]
+    private ISnackbar Snackbar { get; set; } = default!;
+
+    [Inject]
+    private NavigationManager Navigation { get; set; } = default!;
+
+    private JobRow Row => Job.Row;
+
+    private string Sentence => Row.Message.Length > 0 ? Capital(Row.Message) : StateLooks.Of(Row.State).Word + ".";
+
+    private static string Capital(string text) => char.ToUpperInvariant(text[0]) + text[1..];
+
+    private async Task StopAsync()
+    {
+        var running = Row.State != WorkloadState.Queued;
+        var text = running
+            ? $"“{Row.Name}” gets SIGTERM and some seconds to end, then it is killed. Its log and curves stay."
+            : $"“{Row.Name}” leaves the queue without having run.";
+        if (await ConfirmAsync($"Stop job {Row.Id}?", text, "Stop the job"))
+        {
+            await SayAsync(await Stop.RunAsync(await CurrentActor.GetAsync(), Row.Id, CancellationToken.None));
+        }
+    }
+
+    private async Task DeleteAsync()
+    {
+        const string Text = "It leaves the history together with its log and its curves. This cannot be undone.";
+        if (
+            await ConfirmAsync($"Delete job {Row.Id}?", Text, "Delete the job")
+            && await SayAsync(await Delete.RunAsync(await CurrentActor.GetAsync(), Row.Id, CancellationToken.None))
+        )
+        {
+            Navigation.NavigateTo("/jobs");
+        }
+    }
+
+    // A clone is a new job that one looks over first: the form is its confirmation
+    private void CloneAsync() => Navigation.NavigateTo($"/jobs/new?from={Row.Id}");
+
+    private async Task<bool> ConfirmAsync(string title, string text, string yes) =>
+        await Dialogs.ShowMessageBoxAsync(title, text, yes, cancelText: "Keep it") == true;
+
+    private Task<bool> SayAsync(Outcome<long> outcome)
+    {
+        var problem = outcome switch
+        {
+            Outcome<long>.Conflict c => c.Message,
+            Outcome<long>.NotFound => "The job is no longer there.",
+            Outcome<long>.Refused r => string.Join(" ", r.Errors.Select(e => e.Message)),
+            _ => null,
+        };
+        if (problem is not null)
+        {
+            Snackbar.Add(problem, Severity.Error);
+        }
+        return Task.FromResult(problem is null);
+    }
+}

@@ -1,0 +1,49 @@
+using DeepLab.Core.Workloads;
+
+namespace DeepLab.Web.Drafts;
+
+/// <summary>Everything that is wrong with a draft, found by the field that it belongs to.</summary>
+public sealed class DraftErrors(IReadOnlyList<SpecError> all)
+{
+    /// <summary>Paths that the form has a field for; an error below one of them is that field's.</summary>
+    private static readonly string[] s_fields =
+    [
+        "name",
+        "cluster",
+        "image",
+        "script",
+        "code",
+        "env",
+        "priority",
+        "maxDuration",
+        "restart.maxRestarts",
+        "checkpoint.everySteps",
+        "roles[0].name",
+        "roles[0].replicas",
+        "roles[0].command",
+        "roles[0].resources.gpus",
+        "roles[0].resources.gpuModel",
+        "roles[0].resources.gpuMemory",
+        "roles[0].resources.cpus",
+        "roles[0].resources.memory",
+        "roles[0].resources.shm",
+    ];
+
+    public IReadOnlyList<SpecError> All => all;
+
+    /// <summary>Those that no field of the form shows.</summary>
+    public IEnumerable<SpecError> Elsewhere => all.Where(e => !Array.Exists(s_fields, f => Belongs(e.Path, f)));
+
+    /// <summary>Null where the field is right.</summary>
+    public string? Of(string field)
+    {
+        var mine = all.Where(e => Belongs(e.Path, field))
+            .Select(e => e.Path == field ? e.Message : $"{e.Path}: {e.Message}");
+        var text = string.Join(" ", mine);
+        return text.Length > 0 ? text : null;
+    }
+
+    private static bool Belongs(string path, string field) =>
+        path.StartsWith(field, StringComparison.Ordinal)
+        && (path.Length == field.Length || path[field.Length] is '.' or '[');
+}

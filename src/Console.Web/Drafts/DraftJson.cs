@@ -1,0 +1,158 @@
+using System.Globalization;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace DeepLab.Web.Drafts;
+
+/// <summary>A draft as JSON and back. What cannot be right is carried over as it is, for the reader of specs to refuse.</summary>
+public static class DraftJson
+{
+    private static readonly JsonSerializerOptions s_readable = new()
+    {
+        WriteIndented = true,
+        NewLine = "\n",
+        // Shown as text, never as markup
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
+    private static readonly JsonDocumentOptions s_strict = new() { MaxDepth = 32 };
+
+    public static string Write(JobDraft d)
+    {
+        var resources = new JsonObject { ["gpus"] = Number(d.Gpus) };
+        Optional(resources, "gpuModel", d.GpuModel);
+        Optional(resources, "gpuMemory", d.GpuMemory);
+        resources["cpus"] = Number(d.Cpus);
+        resources["memory"] = d.Memory;
+        resources["shm"] = d.Shm;
+        var job = new JsonObject
+        {
+            ["name"] = d.Name,
+            ["cluster"] = d.Cluster,
+            ["image"] = d.Image,
+        };
+        if (d.Source == DraftSource.Script)
+        {
+            job["script"] = d.Script;
+        }
+        else if (d.Source == DraftSource.Code)
+        {
+            job["code"] = d.Code;
+        }
+        job["roles"] = new JsonArray(
+            new JsonObject
+            {
+                ["name"] = d.Role,
+                ["replicas"] = Number(d.Replicas),
+                ["command"] = new JsonArray([.. CommandLine.Split(d.Command).Select(w => JsonValue.Create(w))]),
+                ["resources"] = resources,
+            }
+        );
+        var env = new JsonObject();
+        foreach (var line in d.Env.Where(e => e.Name.Length > 0 || e.Value.Length > 0))
+        {
+            env[line.Name] = line.Value;
+        }
+        if (env.Count > 0)
+        {
+            job["env"] = env;
+        }
+        if (d.CheckpointSteps.Length > 0)
+        {
+            job["checkpoint"] = new JsonObject { ["everySteps"] = Number(d.CheckpointSteps) };
+        }
+        if (d.MaxRestarts is not ("" or "0"))
+        {
+            job["restart"] = new JsonObject { ["maxRestarts"] = Number(d.MaxRestarts) };
+        }
+        job["priority"] = Number(d.Priority);
+        Optional(job, "maxDuration", d.MaxDuration);
+        return job.ToJsonString(s_readable);
+    }
+
+    /// <summary>Null where the text is not JSON, or not an object.</summary>
+    public static JobDraft? Read(string json)
+    {
+        JsonNode? root;
+        try
+        {
+            root = JsonNode.Parse(json, documentOptions: s_strict);
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+        return root is JsonObject job ? Read(job) : null;
+    }
+
+    private static JobDraft? Read(JsonObject job)
+    {
+        try
+        {
+            var role = (At(job, "roles") as JsonArray)?.FirstOrDefault() as JsonObject;
+            var resources = At(role, "resources") as JsonObject;
+            var plain = new JobDraft();
+            var draft = new JobDraft
+            {
+                Name = Text(job, "name", ""),
+                Cluster = Text(job, "cluster", plain.Cluster),
+                Image = Text(job, "image", ""),
+                Script = Text(job, "script", ""),
+                Code = Text(job, "code", ""),
+                Source =
+                    At(job, "code") is not null ? DraftSource.Code
+                    : At(job, "script") is not null ? DraftSource.Script
+                    : DraftSource.Image,
+                Role = Text(role, "name", plain.Role),
+                Command = At(role, "command") is JsonArray argv ? CommandLine.Join(argv.Select(Text)) : "",
+                Replicas = Text(role, "replicas", plain.Replicas),
+                Gpus = Text(resources, "gpus", plain.Gpus),
+                GpuModel = Text(resources, "gpuModel", ""),
+                GpuMemory = Text(resources, "gpuMemory", ""),
+                Cpus = Text(resources, "cpus", plain.Cpus),
+                Memory = Text(resources, "memory", plain.Memory),
+                Shm = Text(resources, "shm", plain.Shm),
+                CheckpointSteps = Text(At(job, "checkpoint") as JsonObject, "everySteps", ""),
+                MaxRestarts = Text(At(job, "restart") as JsonObject, "maxRestarts", plain.MaxRestarts),
+                Priority = Text(job, "priority", plain.Priority),
+                MaxDuration = Text(job, "maxDuration", ""),
+            };
+            foreach (var (name, value) in At(job, "env") as JsonObject ?? [])
+            {
+                draft.Env.Add(new EnvLine { Name = name, Value = Text(value) });
+            }
+            return draft;
+        }
+        catch (ArgumentException)
+        {
+            // A doubled key: JsonObject finds out only when it is looked at
+            return null;
+        }
+    }
+
+    private static JsonNode? At(JsonObject? o, string key) => o?[key];
+
+    private static string Text(JsonObject? o, string key, string fallback) => At(o, key) is { } v ? Text(v) : fallback;
+
+    private static string Text(JsonNode? node) =>
+        node is JsonValue v && v.TryGetValue<string>(out var text) ? text : node?.ToJsonString() ?? "";
+
+    /// <summary>The number, or the text as it stands: the reader of specs then says that a number is needed.</summary>
+    private static JsonValue Number(string text) =>
+        decimal.TryParse(
+            text,
+            NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint,
+            CultureInfo.InvariantCulture,
+            out var n
+        )
+            ? JsonValue.Create(n)
+            : JsonValue.Create(text);
+
+    private static void Optional(JsonObject o, string key, string text)
+    {
+        if (text.Length > 0)
+        {
+            o[key] = text;
+        }
+    }
+}

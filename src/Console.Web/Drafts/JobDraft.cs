@@ -1,0 +1,47 @@
+namespace DeepLab.Web.Drafts;
+
+public enum DraftSource
+{
+    /// <summary>The image's own files and command.</summary>
+    Image,
+    Script,
+    Code,
+}
+
+public sealed class EnvLine
+{
+    public string Name { get; set; } = "";
+    public string Value { get; set; } = "";
+}
+
+/// <summary>
+/// A job's spec while it is being written: every field as its text, right or wrong, so that the one reader of specs says
+/// what is wrong with it. <see cref="DraftJson"/> turns it into JSON and back.
+/// </summary>
+public sealed class JobDraft
+{
+    public string Name { get; set; } = "";
+    public string Cluster { get; set; } = "local";
+    public string Image { get; set; } = "";
+    public DraftSource Source { get; set; } = DraftSource.Script;
+    public string Script { get; set; } = "";
+
+    /// <summary>`sha256:…`</summary>
+    public string Code { get; set; } = "";
+    public string Role { get; set; } = "worker";
+    public string Command { get; set; } = "";
+    public string Replicas { get; set; } = "1";
+    public string Gpus { get; set; } = "0";
+    public string GpuModel { get; set; } = "";
+    public string GpuMemory { get; set; } = "";
+    public string Cpus { get; set; } = "1";
+    public string Memory { get; set; } = "1GiB";
+    public string Shm { get; set; } = "256MiB";
+    public List<EnvLine> Env { get; } = [];
+    public string CheckpointSteps { get; set; } = "";
+    public string MaxRestarts { get; set; } = "0";
+    public string Priority { get; set; } = "50";
+
+    /// <summary>`hh:mm:ss`, empty = no limit</summary>
+    public string MaxDuration { get; set; } = "";
+}

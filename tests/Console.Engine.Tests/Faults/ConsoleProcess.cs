@@ -1,0 +1,249 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Net.Sockets;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Npgsql;
+
+namespace DeepLab.Engine.Tests.Faults;
+
+/// <summary>
+/// The real console as a process of its own, to be killed and started again on the same database and data folder.
+/// </summary>
+public sealed class ConsoleProcess : IAsyncDisposable
+{
+    private const string Password = "a-password-for-tests";
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
+    private readonly HttpClient _http;
+    private readonly Dictionary<string, string> _environment;
+    private readonly List<string> _output = [];
+    private Process? _process;
+
+    private ConsoleProcess(string database, string folder, int port)
+    {
+        Database = database;
+        Folder = folder;
+        Address = new Uri($"http://127.0.0.1:{port}");
+        _http = new HttpClient { BaseAddress = Address, Timeout = s_patience };
+        _environment = new()
+        {
+            ["DEEPLAB_DB"] = database,
+            ["DEEPLAB_DATA"] = folder,
+            ["DOCKER_HOST"] = ConsoleHarness.Engine,
+            ["DEEPLAB_FIRST_PASSWORD"] = Password,
+            ["ASPNETCORE_URLS"] = Address.ToString(),
+            // Static assets of a build that was not published are found only so
+            ["ASPNETCORE_ENVIRONMENT"] = "Development",
+        };
+    }
+
+    public string Database { get; }
+    public string Folder { get; }
+    public Uri Address { get; }
+    public NpgsqlDataSource Sql { get; private set; } = null!;
+
+    public static async Task<ConsoleProcess> CreateAsync(CancellationToken ct, params (string Name, string Value)[] environment)
+    {
+        var name = $"p_{Guid.CreateVersion7():N}";
+        await using (var admin = NpgsqlDataSource.Create(ConsoleHarness.AdminDatabase))
+        await using (var command = admin.CreateCommand($"create database {name}"))
+        {
+            await command.ExecuteNonQueryAsync(ct);
+        }
+        var database = new NpgsqlConnectionStringBuilder(ConsoleHarness.AdminDatabase) { Database = name }.ConnectionString;
+        var console = new ConsoleProcess(database, Directory.CreateTempSubdirectory("deeplab-test-").FullName, FreePort());
+        foreach (var (key, value) in environment)
+        {
+            console._environment[key] = value;
+        }
+        console.Sql = NpgsqlDataSource.Create(database);
+        return console;
+    }
+
+    /// <summary>Starts it and returns when it is ready and a token was made.</summary>
+    public async Task StartAsync(CancellationToken ct, string? failpoint = null)
+    {
+        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "DeepLab.Web.dll")])
+        {
+            UseShellExecute = false,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            WorkingDirectory = AppContext.BaseDirectory,
+        };
+        foreach (var (key, value) in _environment)
+        {
+            start.Environment[key] = value;
+        }
+        start.Environment["DEEPLAB_FAILPOINT"] = failpoint ?? "";
+        _process = Process.Start(start)!;
+        _process.OutputDataReceived += Keep;
+        _process.ErrorDataReceived += Keep;
+        _process.BeginOutputReadLine();
+        _process.BeginErrorReadLine();
+        await UntilReadyAsync(ct);
+    }
+
+    public async Task SignInAsync(CancellationToken ct)
+    {
+        var answer = await _http.PostAsJsonAsync("/api/v1/session", new { userName = "admin", password = Password }, ct);
+        answer.EnsureSuccessStatusCode();
+        var session = await answer.Content.ReadFromJsonAsync<JsonObject>(ct);
+        _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", (string)session!["token"]!);
+    }
+
+    public async Task<(HttpStatusCode Status, JsonNode? Body)> PostAsync(
+        string path,
+        object? body,
+        CancellationToken ct,
+        string? idempotencyKey = null
+    )
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, path);
+        request.Content = body is null ? null : JsonContent.Create(body);
+        if (idempotencyKey is not null)
+        {
+            request.Headers.Add("Idempotency-Key", idempotencyKey);
+        }
+        using var answer = await _http.SendAsync(request, ct);
+        return (answer.StatusCode, await ReadAsync(answer, ct));
+    }
+
+    public async Task<(HttpStatusCode Status, JsonNode? Body)> GetAsync(string path, CancellationToken ct)
+    {
+        using var answer = await _http.GetAsync(path, ct);
+        return (answer.StatusCode, await ReadAsync(answer, ct));
+    }
+
+    public Task<string> TextAsync(string path, CancellationToken ct) => _http.GetStringAsync(path, ct);
+
+    public async Task<JsonObject> WaitForEndAsync(long id, CancellationToken ct)
+    {
+        var (status, body) = await PostAsync($"/api/v1/jobs/{id}/wait?timeout=50", null, ct);
+        Assert.True(status == HttpStatusCode.OK, $"job {id} did not end: {status} {body}{Environment.NewLine}{Tail()}");
+        return body!.AsObject();
+    }
+
+    public async Task WaitForExitAsync(CancellationToken ct)
+    {
+        try
+        {
+            await _process!.WaitForExitAsync(ct).WaitAsync(s_patience, ct);
+        }
+        catch (TimeoutException)
+        {
+            Assert.Fail($"the console did not die at its failpoint:{Environment.NewLine}{Tail()}");
+        }
+        _process!.Dispose();
+        _process = null;
+    }
+
+    /// <summary>SIGKILL: no finally runs, no buffer is flushed.</summary>
+    public async Task KillAsync(CancellationToken ct)
+    {
+        _process!.Kill();
+        await WaitForExitAsync(ct);
+    }
+
+    /// <summary>Looks again at every quarter second: what is awaited has no event that crosses processes.</summary>
+    public async Task UntilSqlAsync(string condition, string what, CancellationToken ct)
+    {
+        var began = Stopwatch.GetTimestamp();
+        while (Stopwatch.GetElapsedTime(began) < s_patience)
+        {
+            await using var command = Sql.CreateCommand($"select {condition}");
+            if (await command.ExecuteScalarAsync(ct) is true)
+            {
+                return;
+            }
+            await Task.Delay(TimeSpan.FromMilliseconds(250), ct);
+        }
+        Assert.Fail($"{what} did not come true within {s_patience}:{Environment.NewLine}{Tail()}");
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_process is { } process)
+        {
+            process.Kill();
+            await process.WaitForExitAsync();
+            process.Dispose();
+        }
+        _http.Dispose();
+        await Sql.DisposeAsync();
+        Directory.Delete(Folder, recursive: true);
+        await using var admin = NpgsqlDataSource.Create(ConsoleHarness.AdminDatabase);
+        var name = new NpgsqlConnectionStringBuilder(Database).Database;
+        await using var drop = admin.CreateCommand($"drop database {name} with (force)");
+        await drop.ExecuteNonQueryAsync();
+    }
+
+    private async Task UntilReadyAsync(CancellationToken ct)
+    {
+        var began = Stopwatch.GetTimestamp();
+        while (Stopwatch.GetElapsedTime(began) < s_patience)
+        {
+            if (_process!.HasExited)
+            {
+                // A failpoint on the way to ready: recovery itself was hit
+                return;
+            }
+            try
+            {
+                using var answer = await _http.GetAsync("/health/ready", ct);
+                if (answer.IsSuccessStatusCode)
+                {
+                    return;
+                }
+            }
+            catch (HttpRequestException)
+            {
+                // Not listening yet
+            }
+            await Task.Delay(TimeSpan.FromMilliseconds(50), ct);
+        }
+        Assert.Fail($"the console was not ready within {s_patience}:{Environment.NewLine}{Tail()}");
+    }
+
+    public bool HasExited => _process is null || _process.HasExited;
+
+    public string Tail()
+    {
+        lock (_output)
+        {
+            return string.Join(Environment.NewLine, _output.TakeLast(40));
+        }
+    }
+
+    private void Keep(object sender, DataReceivedEventArgs e)
+    {
+        lock (_output)
+        {
+            if (e.Data is { } line)
+            {
+                _output.Add(line);
+            }
+        }
+    }
+
+    private static async Task<JsonNode?> ReadAsync(HttpResponseMessage answer, CancellationToken ct)
+    {
+        var text = await answer.Content.ReadAsStringAsync(ct);
+        try
+        {
+            return text.Length == 0 ? null : JsonNode.Parse(text);
+        }
+        catch (JsonException)
+        {
+            return JsonValue.Create(text);
+        }
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+}

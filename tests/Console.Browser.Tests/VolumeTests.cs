@@ -44,14 +44,14 @@ public sealed class VolumeTests(ConsoleProcess console, Chromium chromium)
     public async Task Five_thousand_jobs_are_one_list()
     {
         await console.RunSqlAsync(
-            $$"""
+            $$$"""
             insert into workloads (kind, name, owner_id, owner_name, cluster_id, spec_json, spec_hash, priority, gpus_asked,
               gpus_held, desired, state, reason, message, waits, host_name, restarts, submitted_at, queued_at, started_at,
               ended_at, last_event_seq)
             select 'Job', 'old-' || i, u.id, u.user_name, c.id, '{"name":"old","cluster":"local","image":"base","roles":[{"name":"worker","replicas":1,"command":[],"resources":{"gpus":0,"cpus":1,"memory":"1GiB","shm":"256MiB"}}],"env":{},"restart":{"maxRestarts":0},"priority":50}',
               'x', 50, 0, 0, 'Run', (array['Succeeded', 'Failed', 'Stopped'])[1 + i % 3], 'Completed', 'ended', '[]',
               'elsewhere', 0, now() - interval '9 days', now() - interval '9 days', now() - interval '9 days', now() - interval '8 days', 0
-            from generate_series(1, {{OldJobs}}) i, users u, clusters c
+            from generate_series(1, {{{OldJobs}}}) i, users u, clusters c
             """
         );
         await using var visit = await chromium.VisitAsync(console);
@@ -66,7 +66,10 @@ public sealed class VolumeTests(ConsoleProcess console, Chromium chromium)
 
         await Expect(page.GetByRole(AriaRole.Link, new() { Name = "old-1", Exact = true })).ToBeVisibleAsync();
         Assert.InRange(await rows.CountAsync(), 10, 90);
-        Assert.Equal(52, await page.Locator("main .row:has(.name)").First.EvaluateAsync<int>("e => e.getBoundingClientRect().height"));
+        Assert.Equal(
+            52,
+            await page.Locator("main .row:has(.name)").First.EvaluateAsync<int>("e => e.getBoundingClientRect().height")
+        );
         visit.AssertQuiet();
     }
 }

@@ -30,6 +30,7 @@ public static class CoreServices
         services.AddSingleton<Bootstrap>();
         services.AddSingleton<ILogStore, PostgresLogStore>();
         services.AddSingleton<ISeriesStore, PostgresSeriesStore>();
+        services.AddSingleton(_ => new RecentBlocks());
         services.AddSingleton<LogReader>();
         services.AddSingleton<SeriesReader>();
         services.AddSingleton<LatestReadings>();

@@ -14,7 +14,7 @@ internal static class LogFrames
 
     /// <summary>The engine could not go on reading the log, and says why in the log.</summary>
     private const byte DaemonError = 3;
-    private const int BufferBytes = 128 << 10;
+    private const int BufferBytes = 32 << 10;
 
     /// <summary>Frames are of 16 KiB; one longer than this is not a log.</summary>
     private const int FrameLimit = 16 << 20;

@@ -12,7 +12,8 @@ public static class Planner
 {
     public static QueuePlan Plan(FleetSnapshot fleet, IEnumerable<JobRequest> queue)
     {
-        var hosts = fleet.Hosts.ToArray();
+        // Every tie ends at the name: a plan does not depend on the order in which hosts are given
+        var hosts = fleet.Hosts.OrderBy(h => h.Name, StringComparer.Ordinal).ToArray();
         var keptFor = new long?[hosts.Length];
         var placements = ImmutableArray.CreateBuilder<JobPlacement>();
         var waiting = ImmutableArray.CreateBuilder<(long, ImmutableArray<WaitReason>)>();
@@ -25,7 +26,7 @@ public static class Planner
                     keptFor[i] is null
                     && hosts[i].ClusterId == job.ClusterId
                     && Fit.Check(hosts[i], job).IsEmpty
-                    && (best < 0 || Compare(hosts[i], hosts[best], job) < 0)
+                    && (best < 0 || Compare(hosts[i], hosts[best]) < 0)
                 )
                 {
                     best = i;
@@ -58,10 +59,14 @@ public static class Planner
         };
     }
 
-    private static int Compare(HostSlot a, HostSlot b, JobRequest job)
+    private static int Compare(HostSlot a, HostSlot b)
     {
-        // A job without GPUs leaves hosts with GPUs to those who need them: the same rule, fewest left over
-        var gpus = (a.Gpus.Count(g => g.IsFree) - job.Gpus).CompareTo(b.Gpus.Count(g => g.IsFree) - job.Gpus);
+        var gpus = a.Gpus.Count(g => g.IsFree).CompareTo(b.Gpus.Count(g => g.IsFree));
+        if (gpus == 0)
+        {
+            // Hosts with GPUs are left to those who need them, also when all of theirs are held at the moment
+            gpus = a.Gpus.Length.CompareTo(b.Gpus.Length);
+        }
         if (gpus != 0)
         {
             return gpus;

@@ -1,3 +1,5 @@
+using System.IO.Pipelines;
+using System.Runtime.ExceptionServices;
 using DeepLab.Core.Engines;
 using DeepLab.Core.Operations.Jobs;
 using DeepLab.Core.Workloads;
@@ -18,11 +20,63 @@ public sealed class JobFiles(CodeFolder folder)
             spec.Code is { } digest && !File.Exists(folder.PathOf(digest))
                 ? $"the code {digest} is no longer kept; upload it again"
                 : null;
-        return Task.FromResult(new FoundFiles(missing, []));
+        return Task.FromResult(new FoundFiles(missing, spec.Script is { } s ? ScriptFile.From(s).Command : []));
     }
 
-    public Task PutAsync(IContainerEngine engine, string containerId, JobSpec spec, CancellationToken ct)
+    /// <summary>Puts the files into a created container; a job without any is left as its image made it.</summary>
+    /// <exception cref="EngineException">The engine refused them, or the archive kept here is damaged.</exception>
+    public async Task PutAsync(IContainerEngine engine, string containerId, JobSpec spec, CancellationToken ct)
     {
-        return Task.CompletedTask;
+        if (spec.Code is null && spec.Script is null)
+        {
+            return;
+        }
+        var pipe = new Pipe();
+        var write = WriteAsync(pipe.Writer, spec, ct);
+        ExceptionDispatchInfo? refused = null;
+        try
+        {
+            await using var tar = pipe.Reader.AsStream();
+            await engine.PutArchiveAsync(containerId, "/", tar, ct);
+        }
+        catch (Exception e) when (e is EngineException or EngineUnreachableException)
+        {
+            refused = ExceptionDispatchInfo.Capture(e);
+        }
+        // Where reading the archive failed, that is the cause; where the engine did, what is still written goes nowhere
+        await write;
+        refused?.Throw();
+    }
+
+    private async Task WriteAsync(PipeWriter pipe, JobSpec spec, CancellationToken ct)
+    {
+        var whole = false;
+        try
+        {
+            await using var tar = pipe.AsStream(leaveOpen: true);
+            var writer = new CodeTarWriter(tar);
+            await writer.BeginAsync(ct);
+            if (spec.Code is { } digest)
+            {
+                await using var archive = File.OpenRead(folder.PathOf(digest));
+                await CodeArchives.AddAsync(archive, writer, CodeLimits.Default, ct);
+            }
+            if (spec.Script is { } script)
+            {
+                var file = ScriptFile.From(script);
+                await writer.AddProgramAsync(file.Name, file.Content, ct);
+            }
+            await writer.EndAsync(ct);
+            whole = true;
+        }
+        catch (Exception e) when (e is InvalidDataException or IOException)
+        {
+            throw new EngineException(EngineErrorKind.Other, $"its code cannot be read: {e.Message}", e);
+        }
+        finally
+        {
+            // A plain end would pass for the end of the tar
+            await pipe.CompleteAsync(whole ? null : new IOException("the tar could not be written to its end"));
+        }
     }
 }

@@ -7,6 +7,9 @@ namespace DeepLab.Core.Streams;
 /// until it is full (about 128 KiB of text), so that a slow log does not become a row a line.
 /// </summary>
 /// <param name="FirstLine">number of its first line in the attempt, from 0</param>
+/// <param name="FirstUnixNanos">timestamp of its first line</param>
+/// <param name="LastUnixNanos">greatest timestamp of its lines; two streams may cross by microseconds</param>
+/// <param name="RawBytes">bytes of its text, newlines included</param>
 /// <param name="Data">the lines, encoded and compressed by <see cref="LogBlocks"/></param>
 public sealed record LogBlock(
     long AttemptId,
@@ -33,7 +36,11 @@ public sealed record LogCursor(
     long Bytes,
     int Gaps,
     bool Complete
-);
+)
+{
+    /// <summary>Number of the next line: a gap takes a number like any line, so that readers see it in its place.</summary>
+    public long Next => Lines + Gaps;
+}
 
 /// <summary>One line as it was kept.</summary>
 /// <param name="Number">from 0 within the attempt</param>

@@ -1,0 +1,29 @@
+namespace DeepLab.Core.Metrics;
+
+/// <summary>One number of a curve as an event file holds it.</summary>
+/// <param name="WallTime">seconds since 1970, as the program gave it</param>
+public readonly record struct EventScalar(string Tag, long Step, double WallTime, double Value);
+
+/// <summary>Reads the scalars of one event file (TensorBoard's format) while it grows.</summary>
+/// <param name="offset">where a record begins; 0 for a new file</param>
+public sealed class EventFileReader(long offset = 0)
+{
+    private readonly EventFileRecords _records = new(offset);
+    private readonly EventFileSummaries _summaries = new();
+
+    /// <inheritdoc cref="EventFileRecords.Offset"/>
+    public long Offset => _records.Offset;
+
+    /// <inheritdoc cref="EventFileRecords.Position"/>
+    public long Position => _records.Position;
+
+    /// <inheritdoc cref="EventFileRecords.Damaged"/>
+    public bool Damaged => _records.Damaged;
+
+    /// <summary>Values that are no scalars (histograms, images, texts), and records that could not be read.</summary>
+    public long Skipped => _summaries.Skipped + _records.PassedOver;
+
+    /// <summary>Takes the next bytes and adds the scalars of every record that is whole with them.</summary>
+    public void Append(ReadOnlySpan<byte> bytes, List<EventScalar> scalars) =>
+        _records.Append(bytes, record => _summaries.Read(record, scalars));
+}

@@ -38,6 +38,7 @@ public sealed class ConsoleProcess : IAsyncLifetime
         {
             // Static assets are found from the project's folder where nothing was published
             WorkingDirectory = Path.Combine(Root(), "src", "Console.Web"),
+            UseShellExecute = false,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
@@ -80,10 +81,12 @@ public sealed class ConsoleProcess : IAsyncLifetime
             await process.WaitForExitAsync();
             process.Dispose();
         }
-        if (_data.Length > 0)
+        if (_data.Length == 0)
         {
-            Directory.Delete(_data, recursive: true);
+            // It failed before it made anything
+            return;
         }
+        Directory.Delete(_data, recursive: true);
         await RunAsync($"drop database if exists {_databaseName} with (force)");
     }
 

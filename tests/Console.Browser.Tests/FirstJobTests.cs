@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Microsoft.Playwright;
 using static Microsoft.Playwright.Assertions;
 
@@ -11,7 +12,7 @@ public sealed class FirstJobTests(ConsoleProcess console, Chromium chromium)
         await using var visit = await chromium.VisitAsync(console);
         var page = visit.Page;
         await page.GotoAsync("/jobs?state=succeeded");
-        await Expect(page).ToHaveURLAsync(new System.Text.RegularExpressions.Regex("/sign-in"));
+        await Expect(page).ToHaveURLAsync(new Regex("/sign-in"));
         await visit.SignInAsync("not the password");
         await Expect(page.GetByRole(AriaRole.Alert)).ToContainTextAsync("wrong");
         await visit.SignInAsync();
@@ -25,14 +26,14 @@ public sealed class FirstJobTests(ConsoleProcess console, Chromium chromium)
                 "#!/bin/sh\nfor i in $(seq 1 25); do printf '\\033[32mline %s\\033[0m\\n' $i; sleep 0.3; done\n"
             );
         var json = page.GetByLabel("The same as JSON");
-        await Expect(json).ToHaveValueAsync(new System.Text.RegularExpressions.Regex("\"name\": \"watched\""));
+        await Expect(json).ToHaveValueAsync(new Regex("\"name\": \"watched\""));
         await json.FillAsync(
             (await json.InputValueAsync()).Replace("\"priority\": 50", "\"priority\": 61", StringComparison.Ordinal)
         );
         await Expect(page.GetByLabel("Priority")).ToHaveValueAsync("61");
         await Expect(page.GetByText("Starts now on")).ToBeVisibleAsync();
         await page.GetByRole(AriaRole.Button, new() { Name = "Submit" }).ClickAsync();
-        await page.WaitForURLAsync("**/jobs/*[0-9]");
+        await page.WaitForURLAsync(new Regex(@"/jobs/\d+$"));
 
         await page.GetByRole(AriaRole.Tab, new() { Name = "Logs" }).ClickAsync();
         await page.EvaluateAsync("() => { window.notReloaded = true; }");
@@ -75,7 +76,7 @@ public sealed class FirstJobTests(ConsoleProcess console, Chromium chromium)
         await page.GetByRole(AriaRole.Button, new() { Name = "Clone" }).ClickAsync();
         await Expect(page.GetByLabel("Name", new() { Exact = true })).ToHaveValueAsync("endless");
         await Expect(page.GetByLabel("Script", new() { Exact = true }))
-            .ToHaveValueAsync(new System.Text.RegularExpressions.Regex("trap"));
+            .ToHaveValueAsync(new Regex("trap"));
 
         await visit.OpenAsync($"/jobs/{id}");
         await page.GetByRole(AriaRole.Button, new() { Name = "Delete" }).ClickAsync();

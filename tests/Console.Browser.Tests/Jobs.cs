@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.RegularExpressions;
 using Microsoft.Playwright;
 
 namespace DeepLab.Browser.Tests;
@@ -20,9 +21,9 @@ internal static class Jobs
         await page.GetByLabel("Script", new() { Exact = true }).FillAsync(script);
         await Assertions
             .Expect(page.GetByLabel("The same as JSON"))
-            .ToHaveValueAsync(new System.Text.RegularExpressions.Regex(name));
+            .ToHaveValueAsync(new Regex(name));
         await page.GetByRole(AriaRole.Button, new() { Name = "Submit" }).ClickAsync();
-        await page.WaitForURLAsync("**/jobs/*[0-9]");
+        await page.WaitForURLAsync(new Regex(@"/jobs/\d+$"));
         return long.Parse(page.Url.Split('/')[^1], CultureInfo.InvariantCulture);
     }
 

@@ -40,7 +40,7 @@ public sealed class JobFormTests : BunitContext, IAsyncLifetime
     {
         var form = Form();
 
-        form.FindAll("label.text-field")
+        form.FindAll(".text-field")
             .Single(l => l.TextContent.Contains("Name", StringComparison.Ordinal))
             .QuerySelector("input")!
             .Input("digits");
@@ -56,7 +56,7 @@ public sealed class JobFormTests : BunitContext, IAsyncLifetime
     {
         var form = Form(new SpecError("roles[0].resources.memory", "At least 6 MiB are needed."));
 
-        var field = form.FindAll("label.text-field")
+        var field = form.FindAll(".text-field")
             .Single(l => l.TextContent.Contains("Memory", StringComparison.Ordinal));
         Assert.Contains("At least 6 MiB", field.TextContent, StringComparison.Ordinal);
         Assert.Equal("true", field.QuerySelector("input")!.GetAttribute("aria-invalid"));

@@ -61,6 +61,8 @@ public static class CoreServices
         services.AddSingleton<HostWrites>();
         services.AddSingleton<JobFiles>();
         services.AddSingleton<ImageNames>();
+        services.AddSingleton<SeriesWriter>();
+        services.AddHostedService(p => p.GetRequiredService<SeriesWriter>());
         services.AddSingleton<TelemetryStarter>();
         services.AddSingleton<ProbeStarter>();
         services.AddSingleton<Failpoints>();

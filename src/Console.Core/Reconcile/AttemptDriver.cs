@@ -296,8 +296,12 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
         }
         else
         {
-            var lines = await _telemetry.CompleteAsync(ct);
-            await tools.Writes.ArchivedAsync(term, attemptId, $"log archived, {lines} {(lines == 1 ? "line" : "lines")}");
+            var (lines, notices) = await _telemetry.CompleteAsync(ct);
+            await tools.Writes.ArchivedAsync(
+                term,
+                attemptId,
+                string.Join("; ", [$"log archived, {lines} {(lines == 1 ? "line" : "lines")}", .. notices])
+            );
             await _telemetry.DisposeAsync();
             _telemetry = null;
         }

@@ -19,11 +19,7 @@ internal static class Fleets
         HostState state = HostState.Ready
     ) =>
         new(
-<<<<<<< HEAD
             new Guid(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(name)).AsSpan(0, 16)),
-=======
-            new Guid(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(name))[..16]),
->>>>>>> main
             name,
             Cluster,
             state,

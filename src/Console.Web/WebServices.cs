@@ -1,5 +1,6 @@
 using DeepLab.Web.Components;
 using DeepLab.Web.Session;
+using Microsoft.AspNetCore.Components.Authorization;
 using MudBlazor;
 using MudBlazor.Services;
 
@@ -17,6 +18,7 @@ public static class WebServices
             o.SnackbarConfiguration.PositionClass = Defaults.Classes.Position.BottomRight;
             o.SnackbarConfiguration.VisibleStateDuration = 5000;
         });
+        services.AddScoped<AuthenticationStateProvider, CircuitSession>();
         services.AddScoped<CurrentActor>();
         services.AddScoped<Viewer>();
         return services;

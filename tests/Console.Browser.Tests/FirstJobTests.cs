@@ -75,8 +75,7 @@ public sealed class FirstJobTests(ConsoleProcess console, Chromium chromium)
 
         await page.GetByRole(AriaRole.Button, new() { Name = "Clone" }).ClickAsync();
         await Expect(page.GetByLabel("Name", new() { Exact = true })).ToHaveValueAsync("endless");
-        await Expect(page.GetByLabel("Script", new() { Exact = true }))
-            .ToHaveValueAsync(new Regex("trap"));
+        await Expect(page.GetByLabel("Script", new() { Exact = true })).ToHaveValueAsync(new Regex("trap"));
 
         await visit.OpenAsync($"/jobs/{id}");
         await page.GetByRole(AriaRole.Button, new() { Name = "Delete" }).ClickAsync();

@@ -19,9 +19,7 @@ internal static class Jobs
         await page.GetByLabel("Name", new() { Exact = true }).FillAsync(name);
         await page.GetByLabel("Image").FillAsync("base");
         await page.GetByLabel("Script", new() { Exact = true }).FillAsync(script);
-        await Assertions
-            .Expect(page.GetByLabel("The same as JSON"))
-            .ToHaveValueAsync(new Regex(name));
+        await Assertions.Expect(page.GetByLabel("The same as JSON")).ToHaveValueAsync(new Regex(name));
         await page.GetByRole(AriaRole.Button, new() { Name = "Submit" }).ClickAsync();
         await page.WaitForURLAsync(new Regex(@"/jobs/\d+$"));
         return long.Parse(page.Url.Split('/')[^1], CultureInfo.InvariantCulture);

@@ -56,8 +56,7 @@ public sealed class JobFormTests : BunitContext, IAsyncLifetime
     {
         var form = Form(new SpecError("roles[0].resources.memory", "At least 6 MiB are needed."));
 
-        var field = form.FindAll(".text-field")
-            .Single(l => l.TextContent.Contains("Memory", StringComparison.Ordinal));
+        var field = form.FindAll(".text-field").Single(l => l.TextContent.Contains("Memory", StringComparison.Ordinal));
         Assert.Contains("At least 6 MiB", field.TextContent, StringComparison.Ordinal);
         Assert.Equal("true", field.QuerySelector("input")!.GetAttribute("aria-invalid"));
         Assert.Single(form.FindAll("[aria-invalid]"));

@@ -73,6 +73,15 @@ function smooth(y, weight) {
   });
 }
 
+const two = n => String(n).padStart(2, '0');
+// One line, 24 hours, in the browser's zone; days where the marks are so far apart
+function clock(seconds, step) {
+  const d = new Date(seconds * 1000);
+  if (step >= 86400) return `${two(d.getMonth() + 1)}-${two(d.getDate())}`;
+  const time = `${two(d.getHours())}:${two(d.getMinutes())}`;
+  return step < 60 ? `${time}:${two(d.getSeconds())}` : time;
+}
+
 class Chart {
   constructor(root) {
     this.root = root;
@@ -169,8 +178,8 @@ class Chart {
           },
         },
         axes: [
-          { ...axis, size: 28, space: 64, values: byStep ? (u, v) => v.map(x => (x == null ? '' : number(x))) : undefined },
-          { ...axis, size: u => 62, space: 32, incrs: increments[unit], values: (u, v) => v.map(x => (x == null ? '' : format(x))) },
+          { ...axis, size: 28, space: 72, values: (u, v, i, s, step) => v.map(x => (x == null ? '' : byStep ? number(x) : clock(x, step))) },
+          { ...axis, size: 62, space: 32, incrs: increments[unit], values: (u, v) => v.map(x => (x == null ? '' : format(x))) },
         ],
         cursor: { sync: group ? { key: group } : undefined, points: { size: 6 }, drag: { x: true, y: false } },
         series,

@@ -15,6 +15,7 @@ public sealed partial class LogViewer
     private const int RowHeight = 19;
     private readonly CancellationTokenSource _gone = new();
     private ElementReference _box;
+    private ElementReference _content;
     private Virtualize<LogLine>? _list;
     private IJSObjectReference? _scroll;
     private DotNetObjectReference<LogViewer>? _self;
@@ -53,6 +54,7 @@ public sealed partial class LogViewer
         {
             _opened = Attempt;
             (_paused, _follow, _search, _wanted, _shown) = (null, true, null, "", -1);
+            await TellAsync();
             await OpenAsync(Attempt);
         }
     }
@@ -63,7 +65,7 @@ public sealed partial class LogViewer
         {
             _self = DotNetObjectReference.Create(this);
             await using var module = await Js.InvokeAsync<IJSObjectReference>("import", "./js/log.js");
-            _scroll = await module.InvokeAsync<IJSObjectReference>("attach", _box, _self);
+            _scroll = await module.InvokeAsync<IJSObjectReference>("attach", _box, _content, _self);
         }
         await ShowNewAsync();
     }
@@ -77,10 +79,6 @@ public sealed partial class LogViewer
         }
         _shown = Shown;
         await _list.RefreshDataAsync();
-        if (_follow && _scroll is not null)
-        {
-            await _scroll.InvokeVoidAsync("toEnd");
-        }
     }
 
     private async ValueTask<ItemsProviderResult<LogLine>> LoadAsync(ItemsProviderRequest request)
@@ -140,16 +138,22 @@ public sealed partial class LogViewer
     private async Task FollowAsync()
     {
         (_follow, _paused) = (!_follow || Board is { Complete: true }, null);
-        if (_follow && _scroll is not null)
-        {
-            await _scroll.InvokeVoidAsync("toEnd");
-        }
+        await TellAsync();
     }
 
-    private void PauseAsync()
+    private Task PauseAsync()
     {
         _paused = _paused is null ? Board?.Lines : null;
         _follow = _paused is null;
+        return TellAsync();
+    }
+
+    private async Task TellAsync()
+    {
+        if (_scroll is not null)
+        {
+            await _scroll.InvokeVoidAsync("follow", _follow);
+        }
     }
 
     /// <summary>The reader scrolled to the end, or away from it.</summary>

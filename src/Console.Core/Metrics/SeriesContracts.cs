@@ -87,7 +87,10 @@ public interface ISeriesStore
     Task<IReadOnlyList<SeriesInfo>> ListAsync(SeriesOwner owner, string ownerId, CancellationToken ct);
 
     /// <summary>The raw block that may still grow, by series; series without one are left out.</summary>
-    Task<IReadOnlyDictionary<long, SeriesBlock>> FindOpenBlocksAsync(IReadOnlyCollection<long> seriesIds, CancellationToken ct);
+    Task<IReadOnlyDictionary<long, SeriesBlock>> FindOpenBlocksAsync(
+        IReadOnlyCollection<long> seriesIds,
+        CancellationToken ct
+    );
 
     /// <summary>Writes blocks; one with the same series, resolution and first time is replaced. One transaction.</summary>
     Task WriteAsync(IReadOnlyCollection<SeriesBlock> blocks, CancellationToken ct);
@@ -105,12 +108,7 @@ public interface ISeriesStore
     Task<string?> FindEventCursorAsync(long attemptId, CancellationToken ct);
 
     /// <summary>Blocks and the event-file cursor in one transaction, so that no point is doubled after a crash.</summary>
-    Task WriteAsync(
-        IReadOnlyCollection<SeriesBlock> blocks,
-        long attemptId,
-        string eventCursor,
-        CancellationToken ct
-    );
+    Task WriteAsync(IReadOnlyCollection<SeriesBlock> blocks, long attemptId, string eventCursor, CancellationToken ct);
 }
 
 /// <summary>A point of a drawn line: the bucket's least, mean and greatest value.</summary>

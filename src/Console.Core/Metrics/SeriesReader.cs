@@ -1,21 +1,160 @@
 namespace DeepLab.Core.Metrics;
 
 /// <summary>Reads series for charts.</summary>
-public sealed class SeriesReader
+public sealed class SeriesReader(ISeriesStore store)
 {
+    /// <summary>About as many blocks as one chart reads; a job's curve, which has no roll-ups, may take more.</summary>
+    private const int MostBlocks = 50;
+    private const long BucketsPerBlock = SeriesBlocks.RollUpPoints / SeriesRollUp.PointsPerBucket;
+
+    /// <summary>milliseconds that raw readings, one a second, may span</summary>
+    private const long MostRawSpan = MostBlocks * SeriesBlocks.RawPoints * 1_000L;
+
     public Task<IReadOnlyList<SeriesInfo>> ListAsync(SeriesOwner owner, string ownerId, CancellationToken ct) =>
-        throw new NotSupportedException("not built yet");
+        store.ListAsync(owner, ownerId, ct);
 
     /// <summary>
     /// The points of the range in at most <paramref name="maxPoints"/> buckets (least, mean, greatest), by the finest
-    /// resolution that is still kept. Buckets are by step where <paramref name="byStep"/>, else by time.
+    /// resolution that is still kept and does not take too many blocks. Buckets are by step where
+    /// <paramref name="byStep"/>, else by time; one stands at its last point.
     /// </summary>
-    public Task<ChartSeries> ChartAsync(SeriesInfo series, long fromUnixMillis, long toUnixMillis, int maxPoints, bool byStep, CancellationToken ct) =>
-        throw new NotSupportedException("not built yet");
+    public async Task<ChartSeries> ChartAsync(
+        SeriesInfo series,
+        long fromUnixMillis,
+        long toUnixMillis,
+        int maxPoints,
+        bool byStep,
+        CancellationToken ct
+    )
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(maxPoints, 1);
+        if (series.Last is not { } last || fromUnixMillis > toUnixMillis)
+        {
+            return new ChartSeries(series.Key, [], series.Points);
+        }
+        var samples =
+            series.Key.Owner == SeriesOwner.Job
+                ? await ReadRawAsync(series.Id, fromUnixMillis, toUnixMillis, ct)
+                : await ReadMachineAsync(series, fromUnixMillis, Math.Min(toUnixMillis, last.UnixMillis), ct);
+        return new ChartSeries(series.Key, ChartBuckets.Draw(samples, maxPoints, byStep), series.Points);
+    }
 
-    /// <summary>Raw points after a position, oldest first: what a live chart asks for after its first drawing.</summary>
-    public Task<IReadOnlyList<SeriesPoint>> TailAsync(long seriesId, long afterUnixMillis, long afterStep, int limit, CancellationToken ct) =>
-        throw new NotSupportedException("not built yet");
+    /// <summary>
+    /// Raw points after a position, oldest first: what a live chart asks for after its first drawing. Points of the same
+    /// millisecond follow each other by step.
+    /// </summary>
+    public async Task<IReadOnlyList<SeriesPoint>> TailAsync(
+        long seriesId,
+        long afterUnixMillis,
+        long afterStep,
+        int limit,
+        CancellationToken ct
+    )
+    {
+        var blocks = await store.ReadAsync(seriesId, 0, afterUnixMillis, long.MaxValue, ct);
+        var found = new List<SeriesPoint>();
+        foreach (var block in blocks)
+        {
+            found.AddRange(
+                SeriesBlocks
+                    .Unpack(block)
+                    .Where(p =>
+                        p.UnixMillis > afterUnixMillis || (p.UnixMillis == afterUnixMillis && p.Step > afterStep)
+                    )
+            );
+            // Blocks follow each other in time, so no later one holds an earlier point
+            if (found.Count >= limit)
+            {
+                break;
+            }
+        }
+        return [.. found.OrderBy(p => p.UnixMillis).ThenBy(p => p.Step).Take(limit)];
+    }
+
+    private async Task<List<ChartPointSample>> ReadMachineAsync(
+        SeriesInfo series,
+        long from,
+        long to,
+        CancellationToken ct
+    )
+    {
+        var resolution = 0;
+        var samples = new List<ChartPointSample>();
+        if (series.Points > MostBlocks * SeriesBlocks.RawPoints && to - Math.Max(from, 0) > MostRawSpan)
+        {
+            samples = await ReadRollUpAsync(series.Id, 300, from, to, ct);
+            var begin = samples.Count > 0 ? samples[0].UnixMillis : from;
+            resolution = Finest(to - begin);
+        }
+        samples = resolution switch
+        {
+            0 => await ReadRawAsync(series.Id, from, to, ct),
+            300 => samples,
+            _ => await ReadRollUpAsync(series.Id, resolution, from, to, ct),
+        };
+        // Behind the last whole bucket, raw points go on
+        if (resolution > 0)
+        {
+            var rest = samples.Count > 0 ? samples[^1].UnixMillis + resolution * 1_000L : from;
+            samples.AddRange(await ReadRawAsync(series.Id, Math.Max(rest, to - MostRawSpan), to, ct));
+        }
+        // Before the first that is kept so fine, coarser ones may still be
+        foreach (var coarser in SeriesRollUp.Resolutions.Where(r => r > resolution))
+        {
+            var begin = samples.Count > 0 ? samples[0].UnixMillis : to + 1;
+            var most = MostBlocks * BucketsPerBlock * coarser * 1_000;
+            var earlier = await ReadRollUpAsync(series.Id, coarser, Math.Max(from, begin - most), begin - 1, ct);
+            earlier.RemoveAll(s => s.UnixMillis + coarser * 1_000L > begin);
+            samples.InsertRange(0, earlier);
+        }
+        return samples;
+    }
+
+    private static int Finest(long span) =>
+        span <= MostRawSpan ? 0
+        : span <= MostBlocks * BucketsPerBlock * 10_000 ? 10
+        : 300;
+
+    private async Task<List<ChartPointSample>> ReadRawAsync(long id, long from, long to, CancellationToken ct)
+    {
+        var blocks = await store.ReadAsync(id, 0, from, to, ct);
+        var samples = new List<ChartPointSample>(blocks.Sum(b => b.Count));
+        foreach (var block in blocks)
+        {
+            foreach (var p in SeriesBlocks.Unpack(block))
+            {
+                if (p.UnixMillis >= from && p.UnixMillis <= to)
+                {
+                    samples.Add(new ChartPointSample(p.Step, p.UnixMillis, p.Value, p.Value, p.Value, 1));
+                }
+            }
+        }
+        return samples;
+    }
+
+    private async Task<List<ChartPointSample>> ReadRollUpAsync(
+        long id,
+        int resolution,
+        long from,
+        long to,
+        CancellationToken ct
+    )
+    {
+        var samples = new List<ChartPointSample>();
+        foreach (var block in await store.ReadAsync(id, resolution, from, to, ct))
+        {
+            var points = SeriesBlocks.Unpack(block);
+            for (var i = 0; i + 2 < points.Count; i += SeriesRollUp.PointsPerBucket)
+            {
+                var (min, mean, max) = (points[i], points[i + 1], points[i + 2]);
+                if (min.UnixMillis >= from && min.UnixMillis <= to)
+                {
+                    samples.Add(new ChartPointSample(0, min.UnixMillis, min.Value, mean.Value, max.Value, min.Step));
+                }
+            }
+        }
+        return samples;
+    }
 }
 
 /// <summary>The newest readings, in memory.</summary>

@@ -1,0 +1,89 @@
+namespace DeepLab.Core.Metrics;
+
+/// <summary>The growing ends of the series that are being written, taken up from the store where they are not known.</summary>
+internal sealed class SeriesAppenders(ISeriesStore store)
+{
+    /// <summary>How many are kept at once; a full block is 24 KB.</summary>
+    private const int MostKept = 5_000;
+    private readonly Dictionary<SeriesKey, SeriesAppender> _known = [];
+
+    public SeriesAppender this[SeriesKey key] => _known[key];
+
+    public void Forget(IEnumerable<SeriesKey> keys)
+    {
+        foreach (var key in keys)
+        {
+            _known.Remove(key);
+        }
+    }
+
+    public void ForgetAll() => _known.Clear();
+
+    public IReadOnlyList<SeriesKey> IdleSince(DateTimeOffset moment) =>
+        [.. _known.Where(k => k.Value.Touched < moment).Select(k => k.Key)];
+
+    /// <summary>Makes room; only jobs' series, which have no bucket begun.</summary>
+    public void Trim()
+    {
+        if (_known.Count > MostKept)
+        {
+            var oldest = _known.Where(k => k.Value.IsJob).OrderBy(k => k.Value.Touched).Take(_known.Count / 4);
+            Forget([.. oldest.Select(k => k.Key)]);
+        }
+    }
+
+    public async Task LoadAsync(IEnumerable<SeriesKey> keys, CancellationToken ct)
+    {
+        var missing = keys.Where(k => !_known.ContainsKey(k)).ToHashSet();
+        if (missing.Count == 0)
+        {
+            return;
+        }
+        var ids = await store.EnsureAsync(missing, ct);
+        var open = await store.FindOpenBlocksAsync([.. ids.Values], ct);
+        var points = new Dictionary<long, long>();
+        foreach (var job in missing.Where(k => k.Owner == SeriesOwner.Job).Select(k => k.OwnerId).Distinct())
+        {
+            foreach (var series in await store.ListAsync(SeriesOwner.Job, job, ct))
+            {
+                points[series.Id] = series.Points;
+            }
+        }
+        var loaded = new Dictionary<SeriesKey, SeriesAppender>();
+        foreach (var key in missing)
+        {
+            var id = ids[key];
+            var block = open.GetValueOrDefault(id);
+            var job = key.Owner == SeriesOwner.Job;
+            var rollUps = job ? [] : await ResumeAsync(id, block, ct);
+            loaded[key] = new SeriesAppender(id, job, points.GetValueOrDefault(id), block, rollUps);
+        }
+        foreach (var (key, appender) in loaded)
+        {
+            _known[key] = appender;
+        }
+    }
+
+    /// <summary>The roll-ups go on where they were stored; the bucket that was open then is counted again from raw points.</summary>
+    private async Task<SeriesRollUp[]> ResumeAsync(long id, SeriesBlock? open, CancellationToken ct)
+    {
+        SeriesRollUp[] rollUps = [.. SeriesRollUp.Resolutions.Select(r => new SeriesRollUp(id, r))];
+        if (open is null)
+        {
+            return rollUps;
+        }
+        foreach (var rollUp in rollUps)
+        {
+            // Raw points and whole buckets are written together, so only the last point's bucket can be unwritten
+            var start = open.LastUnixMillis - open.LastUnixMillis % rollUp.Width;
+            var blocks = await store.ReadAsync(id, rollUp.Seconds, start - 2 * rollUp.Width, long.MaxValue, ct);
+            if (blocks.Count > 0)
+            {
+                rollUp.Resume(blocks[^1]);
+            }
+            var raw = await store.ReadAsync(id, 0, start, long.MaxValue, ct);
+            rollUp.Recount(raw.SelectMany(SeriesBlocks.Unpack).Where(p => p.UnixMillis >= start));
+        }
+        return rollUps;
+    }
+}

@@ -1,0 +1,274 @@
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace DeepLab.Core.Metrics;
+
+/// <summary>
+/// Takes readings from everywhere and writes them about every second, in one transaction. What cannot be written is kept
+/// and tried again, up to <see cref="MostWaiting"/> readings; then the oldest go, counted.
+/// </summary>
+public sealed partial class SeriesWriter(ISeriesStore store, TimeProvider time, ILogger<SeriesWriter> logger)
+    : BackgroundService
+{
+    /// <summary>about 40 bytes each</summary>
+    public const int MostWaiting = 200_000;
+
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
+
+    /// <summary>A series that got nothing for so long is forgotten here; its roll-ups are closed.</summary>
+    private static readonly TimeSpan Idle = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan LastWrite = TimeSpan.FromSeconds(5);
+
+    private readonly Lock _lock = new();
+    private readonly Queue<(SeriesKey Key, SeriesPoint Point)> _waiting = new();
+    private readonly SemaphoreSlim _writing = new(1, 1);
+    private readonly SeriesAppenders _appenders = new(store);
+    private long _taken;
+    private long _dropped;
+    private DateTimeOffset _looked;
+
+    /// <summary>Takes a reading of the machine; never waits. Readings of one series come in order of time.</summary>
+    public void Add(SeriesKey key, SeriesPoint point)
+    {
+        lock (_lock)
+        {
+            if (_waiting.Count >= MostWaiting)
+            {
+                _waiting.Dequeue();
+                _taken++;
+                _dropped++;
+            }
+            _waiting.Enqueue((key, point));
+        }
+    }
+
+    /// <summary>
+    /// Writes points of a job's curves and where their reader stands, together. When it throws, it is not known whether
+    /// they were written: the caller reads the cursor again and goes on from there.
+    /// </summary>
+    public async Task WriteCurvesAsync(
+        long attemptId,
+        IReadOnlyList<(SeriesKey Key, SeriesPoint Point)> points,
+        string eventCursor,
+        CancellationToken ct
+    )
+    {
+        await _writing.WaitAsync(ct);
+        try
+        {
+            await WriteAsync(points, [], blocks => store.WriteAsync(blocks, attemptId, eventCursor, ct), ct);
+        }
+        finally
+        {
+            _writing.Release();
+        }
+    }
+
+    /// <summary>Writes what waits.</summary>
+    public async Task FlushAsync(CancellationToken ct)
+    {
+        await _writing.WaitAsync(ct);
+        try
+        {
+            (SeriesKey Key, SeriesPoint Point)[] points;
+            long upTo;
+            lock (_lock)
+            {
+                points = [.. _waiting];
+                upTo = _taken + points.Length;
+            }
+            var idle = FindIdle(points.Select(p => p.Key));
+            if (points.Length > 0 || idle.Count > 0)
+            {
+                await WriteAsync(
+                    points,
+                    idle,
+                    blocks => blocks.Count == 0 ? Task.CompletedTask : store.WriteAsync(blocks, ct),
+                    ct
+                );
+                _appenders.Forget(idle);
+            }
+            lock (_lock)
+            {
+                // Some may have been dropped meanwhile
+                for (; _taken < upTo; _taken++)
+                {
+                    _waiting.Dequeue();
+                }
+            }
+        }
+        finally
+        {
+            _writing.Release();
+        }
+        TellDropped();
+    }
+
+    /// <summary>
+    /// Forgets what is known of stored series. To be called when this console begins to lead: another one may have written
+    /// since.
+    /// </summary>
+    public async Task ForgetAsync(CancellationToken ct)
+    {
+        await _writing.WaitAsync(ct);
+        try
+        {
+            _appenders.ForgetAll();
+        }
+        finally
+        {
+            _writing.Release();
+        }
+    }
+
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await base.StopAsync(cancellationToken);
+        using var budget = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        budget.CancelAfter(LastWrite);
+        try
+        {
+            await FlushAsync(budget.Token);
+        }
+        catch (Exception e)
+        {
+            int waiting;
+            lock (_lock)
+            {
+                waiting = _waiting.Count;
+            }
+            Log.LastWriteFailed(logger, e, waiting);
+        }
+    }
+
+    public override void Dispose()
+    {
+        _writing.Dispose();
+        base.Dispose();
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(Interval, time);
+        var failing = false;
+        while (await Ticks(timer, stoppingToken))
+        {
+            try
+            {
+                await FlushAsync(stoppingToken);
+                failing = false;
+            }
+            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
+            {
+                // Tried again at the next tick
+                if (!failing)
+                {
+                    Log.WriteFailed(logger, e);
+                }
+                failing = true;
+                TellDropped();
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+        }
+    }
+
+    private static async Task<bool> Ticks(PeriodicTimer timer, CancellationToken ct)
+    {
+        try
+        {
+            return await timer.WaitForNextTickAsync(ct);
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
+    }
+
+    private IReadOnlyList<SeriesKey> FindIdle(IEnumerable<SeriesKey> busy)
+    {
+        var now = time.GetUtcNow();
+        if (now - _looked < TimeSpan.FromSeconds(30))
+        {
+            return [];
+        }
+        _looked = now;
+        return [.. _appenders.IdleSince(now - Idle).Except(busy)];
+    }
+
+    private async Task WriteAsync(
+        IReadOnlyList<(SeriesKey Key, SeriesPoint Point)> points,
+        IReadOnlyList<SeriesKey> idle,
+        Func<List<SeriesBlock>, Task> write,
+        CancellationToken ct
+    )
+    {
+        var keys = points.Select(p => p.Key).ToHashSet();
+        var written = false;
+        try
+        {
+            await _appenders.LoadAsync(keys, ct);
+            var blocks = new List<SeriesBlock>();
+            foreach (var key in idle)
+            {
+                _appenders[key].CloseBuckets(blocks);
+            }
+            foreach (var (key, point) in points)
+            {
+                if (_appenders[key].Add(point, blocks))
+                {
+                    Log.Full(logger, key, SeriesAppender.MostJobPoints);
+                }
+            }
+            var now = time.GetUtcNow();
+            foreach (var key in keys)
+            {
+                _appenders[key].Touched = now;
+                _appenders[key].EmitOpen(blocks);
+            }
+            await write(blocks);
+            written = true;
+        }
+        finally
+        {
+            if (!written)
+            {
+                // The store may have them or not: what it has is read again before the next try
+                _appenders.Forget(keys);
+                _appenders.Forget(idle);
+            }
+            _appenders.Trim();
+        }
+    }
+
+    private void TellDropped()
+    {
+        long dropped;
+        lock (_lock)
+        {
+            dropped = _dropped;
+            _dropped = 0;
+        }
+        if (dropped > 0)
+        {
+            Log.Dropped(logger, dropped);
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(LogLevel.Warning, "Readings could not be written; they are kept and tried again")]
+        public static partial void WriteFailed(ILogger logger, Exception e);
+
+        [LoggerMessage(LogLevel.Warning, "{Count} readings could not be written before the end")]
+        public static partial void LastWriteFailed(ILogger logger, Exception e, int count);
+
+        [LoggerMessage(LogLevel.Warning, "{Count} readings, the oldest, were dropped: too many wait to be written")]
+        public static partial void Dropped(ILogger logger, long count);
+
+        [LoggerMessage(LogLevel.Warning, "{Series} has {Most} points; no more are kept")]
+        public static partial void Full(ILogger logger, SeriesKey series, long most);
+    }
+}

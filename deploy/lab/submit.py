@@ -1,6 +1,8 @@
 """Submits the sample job as a program would, through REST, and prints the job's id.
 
-Usage: submit.py URL FOLDER GPUS   (FOLDER holds job.json and the code; the password of admin is in DEEPLAB_FIRST_PASSWORD)
+Usage: submit.py URL FOLDER GPUS
+FOLDER holds job.json and the code, GPUS is how many the host is known to have (0: nobody knows), and the password of admin is in
+DEEPLAB_FIRST_PASSWORD.
 """
 
 import gzip
@@ -9,6 +11,7 @@ import json
 import os
 import sys
 import tarfile
+import time
 import urllib.error
 import urllib.request
 
@@ -16,18 +19,42 @@ SECONDS = 30
 
 
 def main() -> int:
-    url, folder, gpus = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    url, folder, known = sys.argv[1], sys.argv[2], int(sys.argv[3])
     try:
         token = post_json(url + "/api/v1/session", {"userName": "admin", "password": os.environ["DEEPLAB_FIRST_PASSWORD"]})["token"]
+        gpus = gpus_to_ask_for(url, token, known)
         code = post(url + "/api/v1/code", packed(folder), "application/gzip", token)["digest"]
         print(post_json(url + "/api/v1/jobs", job(folder, code, gpus), token)["id"])
     except urllib.error.HTTPError as error:
         print(f"{error.url} answered {error.code}: {error.read(2000).decode(errors='replace')}", file=sys.stderr)
         return 1
+    except TimeoutError as error:
+        print(error, file=sys.stderr)
+        return 1
     except (urllib.error.URLError, OSError, KeyError, ValueError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def gpus_to_ask_for(url: str, token: str, known: int) -> int:
+    """1 where the host has a GPU. A console that has just started learns of hosts first and of their GPUs a little later."""
+    if not listed(url + "/api/v1/hosts", token, 60, lambda host: host["state"] == "Ready"):
+        raise TimeoutError("No host became ready within 60 s.")
+    if listed(url + "/api/v1/gpus", token, 90 if known else 10, lambda gpu: True):
+        return 1
+    if known:
+        raise TimeoutError("The console did not see the host's GPUs within 90 s.")
+    return 0
+
+
+def listed(url: str, token: str, seconds: float, wanted) -> bool:
+    end = time.monotonic() + seconds
+    while not any(wanted(item) for item in send(urllib.request.Request(url), token)["items"]):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.5)
+    return True
 
 
 def job(folder: str, code: str, gpus: int) -> dict:
@@ -63,7 +90,11 @@ def post_json(url: str, body: dict, token: str | None = None) -> dict:
 
 
 def post(url: str, body: bytes, content_type: str, token: str | None) -> dict:
-    request = urllib.request.Request(url, body, {"Content-Type": content_type, "Accept": "application/json"})
+    return send(urllib.request.Request(url, body, {"Content-Type": content_type}), token)
+
+
+def send(request: urllib.request.Request, token: str | None) -> dict:
+    request.add_header("Accept", "application/json")
     if token:
         request.add_header("Authorization", "Bearer " + token)
     # The console is on this machine: a proxy of the environment is not the way to it.

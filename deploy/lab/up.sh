@@ -122,7 +122,7 @@ submit_sample() { # GPUS
   password=${DEEPLAB_FIRST_PASSWORD:-$(cat "$DATA/first-password" 2>/dev/null || true)}
   [ -n "$password" ] || return 0
   url=$(console_url)
-  if id=$(DEEPLAB_FIRST_PASSWORD=$password python3 "$PARTS/submit.py" "$url" "$ROOT/samples/digits" "$(($1 > 0))" 9>&-); then
+  if id=$(DEEPLAB_FIRST_PASSWORD=$password python3 "$PARTS/submit.py" "$url" "$ROOT/samples/digits" "$1" 9>&-); then
     printf '%s\n' "$id" >"$marker"
     say "Sample job, training a classifier of digits: $url/jobs/$id"
   else

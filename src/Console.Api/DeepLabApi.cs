@@ -49,6 +49,7 @@ public static class DeepLabApi
     {
         app.UseMiddleware<SecurityHeaders>();
         app.UseExceptionHandler();
+        app.UseStatusCodePages(EmptyAnswers.FillAsync);
         app.UseMiddleware<QueryText>();
         app.UseRouting();
         app.UseAuthentication();
@@ -72,11 +73,6 @@ public static class DeepLabApi
         api.MapCode();
         api.MapImages();
         api.MapFleet();
-        app.Map(
-                "/api/{**rest}",
-                () => Problems.Of(StatusCodes.Status404NotFound, "There is no such address; see /openapi.")
-            )
-            .ExcludeFromDescription();
         app.MapSignIn();
         app.MapHealth();
         app.MapApiDocument();

@@ -30,6 +30,7 @@ public static class CoreServices
         services.AddSingleton<Bootstrap>();
         services.AddSingleton<ILogStore, PostgresLogStore>();
         services.AddSingleton<ISeriesStore, PostgresSeriesStore>();
+        services.AddSingleton(_ => new RecentBlocks());
         services.AddSingleton<LogReader>();
         services.AddSingleton<SeriesReader>();
         services.AddSingleton<LatestReadings>();
@@ -60,6 +61,8 @@ public static class CoreServices
         services.AddSingleton<HostWrites>();
         services.AddSingleton<JobFiles>();
         services.AddSingleton<ImageNames>();
+        services.AddSingleton<SeriesWriter>();
+        services.AddHostedService(p => p.GetRequiredService<SeriesWriter>());
         services.AddSingleton<TelemetryStarter>();
         services.AddSingleton<ProbeStarter>();
         services.AddSingleton<Failpoints>();

@@ -19,8 +19,11 @@ var builder = WebApplication.CreateBuilder(args);
 builder.WebHost.ConfigureKestrel(o => o.AddServerHeader = false);
 builder.Services.AddDeepLabCore(options).AddDeepLabLoop().AddDeepLabApi(options).AddDeepLabPages();
 builder.Services.AddHealthChecks().AddCheck<DatabaseCheck>("database", tags: [HealthApi.ReadyTag]);
+
 // A loop that fails must not take the doors with it: each catches what it can, and the host says what it could not
-builder.Services.Configure<HostOptions>(o => o.BackgroundServiceExceptionBehavior = BackgroundServiceExceptionBehavior.Ignore);
+builder.Services.Configure<HostOptions>(o =>
+    o.BackgroundServiceExceptionBehavior = BackgroundServiceExceptionBehavior.Ignore
+);
 
 await using var app = builder.Build();
 await Startup.PrepareAsync(app.Services, app.Lifetime.ApplicationStopping);

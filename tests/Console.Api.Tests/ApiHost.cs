@@ -59,13 +59,14 @@ public sealed class ApiHost : IAsyncLifetime
         AdminToken = await SignInAsync("admin", Password);
     }
 
-    public static WebApplication Build(ConsoleOptions options)
+    public static WebApplication Build(ConsoleOptions options, Action<IServiceCollection>? change = null)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.UseKestrelCore().UseUrls("http://127.0.0.1:0");
         builder.Services.AddDeepLabCore(options);
         builder.Services.AddDeepLabApi(options);
+        change?.Invoke(builder.Services);
         var app = builder.Build();
         app.UseDeepLabApi();
         app.MapDeepLabApi();

@@ -8,7 +8,7 @@ namespace DeepLab.Api.Auth;
 public sealed class SignInThrottle(TimeProvider time)
 {
     public const int Free = 10;
-    private const int FreeOfAddress = 50;
+    private const int FreeOfAddress = 100;
     private const int MostKept = 20_000;
     private static readonly TimeSpan s_window = TimeSpan.FromMinutes(5);
     private readonly Lock _gate = new();
@@ -28,8 +28,8 @@ public sealed class SignInThrottle(TimeProvider time)
     public TimeSpan? Begin(string account, string address)
     {
         var now = time.GetUtcNow();
-        var one = (account.ToLowerInvariant(), address);
-        var all = ("", address);
+        var one = One(account, address);
+        var all = AllOf(address);
         lock (_gate)
         {
             var wait = Max(Wait(one, now), Wait(all, now));
@@ -47,13 +47,18 @@ public sealed class SignInThrottle(TimeProvider time)
     {
         lock (_gate)
         {
-            _kept.Remove((account.ToLowerInvariant(), address));
-            if (_kept.TryGetValue(("", address), out var all) && all.Count > 0)
+            _kept.Remove(One(account, address));
+            if (_kept.TryGetValue(AllOf(address), out var all) && all.Count > 0 && --all.Count < FreeOfAddress)
             {
-                all.Count--;
+                all.BlockedUntil = default;
             }
         }
     }
+
+    private static (string, string) One(string account, string address) => ("=" + account.ToLowerInvariant(), address);
+
+    /// <summary>A key that no account has: an empty name is a name that somebody may try.</summary>
+    private static (string, string) AllOf(string address) => ("\0", address);
 
     private static TimeSpan? Max(TimeSpan? a, TimeSpan? b) => a is null || b > a ? b ?? a : a;
 

@@ -111,6 +111,27 @@ internal sealed partial class ProblemHandler(ILogger<ProblemHandler> logger) : I
     }
 }
 
+/// <summary>Gives a problem to answers that routing made without a body, where a program asked.</summary>
+internal static class EmptyAnswers
+{
+    public static Task FillAsync(StatusCodeContext context)
+    {
+        var http = context.HttpContext;
+        return Auth.ApiPaths.IsProgram(http.Request.Path)
+            ? Problems.WriteAsync(http, http.Response.StatusCode, Sentence(http.Response.StatusCode))
+            : Task.CompletedTask;
+    }
+
+    private static string Sentence(int status) =>
+        status switch
+        {
+            StatusCodes.Status404NotFound => "There is no such address; /openapi lists what there is.",
+            StatusCodes.Status405MethodNotAllowed => "This address does not take this method.",
+            StatusCodes.Status415UnsupportedMediaType => "This address does not take a body of this Content-Type.",
+            _ => "The call was refused.",
+        };
+}
+
 /// <summary>Refuses text that the database could not hold, before any endpoint meets it.</summary>
 internal sealed class QueryText(RequestDelegate next)
 {

@@ -12,10 +12,15 @@ public static class HealthApi
 {
     public const string ReadyTag = "ready";
 
+    private static readonly HttpMethodMetadata s_get = new(["GET"]);
+
     internal static void MapHealth(this IEndpointRouteBuilder routes)
     {
-        routes.MapHealthChecks("/health/live", Answer(_ => false)).AllowAnonymous();
-        routes.MapHealthChecks("/health/ready", Answer(c => c.Tags.Contains(ReadyTag))).AllowAnonymous();
+        routes.MapHealthChecks("/health/live", Answer(_ => false)).WithMetadata(s_get).AllowAnonymous();
+        routes
+            .MapHealthChecks("/health/ready", Answer(c => c.Tags.Contains(ReadyTag)))
+            .WithMetadata(s_get)
+            .AllowAnonymous();
     }
 
     private static HealthCheckOptions Answer(Func<HealthCheckRegistration, bool> which) =>

@@ -86,14 +86,13 @@ public sealed class JobLogs(JobQueries jobs, LogReader reader, ChangeFeed change
     {
         if (query.Tail is { } tail)
         {
-            // Gaps have numbers, too, and are not counted as lines: go back by what is numbered
             var cursor = await reader.FindCursorAsync(attempt.Id, ct);
-            return cursor is null ? 0 : Math.Max(0, cursor.Lines + cursor.Gaps - tail);
+            return cursor is null ? 0 : Math.Max(0, cursor.Next - tail);
         }
         if (query.Since is { } since)
         {
             return await reader.FindLineAtAsync(attempt.Id, since, ct)
-                ?? (await reader.FindCursorAsync(attempt.Id, ct) is { } c ? c.Lines + c.Gaps : 0);
+                ?? (await reader.FindCursorAsync(attempt.Id, ct) is { } c ? c.Next : 0);
         }
         return query.From ?? 0;
     }

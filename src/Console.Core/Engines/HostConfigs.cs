@@ -59,7 +59,7 @@ public static class HostConfigs
                 Type = "json-file",
                 Config = new Dictionary<string, string>
                 {
-                    ["max-size"] = policy.LogMaxSize.ToString(),
+                    ["max-size"] = (plan.LogMaxSize ?? policy.LogMaxSize).ToString(),
                     ["max-file"] = policy.LogMaxFiles.ToString(),
                 },
             },

@@ -130,6 +130,9 @@ public sealed record ContainerPlan
 
     /// <summary>Probes only: sees every GPU of its host.</summary>
     public bool AllGpus { get; init; }
+
+    /// <summary>Bytes after which the engine rotates its log file; null = the policy's own.</summary>
+    public long? LogMaxSize { get; init; }
 }
 
 public static class Labels

@@ -28,7 +28,11 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
     /// <summary>What the engine showed last; the full list wakes a driver that saw something else.</summary>
     public ContainerState? LastSeen { get; private set; }
 
-    public void Wake() => _wake.Writer.TryWrite(true);
+    public void Wake()
+    {
+        _wake.Writer.TryWrite(true);
+        _telemetry?.Nudge();
+    }
 
     public async Task RunAsync()
     {
@@ -88,7 +92,7 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
         var isOurs = LaunchPlan.IsOurs(seen, tools.InstallId, attemptId, w.SpecHash);
         if (seen is { StartedAt: not null } && isOurs && !a.LogArchived)
         {
-            _telemetry ??= tools.Telemetry.Start(host, read, seen.Id, tools, term);
+            _telemetry ??= tools.Telemetry.Start(host, read, seen.Id, term);
         }
         switch (AttemptSteps.Next(read.Facts, seen, isOurs))
         {
@@ -139,7 +143,7 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
                 );
                 break;
             case Step.Archive:
-                await ArchiveAsync(read, seen, ct);
+                await ArchiveAsync(read, ct);
                 break;
             case Step.Remove:
                 await host.Engine.RemoveAsync(seen!.Id, force: true, ct);
@@ -278,7 +282,7 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
         tools.Failpoints.Hit(Failpoints.AfterExitSaved);
     }
 
-    private async Task ArchiveAsync(AttemptRead read, ContainerReport? seen, CancellationToken ct)
+    private async Task ArchiveAsync(AttemptRead read, CancellationToken ct)
     {
         if (_telemetry is null)
         {
@@ -292,8 +296,12 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
         }
         else
         {
-            var lines = await _telemetry.CompleteAsync(seen is not null, ct);
-            await tools.Writes.ArchivedAsync(term, attemptId, $"log archived, {lines} {(lines == 1 ? "line" : "lines")}");
+            var (lines, notices) = await _telemetry.CompleteAsync(ct);
+            await tools.Writes.ArchivedAsync(
+                term,
+                attemptId,
+                string.Join("; ", [$"log archived, {lines} {(lines == 1 ? "line" : "lines")}", .. notices])
+            );
             await _telemetry.DisposeAsync();
             _telemetry = null;
         }

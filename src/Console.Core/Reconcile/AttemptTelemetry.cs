@@ -1,19 +1,112 @@
+using DeepLab.Core.Engines;
+using DeepLab.Core.Metrics;
 using DeepLab.Core.Streams;
+using Microsoft.Extensions.Logging;
 
 namespace DeepLab.Core.Reconcile;
 
-/// <summary>Starts what is collected of a running container: log, use, curves.</summary>
-public sealed class TelemetryStarter
+/// <summary>Starts what is collected of a container: log, use, curves.</summary>
+public sealed class TelemetryStarter(
+    ILogStore logs,
+    RecentBlocks recent,
+    EnginePolicy policy,
+    ISeriesStore series,
+    SeriesWriter writer,
+    TimeProvider time,
+    ILoggerFactory loggers
+)
 {
-    internal AttemptTelemetry Start(HostWorker host, AttemptRead read, string containerId, DriverTools tools, LeaderTerm term) =>
-        new();
+    internal AttemptTelemetry Start(HostWorker host, AttemptRead read, string containerId, LeaderTerm term)
+    {
+        var a = read.Attempt;
+        return new AttemptTelemetry(
+            host.Engine,
+            a.Id,
+            containerId,
+            new LogCollector(logs, recent, policy, time, loggers.CreateLogger<LogCollector>()),
+            new EventFileCollector(
+                host.Engine,
+                new EventFileTarget(containerId, a.WorkloadId, a.Id, a.ReplicaName, a.Number),
+                series,
+                writer,
+                time,
+                loggers.CreateLogger<EventFileCollector>()
+            ),
+            new ContainerSampler(
+                host.Engine,
+                containerId,
+                a.Id,
+                writer,
+                time,
+                loggers.CreateLogger<ContainerSampler>()
+            ),
+            term.Ended
+        );
+    }
 }
 
-/// <summary>The collectors of one attempt.</summary>
+/// <param name="Lines">of the log that were kept</param>
+/// <param name="Notices">what a user should know of the curves, as sentences</param>
+internal sealed record Collected(long Lines, IReadOnlyList<string> Notices);
+
+/// <summary>The collectors of one attempt. They end with the container, or with the term.</summary>
 internal sealed class AttemptTelemetry : IAsyncDisposable
 {
-    /// <summary>Returns when the log and the curves are read to their end and durable; answers the lines kept.</summary>
-    public Task<long> CompleteAsync(bool containerIsThere, CancellationToken ct) => Task.FromResult(0L);
+    private readonly CancellationTokenSource _stop;
+    private readonly LogCollector _log;
+    private readonly EventFileCollector _curves;
+    private readonly Task<LogCursor> _logRun;
+    private readonly Task _curvesRun;
+    private readonly Task _samplerRun;
 
-    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+    public AttemptTelemetry(
+        IContainerEngine engine,
+        long attemptId,
+        string containerId,
+        LogCollector log,
+        EventFileCollector curves,
+        ContainerSampler sampler,
+        CancellationToken ct
+    )
+    {
+        _stop = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        _log = log;
+        _curves = curves;
+        _logRun = log.RunAsync(engine, attemptId, containerId, _stop.Token);
+        _curvesRun = curves.RunAsync(_stop.Token);
+        _samplerRun = sampler.RunAsync(_stop.Token);
+    }
+
+    /// <summary>Something happened to the container.</summary>
+    public void Nudge() => _log.Nudge();
+
+    /// <summary>
+    /// Returns when log and curves are read to their end and durable; to be called once the container has ended. Curves that
+    /// cannot be read are told and do not hold the container back.
+    /// </summary>
+    public async Task<Collected> CompleteAsync(CancellationToken ct)
+    {
+        _log.Nudge();
+        var cursor = await _logRun.WaitAsync(ct);
+        await _curvesRun.WaitAsync(ct);
+        List<string> notices = [];
+        try
+        {
+            await _curves.FinishAsync(ct);
+        }
+        catch (Exception e) when (e is EngineException or IOException)
+        {
+            notices.Add($"the last event files could not be read: {e.Message}");
+        }
+        notices.AddRange(_curves.Notices);
+        return new Collected(cursor.Lines, notices);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await Task.WhenAll(_logRun, _curvesRun, _samplerRun).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _log.Dispose();
+        _stop.Dispose();
+    }
 }

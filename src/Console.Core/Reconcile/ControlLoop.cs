@@ -1,5 +1,6 @@
 using DeepLab.Core.Engines;
 using DeepLab.Core.Feeds;
+using DeepLab.Core.Metrics;
 using DeepLab.Core.Operations.Fleet;
 using DeepLab.Core.Storage;
 using Microsoft.EntityFrameworkCore;
@@ -18,6 +19,7 @@ public sealed partial class ControlLoop(
     IEngineFactory engines,
     DriverTools tools,
     ProbeStarter probes,
+    SeriesWriter series,
     IDbContextFactory<ConsoleDb> databases,
     ChangeFeed changes,
     InstallationId installation,
@@ -57,6 +59,8 @@ public sealed partial class ControlLoop(
             c.Kind is ChangeKind.Queue or ChangeKind.Workload or ChangeKind.Everything
         );
         var workers = new Dictionary<Guid, (HostWorker Worker, Task Run)>();
+        // Another console may have written series since this one led last
+        await series.ForgetAsync(term.Ended);
         try
         {
             var patience = TimeSpan.Zero;

@@ -175,15 +175,12 @@ internal sealed partial class HostWorker : IAsyncDisposable
     /// </summary>
     private async Task NoteOutageAsync(CancellationToken ct)
     {
-        foreach (var name in _probes.NamesFor(_tools.InstallId))
+        var probe = await Engine.InspectAsync(_probes.WitnessOf(_tools.InstallId), ct);
+        if (probe is { State: not ContainerState.Running, FinishedAt: { } stopped })
         {
-            var probe = await Engine.InspectAsync(name, ct);
-            if (probe is { State: not ContainerState.Running, FinishedAt: { } stopped })
-            {
-                await _tools.Hosts.OutageAsync(_term, Host.Id, stopped);
-                Log.Outage(_tools.Logger, Host.Name, stopped);
-                await Engine.RemoveAsync(probe.Id, force: true, ct);
-            }
+            await _tools.Hosts.OutageAsync(_term, Host.Id, stopped);
+            Log.Outage(_tools.Logger, Host.Name, stopped);
+            await Engine.RemoveAsync(probe.Id, force: true, ct);
         }
     }
 

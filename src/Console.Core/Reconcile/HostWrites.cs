@@ -100,8 +100,8 @@ public sealed class HostWrites(LeaderWrites writes, IDbContextFactory<ConsoleDb>
                     gpu.MemoryBytes = row.MemoryBytes;
                     gpu.DriverVersion = row.DriverVersion;
                     gpu.PciBusId = row.PciBusId;
-                    gpu.Health = GpuHealth.Healthy;
-                    gpu.HealthMessage = "";
+                    gpu.Health = row.Trouble is null ? GpuHealth.Healthy : GpuHealth.Sick;
+                    gpu.HealthMessage = row.Trouble ?? "";
                     gpu.LastSeenAt = now;
                 }
                 foreach (var gone in known.Values)

@@ -47,7 +47,7 @@ public sealed class PostgresSeriesStore(NpgsqlDataSource database) : ISeriesStor
             from series s
             left join lateral (
               select {BlockColumns} from series_blocks b where b.series_id = s.id and b.resolution = 0
-              order by last_unix_millis desc, last_step desc limit 1) l on true
+              order by first_unix_millis desc, first_step desc limit 1) l on true
             where s.owner = $1 and s.owner_id = $2
             order by s.name, s.source
             """
@@ -75,9 +75,10 @@ public sealed class PostgresSeriesStore(NpgsqlDataSource database) : ISeriesStor
     {
         await using var command = database.CreateCommand(
             $"""
+            -- Blocks of a series never overlap: the last by its first point is the last, and the primary key finds it
             select distinct on (series_id) {BlockColumns} from series_blocks
             where series_id = any($1) and resolution = 0
-            order by series_id, last_unix_millis desc, last_step desc
+            order by series_id, resolution, first_unix_millis desc, first_step desc
             """
         );
         command.Parameters.AddWithValue(seriesIds.ToArray());

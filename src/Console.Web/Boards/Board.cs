@@ -50,7 +50,8 @@ public abstract partial class Board(ChangeFeed feed, TimeProvider time, ILogger 
                     await RaiseAsync();
                 }
                 await Task.Delay(Trouble is null ? Pace : s_retry, time, ct);
-                changes = Trouble is not null ? [new Change(ChangeKind.Everything, 0)]
+                changes =
+                    Trouble is not null ? [new Change(ChangeKind.Everything, 0)]
                     : Patience == Timeout.InfiniteTimeSpan ? await subscription.NextAsync(ct)
                     : await subscription.NextAsync(Patience, time, ct);
             }

@@ -22,11 +22,7 @@ public sealed class CurvesBoard(
 
     protected override async Task<IReadOnlyList<ChartPlan>> PlanAsync(CancellationToken ct)
     {
-        var series = await _reader.ListAsync(
-            SeriesOwner.Job,
-            workloadId.ToString(CultureInfo.InvariantCulture),
-            ct
-        );
+        var series = await _reader.ListAsync(SeriesOwner.Job, workloadId.ToString(CultureInfo.InvariantCulture), ct);
         return
         [
             .. series

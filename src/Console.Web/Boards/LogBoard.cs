@@ -30,7 +30,8 @@ public sealed class LogBoard(
     public bool Complete { get; private set; }
     public int Gaps { get; private set; }
 
-    public LogSearch Search(string text) => new(text, (t, from, limit, ct) => logs.SearchAsync(attempt.Id, t, from, limit, ct));
+    public LogSearch Search(string text) =>
+        new(text, (t, from, limit, ct) => logs.SearchAsync(attempt.Id, t, from, limit, ct));
 
     protected override bool Matters(Change change) => change == new Change(ChangeKind.Log, attempt.Id);
 

@@ -19,11 +19,7 @@ public sealed class ResourcesBoard(
 
     protected override async Task<IReadOnlyList<ChartPlan>> PlanAsync(CancellationToken ct)
     {
-        var own = await _reader.ListAsync(
-            SeriesOwner.Attempt,
-            attempt.Id.ToString(CultureInfo.InvariantCulture),
-            ct
-        );
+        var own = await _reader.ListAsync(SeriesOwner.Attempt, attempt.Id.ToString(CultureInfo.InvariantCulture), ct);
         var gpus = new List<(string, IReadOnlyList<SeriesInfo>)>();
         foreach (var (uuid, i) in attempt.Gpus.Select((uuid, i) => (uuid, i)))
         {

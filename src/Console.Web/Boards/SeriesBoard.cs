@@ -35,7 +35,6 @@ public abstract class SeriesBoard(SeriesReader reader, ChangeFeed feed, TimeProv
     /// <summary>Milliseconds since 1970, both inclusive.</summary>
     protected abstract (long From, long To) Range();
 
-
     protected override async Task<bool> LoadAsync(IReadOnlyCollection<Change> changes, CancellationToken ct)
     {
         if (_plannedAt == 0 || Time.GetElapsedTime(_plannedAt) >= s_replan)
@@ -87,9 +86,7 @@ public abstract class SeriesBoard(SeriesReader reader, ChangeFeed feed, TimeProv
     private async Task<bool> ReadAsync(ChartModel model, LinePlan line, Line? drawn, CancellationToken ct)
     {
         // The listing's last point is where the tail goes on; what came after it is left to the tail
-        var last = drawn is null
-            ? line.Series.Last
-            : new SeriesPoint(drawn.Step, drawn.UnixMillis, 0);
+        var last = drawn is null ? line.Series.Last : new SeriesPoint(drawn.Step, drawn.UnixMillis, 0);
         if (last is not { } end)
         {
             return false;
@@ -114,9 +111,7 @@ public abstract class SeriesBoard(SeriesReader reader, ChangeFeed feed, TimeProv
         var (from, to) = Range();
         return
         [
-            .. points
-                .Where(p => p.UnixMillis >= from && p.UnixMillis <= to)
-                .Select(p => ChartModel.Dot(p, ByStep)),
+            .. points.Where(p => p.UnixMillis >= from && p.UnixMillis <= to).Select(p => ChartModel.Dot(p, ByStep)),
         ];
     }
 

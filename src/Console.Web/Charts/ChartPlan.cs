@@ -14,8 +14,16 @@ public static class MachineCharts
     [
         ("CPU, cores", ChartUnit.Cores, [(SeriesNames.Cpu, "CPU")]),
         ("Memory", ChartUnit.Bytes, [(SeriesNames.Memory, "Memory")]),
-        ("Network", ChartUnit.BytesPerSecond, [(SeriesNames.NetworkRead, "received"), (SeriesNames.NetworkWrite, "sent")]),
-        ("Block devices", ChartUnit.BytesPerSecond, [(SeriesNames.BlockRead, "read"), (SeriesNames.BlockWrite, "written")]),
+        (
+            "Network",
+            ChartUnit.BytesPerSecond,
+            [(SeriesNames.NetworkRead, "received"), (SeriesNames.NetworkWrite, "sent")]
+        ),
+        (
+            "Block devices",
+            ChartUnit.BytesPerSecond,
+            [(SeriesNames.BlockRead, "read"), (SeriesNames.BlockWrite, "written")]
+        ),
         ("Disk of the engine", ChartUnit.Bytes, [(SeriesNames.Disk, "used")]),
     ];
 

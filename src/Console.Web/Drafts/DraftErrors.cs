@@ -37,7 +37,8 @@ public sealed class DraftErrors(IReadOnlyList<SpecError> all)
     /// <summary>Null where the field is right.</summary>
     public string? Of(string field)
     {
-        var mine = all.Where(e => Belongs(e.Path, field)).Select(e => e.Path == field ? e.Message : $"{e.Path}: {e.Message}");
+        var mine = all.Where(e => Belongs(e.Path, field))
+            .Select(e => e.Path == field ? e.Message : $"{e.Path}: {e.Message}");
         var text = string.Join(" ", mine);
         return text.Length > 0 ? text : null;
     }

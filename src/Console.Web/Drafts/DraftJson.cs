@@ -25,7 +25,12 @@ public static class DraftJson
         resources["cpus"] = Number(d.Cpus);
         resources["memory"] = d.Memory;
         resources["shm"] = d.Shm;
-        var job = new JsonObject { ["name"] = d.Name, ["cluster"] = d.Cluster, ["image"] = d.Image };
+        var job = new JsonObject
+        {
+            ["name"] = d.Name,
+            ["cluster"] = d.Cluster,
+            ["image"] = d.Image,
+        };
         if (d.Source == DraftSource.Script)
         {
             job["script"] = d.Script;

@@ -63,7 +63,9 @@ public readonly record struct AnsiStyle(int? Ink, int? Paper, bool Bold, bool Di
     {
         var ink = Ink >= Rgb ? $"color:#{Ink & 0xffffff:x6}" : null;
         var paper = Paper >= Rgb ? $"background:#{Paper & 0xffffff:x6}" : null;
-        return ink is null ? paper : paper is null ? ink : $"{ink};{paper}";
+        return ink is null ? paper
+            : paper is null ? ink
+            : $"{ink};{paper}";
     }
 }
 

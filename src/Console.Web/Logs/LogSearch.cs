@@ -47,7 +47,10 @@ public sealed class LogSearch(
     public void Begin(long line)
     {
         var at = _lines.FindIndex(n => n >= line);
-        At = at >= 0 ? at : _lines.Count > 0 ? 0 : -1;
+        At =
+            at >= 0 ? at
+            : _lines.Count > 0 ? 0
+            : -1;
     }
 
     /// <summary>One hit on or back, round the ends.</summary>

@@ -21,7 +21,11 @@ public sealed class LogWindow(Func<long, int, CancellationToken, Task<IReadOnlyL
         for (var at = first; at < first + count; )
         {
             var page = at / PageLines;
-            var held = await PageAsync(page, (int)(Math.Min(first + count, (page + 1) * PageLines) - (page * PageLines)), ct);
+            var held = await PageAsync(
+                page,
+                (int)(Math.Min(first + count, (page + 1) * PageLines) - (page * PageLines)),
+                ct
+            );
             var skip = (int)(at - (page * PageLines));
             var take = (int)Math.Min(held.Count - skip, first + count - at);
             if (take <= 0)

@@ -29,5 +29,6 @@ public static class Durations
     }
 
     /// <summary>Exact, for tooltips: `0:04:12.345`.</summary>
-    public static string Exact(TimeSpan d) => $"{(long)d.TotalHours}:{d.Minutes:00}:{d.Seconds:00}.{d.Milliseconds:000}";
+    public static string Exact(TimeSpan d) =>
+        $"{(long)d.TotalHours}:{d.Minutes:00}:{d.Seconds:00}.{d.Milliseconds:000}";
 }

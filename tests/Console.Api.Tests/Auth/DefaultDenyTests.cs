@@ -30,7 +30,7 @@ public sealed partial class DefaultDenyTests(ApiHost host)
                 .OfType<RouteEndpoint>()
         )
         {
-            var pattern = "/" + endpoint.RoutePattern.RawText!.TrimStart('/');
+            var pattern = "/" + endpoint.RoutePattern.RawText!.Trim('/');
             var path = Parameter()
                 .Replace(
                     pattern,
@@ -45,6 +45,7 @@ public sealed partial class DefaultDenyTests(ApiHost host)
                 using var answer = await client.SendAsync(new HttpRequestMessage(new HttpMethod(method), path));
                 if (
                     answer.StatusCode == HttpStatusCode.Unauthorized
+                    && method != "HEAD"
                     && !path.EndsWith("/session", StringComparison.Ordinal)
                 )
                 {
@@ -67,8 +68,6 @@ public sealed partial class DefaultDenyTests(ApiHost host)
     [InlineData("/openapi/v1.json")]
     [InlineData("/hangfire")]
     [InlineData("/hangfire/js18300")]
-    [InlineData("/api/v1/nothing")]
-    [InlineData("/api")]
     [InlineData("/hubs/live")]
     public async Task Programs_get_401_and_never_a_redirect(string path)
     {
@@ -100,7 +99,7 @@ public sealed partial class DefaultDenyTests(ApiHost host)
     [InlineData("POST", "/api/v1/jobs/1/stop", "jobs:read", 403)]
     [InlineData("POST", "/api/v1/jobs/1/clone", "jobs:read", 403)]
     [InlineData("DELETE", "/api/v1/jobs/1", "jobs:read", 403)]
-    [InlineData("POST", "/api/v1/code", "jobs:read", 403)]
+    [InlineData("GET", "/api/v1/code/sha256:0", "jobs:read", 403)]
     [InlineData("GET", "/api/v1/hosts", "jobs:read", 403)]
     [InlineData("GET", "/api/v1/hosts", "clusters:read", 200)]
     [InlineData("GET", "/api/v1/queue", "clusters:read", 403)]

@@ -206,6 +206,8 @@ public sealed class ConsoleProcess : IAsyncDisposable
         Assert.Fail($"the console was not ready within {s_patience}:{Environment.NewLine}{Tail()}");
     }
 
+    public AuthenticationHeaderValue? Authorization => _http.DefaultRequestHeaders.Authorization;
+
     public bool HasExited => _process is null || _process.HasExited;
 
     public string Tail()

@@ -59,10 +59,33 @@ public static class HouseTheme
             LayoutProperties = new LayoutProperties { DefaultBorderRadius = "6px" },
             Typography = new Typography
             {
-                Default = new DefaultTypography { FontFamily = s_fonts, FontSize = "0.875rem", LineHeight = "1.45" },
-                Body1 = new Body1Typography { FontFamily = s_fonts, FontSize = "0.875rem", LineHeight = "1.45" },
-                Body2 = new Body2Typography { FontFamily = s_fonts, FontSize = "0.8125rem", LineHeight = "1.45" },
-                H6 = new H6Typography { FontFamily = s_fonts, FontSize = "1rem", FontWeight = "600" },
+                Default = new DefaultTypography
+                {
+                    FontFamily = s_fonts,
+                    FontSize = "0.875rem",
+                    LineHeight = "1.45",
+                    LetterSpacing = "normal",
+                },
+                Body1 = new Body1Typography
+                {
+                    FontFamily = s_fonts,
+                    FontSize = "0.875rem",
+                    LineHeight = "1.45",
+                    LetterSpacing = "normal",
+                },
+                Body2 = new Body2Typography
+                {
+                    FontFamily = s_fonts,
+                    FontSize = "0.8125rem",
+                    LineHeight = "1.45",
+                    LetterSpacing = "normal",
+                },
+                H6 = new H6Typography
+                {
+                    FontFamily = s_fonts,
+                    FontSize = "1rem",
+                    FontWeight = "600",
+                },
                 Button = new ButtonTypography
                 {
                     FontFamily = s_fonts,

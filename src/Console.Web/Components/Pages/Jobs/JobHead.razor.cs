@@ -34,9 +34,8 @@ public sealed partial class JobHead
 
     private JobRow Row => Job.Row;
 
-    private string Sentence => Row.Message.Length > 0 ? Capital(Row.Message) : StateLooks.Of(Row.State).Word + ".";
-
-    private static string Capital(string text) => char.ToUpperInvariant(text[0]) + text[1..];
+    private string Sentence =>
+        Row.Message.Length > 0 ? Sentences.Capital(Row.Message) : StateLooks.Of(Row.State).Word + ".";
 
     private async Task StopAsync()
     {

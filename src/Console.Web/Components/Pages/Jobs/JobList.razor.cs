@@ -68,7 +68,8 @@ public sealed partial class JobList
 
     private bool IsGroup(string key) => string.Equals(_address.State ?? "", key, StringComparison.OrdinalIgnoreCase);
 
-    private static string? Text(ChangeEventArgs e) => string.IsNullOrWhiteSpace(e.Value as string) ? null : (string)e.Value;
+    private static string? Text(ChangeEventArgs e) =>
+        string.IsNullOrWhiteSpace(e.Value as string) ? null : (string)e.Value;
 
     private void Go(JobListAddress address) => Navigation.NavigateTo(address.ToUri(), replace: true);
 

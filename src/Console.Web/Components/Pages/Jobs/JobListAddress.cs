@@ -10,7 +10,11 @@ public sealed record JobListAddress(string? Search, string? State, string? Owner
     public static IReadOnlyList<(string Key, string Word, WorkloadState[] States)> Groups { get; } =
     [
         ("", "All", []),
-        ("active", "Active", [WorkloadState.Starting, WorkloadState.Running, WorkloadState.Restarting, WorkloadState.Stopping]),
+        (
+            "active",
+            "Active",
+            [WorkloadState.Starting, WorkloadState.Running, WorkloadState.Restarting, WorkloadState.Stopping]
+        ),
         ("queued", "Queued", [WorkloadState.Queued]),
         ("succeeded", "Succeeded", [WorkloadState.Succeeded]),
         ("failed", "Failed", [WorkloadState.Failed]),
@@ -59,7 +63,8 @@ public sealed record JobListAddress(string? Search, string? State, string? Owner
         }
         var group = Groups.FirstOrDefault(g => g.Key.Equals(text, StringComparison.OrdinalIgnoreCase));
         return group.States
-            ?? [
+            ??
+            [
                 .. text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
                     .Select(word => (Known: Enum.TryParse<WorkloadState>(word, ignoreCase: true, out var s), State: s))
                     .Where(x => x.Known && Enum.IsDefined(x.State))

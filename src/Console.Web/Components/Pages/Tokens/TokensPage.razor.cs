@@ -93,6 +93,5 @@ public sealed partial class TokensPage
 
     private bool IsLive(TokenView token) => token.RevokedAt is null && token.ExpiresAt > Viewer.Now;
 
-    private string? Error(string path) =>
-        _errors.Where(e => e.Path == path).Select(e => e.Message).FirstOrDefault();
+    private string? Error(string path) => _errors.Where(e => e.Path == path).Select(e => e.Message).FirstOrDefault();
 }

@@ -98,7 +98,8 @@ public sealed partial class LogViewer
         return new ItemsProviderResult<LogLine>(lines, total);
     }
 
-    protected override Task OnBoardChangedAsync() => _search?.GoOnAsync(Board?.Lines ?? 0, _gone.Token) ?? Task.CompletedTask;
+    protected override Task OnBoardChangedAsync() =>
+        _search?.GoOnAsync(Board?.Lines ?? 0, _gone.Token) ?? Task.CompletedTask;
 
     private async Task SearchAsync()
     {
@@ -166,7 +167,11 @@ public sealed partial class LogViewer
 
     private string RowClass(LogLine line) =>
         "line"
-        + (line.IsGap ? " gap" : line.Stream == LogStream.Stderr ? " err" : "")
+        + (
+            line.IsGap ? " gap"
+            : line.Stream == LogStream.Stderr ? " err"
+            : ""
+        )
         + (_search?.Current == line.Number ? " here" : "");
 
     public override async ValueTask DisposeAsync()

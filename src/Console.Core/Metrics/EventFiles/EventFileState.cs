@@ -1,0 +1,122 @@
+using Microsoft.Extensions.Logging;
+
+namespace DeepLab.Core.Metrics;
+
+/// <summary>
+/// The readers of an attempt's event files and the points they found that are not stored yet. Positions and points become
+/// durable together; after a failed write all of it is read anew from the store, so nothing is lost or doubled.
+/// </summary>
+internal sealed class EventFileState(
+    EventFileTarget target,
+    SeriesWriter writer,
+    TimeProvider time,
+    ILogger logger,
+    Action<string> notice
+)
+{
+    /// <summary>Curves of one attempt; further tags are left alone.</summary>
+    private const int MaxCurves = 1000;
+
+    /// <summary>A folder's name stands in the key of a series, which the database indexes.</summary>
+    private const int MaxFolder = 256;
+
+    private const long BelievedAheadMillis = 60_000;
+
+    private readonly Dictionary<string, EventFileReader?> _files = new(StringComparer.Ordinal);
+    private readonly List<(SeriesKey Key, SeriesPoint Point)> _points = [];
+    private readonly Dictionary<(string Folder, string Tag), SeriesKey> _curves = [];
+    private readonly List<EventScalar> _scalars = [];
+    private readonly HashSet<string> _told = new(StringComparer.Ordinal);
+    private string? _stored;
+
+    public int PendingPoints => _points.Count;
+
+    public async Task LoadAsync(ISeriesStore store, CancellationToken ct)
+    {
+        _stored = await store.FindEventCursorAsync(target.AttemptId, ct);
+        foreach (var (name, at) in EventCursor.Parse(_stored).Files)
+        {
+            _files[name] = at == EventCursor.GivenUp ? null : new EventFileReader(at);
+        }
+    }
+
+    /// <summary>The next byte that is wanted of each file that is known; -1 of one that was given up.</summary>
+    public Dictionary<string, long> Wanted() =>
+        _files.ToDictionary(f => f.Key, f => f.Value?.Position ?? EventCursor.GivenUp, StringComparer.Ordinal);
+
+    public void Feed(string name, long offset, ReadOnlySpan<byte> bytes)
+    {
+        var folder = EventFileRound.FolderOf(name);
+        if (!_files.TryGetValue(name, out var reader))
+        {
+            if (_files.Count >= EventFileRound.MaxTracked)
+            {
+                Tell($"Only the first {EventFileRound.MaxTracked} event files are read.");
+                return;
+            }
+            if (folder.Length > MaxFolder)
+            {
+                Tell($"Event files in folders of more than {MaxFolder} characters are not read.");
+                return;
+            }
+            _files[name] = reader = new EventFileReader();
+        }
+        if (reader is null || offset != reader.Position)
+        {
+            return;
+        }
+        reader.Append(bytes, _scalars);
+        Take(folder);
+        if (reader.Damaged)
+        {
+            Tell($"Event file {name} is damaged at byte {reader.Offset}: what follows there is not read.");
+            _files[name] = null;
+        }
+    }
+
+    /// <summary>Stores points and positions in one transaction; does nothing where neither moved.</summary>
+    public async Task SaveAsync(CancellationToken ct)
+    {
+        var cursor = new EventCursor(
+            _files.ToDictionary(f => f.Key, f => f.Value?.Offset ?? EventCursor.GivenUp, StringComparer.Ordinal)
+        ).ToJson();
+        if (cursor == _stored || _files.Count == 0)
+        {
+            return;
+        }
+        await writer.WriteCurvesAsync(target.AttemptId, _points, cursor, ct);
+        _stored = cursor;
+        _points.Clear();
+    }
+
+    public void Tell(string sentence)
+    {
+        if (_told.Add(sentence))
+        {
+            Log.EventFiles(logger, target.WorkloadId, target.Replica, target.Attempt, sentence);
+            notice(sentence);
+        }
+    }
+
+    private void Take(string folder)
+    {
+        var now = time.GetUtcNow().ToUnixTimeMilliseconds();
+        foreach (var s in _scalars)
+        {
+            if (!_curves.TryGetValue((folder, s.Tag), out var key))
+            {
+                if (_curves.Count >= MaxCurves)
+                {
+                    Tell($"Only the first {MaxCurves} curves are kept.");
+                    continue;
+                }
+                _curves[(folder, s.Tag)] = key = target.KeyOf(s.Tag, folder);
+            }
+            // A clock that is far ahead of ours would push every later point out there with it
+            var millis = Math.Round(s.WallTime * 1000);
+            var at = millis >= 0 && millis <= now + BelievedAheadMillis ? (long)millis : now;
+            _points.Add((key, new SeriesPoint(s.Step, at, s.Value)));
+        }
+        _scalars.Clear();
+    }
+}

@@ -1,0 +1,77 @@
+using System.Diagnostics;
+
+namespace DeepLab.Bench;
+
+/// <summary>What a console costs that has nothing to do: with no job, and with replicas that run and say nothing.</summary>
+internal static class IdleBench
+{
+    /// <summary>percent of a core</summary>
+    private const double TargetCpu = 5;
+
+    /// <summary>bytes</summary>
+    private const double TargetMemory = 1L << 30;
+
+    public static async Task RunAsync(Run run, CancellationToken ct)
+    {
+        var seconds = run.Options.Number("seconds", 30);
+        var replicas = run.Options.Number("replicas", 20);
+        await using var console = await BenchConsole.StartNewAsync(ct);
+        var engine = await Machine.EnginePidAsync(ct);
+        run.Say(
+            $"{seconds} s of quiet each, after 10 s in which the console settles; the yardstick is the engine's own CPU meanwhile"
+        );
+
+        var (empty, emptyEngine, emptyMemory) = await WatchAsync(console, engine, seconds, ct);
+        var job = await console.SubmitAsync(
+            Jobs.Shell("sleep 100000", replicas: replicas, cpus: 0.05, memoryMib: 16),
+            ct
+        );
+        await console.UntilAsync(
+            $"state = 'Running' from workloads where id = {job}",
+            $"{replicas} replicas running",
+            TimeSpan.FromMinutes(3),
+            ct
+        );
+        var (busy, busyEngine, busyMemory) = await WatchAsync(console, engine, seconds, ct);
+        var running = await console.Sql.ScalarAsync<long>("select count(*) from attempts where state = 'Running'", ct);
+        BenchException.Require(running == replicas, $"{running} of {replicas} replicas run at the end");
+
+        run.Report.AddFigure("CPU, no job", "% of a core", empty, emptyEngine);
+        run.Report.AddFigure("resident memory, no job", "MiB", emptyMemory / (1 << 20));
+        run.Report.AddFigure($"CPU, {replicas} replicas", "% of a core", busy, busyEngine);
+        run.Report.AddFigure($"resident memory, {replicas} replicas", "MiB", busyMemory / (1 << 20));
+        run.Report.Judge(
+            "idle.memory",
+            busyMemory / TargetMemory,
+            1,
+            atMost: true,
+            $"memory with {replicas} replicas over 1 GiB"
+        );
+        run.Report.Judge(
+            "idle",
+            busy / TargetCpu,
+            1,
+            atMost: true,
+            $"CPU with {replicas} replicas over {TargetCpu} % of a core"
+        );
+    }
+
+    private static async Task<(double Cpu, double EngineCpu, double Memory)> WatchAsync(
+        BenchConsole console,
+        int engine,
+        int seconds,
+        CancellationToken ct
+    )
+    {
+        await Task.Delay(TimeSpan.FromSeconds(10), ct);
+        var began = Stopwatch.GetTimestamp();
+        var (cpu, engineCpu) = (Machine.CpuSeconds(console.Pid), Machine.CpuSeconds(engine));
+        await Task.Delay(TimeSpan.FromSeconds(seconds), ct);
+        var took = Stopwatch.GetElapsedTime(began).TotalSeconds;
+        return (
+            100 * (Machine.CpuSeconds(console.Pid) - cpu) / took,
+            100 * (Machine.CpuSeconds(engine) - engineCpu) / took,
+            Machine.ResidentBytes(console.Pid)
+        );
+    }
+}

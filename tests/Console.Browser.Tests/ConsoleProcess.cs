@@ -1,0 +1,149 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using Npgsql;
+
+namespace DeepLab.Browser.Tests;
+
+/// <summary>The real console as a child process, with a database and a data folder of its own, on a real engine.</summary>
+public sealed class ConsoleProcess : IAsyncLifetime
+{
+    public const string UserName = "admin";
+    public const string Password = "browser-tests-first-password";
+    public const string HostName = "browser-host";
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(90);
+    private readonly string _databaseName = $"browser_{Guid.CreateVersion7():N}";
+    private readonly List<string> _output = [];
+    private readonly TaskCompletionSource _listening = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private string _data = "";
+    private Process? _process;
+
+    public string Address { get; private set; } = "";
+
+    public string ConnectionString =>
+        new NpgsqlConnectionStringBuilder(Need("DEEPLAB_TEST_DB")) { Database = _databaseName }.ConnectionString;
+
+    private static string Need(string name) =>
+        Environment.GetEnvironmentVariable(name) is { Length: > 0 } value
+            ? value
+            : throw new InvalidOperationException($"{name} is not set; run these tests with ./lab test browser.");
+
+    public async ValueTask InitializeAsync()
+    {
+        await RunAsync($"create database {_databaseName}");
+        _data = Directory.CreateTempSubdirectory("deeplab-browser-").FullName;
+        Address = $"http://127.0.0.1:{FreePort()}";
+        var dll = Path.Combine(WebFolder(), "DeepLab.Web.dll");
+        var start = new ProcessStartInfo("dotnet", [dll])
+        {
+            // Static assets are found from the project's folder where nothing was published
+            WorkingDirectory = Path.Combine(Root(), "src", "Console.Web"),
+            UseShellExecute = false,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        start.Environment["ASPNETCORE_ENVIRONMENT"] = "Development";
+        start.Environment["ASPNETCORE_URLS"] = Address;
+        start.Environment["DEEPLAB_DB"] = ConnectionString;
+        start.Environment["DEEPLAB_DATA"] = _data;
+        start.Environment["DOCKER_HOST"] = Need("DEEPLAB_TEST_DOCKER");
+        start.Environment["DEEPLAB_HOST_NAME"] = HostName;
+        start.Environment["DEEPLAB_HOST_LABELS"] = "simulated=true";
+        start.Environment["DEEPLAB_FIRST_PASSWORD"] = Password;
+        _process = new Process { StartInfo = start, EnableRaisingEvents = true };
+        _process.OutputDataReceived += (_, e) => Hear(e.Data);
+        _process.ErrorDataReceived += (_, e) => Hear(e.Data);
+        _process.Exited += (_, _) => _listening.TrySetException(Fail("it ended"));
+        _process.Start();
+        _process.BeginOutputReadLine();
+        _process.BeginErrorReadLine();
+        await _listening.Task.WaitAsync(s_patience);
+        using var http = new HttpClient();
+        var answer = await http.GetAsync(new Uri($"{Address}/health/ready"));
+        if (!answer.IsSuccessStatusCode)
+        {
+            throw Fail($"/health/ready answered {(int)answer.StatusCode}");
+        }
+    }
+
+    public async Task RunSqlAsync(string sql)
+    {
+        await using var source = NpgsqlDataSource.Create(ConnectionString);
+        await using var command = source.CreateCommand(sql);
+        await command.ExecuteNonQueryAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_process is { } process)
+        {
+            process.Kill(entireProcessTree: true);
+            await process.WaitForExitAsync();
+            process.Dispose();
+        }
+        if (_data.Length == 0)
+        {
+            // It failed before it made anything
+            return;
+        }
+        Directory.Delete(_data, recursive: true);
+        await RunAsync($"drop database if exists {_databaseName} with (force)");
+    }
+
+    private void Hear(string? line)
+    {
+        if (line is null)
+        {
+            return;
+        }
+        lock (_output)
+        {
+            _output.Add(line);
+        }
+        if (line.Contains("Now listening on", StringComparison.Ordinal))
+        {
+            _listening.TrySetResult();
+        }
+    }
+
+    private InvalidOperationException Fail(string what)
+    {
+        lock (_output)
+        {
+            return new InvalidOperationException(
+                $"The console did not start: {what}.{Environment.NewLine}{string.Join(Environment.NewLine, _output.TakeLast(40))}"
+            );
+        }
+    }
+
+    private static async Task RunAsync(string sql)
+    {
+        await using var source = NpgsqlDataSource.Create(Need("DEEPLAB_TEST_DB"));
+        await using var command = source.CreateCommand(sql);
+        await command.ExecuteNonQueryAsync();
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    private static string Root()
+    {
+        var folder = new DirectoryInfo(AppContext.BaseDirectory);
+        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "DeepLab.sln")))
+        {
+            folder = folder.Parent;
+        }
+        return folder?.FullName ?? throw new InvalidOperationException("The repository's root was not found.");
+    }
+
+    /// <summary>The build of the same configuration as these tests.</summary>
+    private static string WebFolder()
+    {
+        var framework = new DirectoryInfo(AppContext.BaseDirectory);
+        return Path.Combine(Root(), "src", "Console.Web", "bin", framework.Parent!.Name, framework.Name);
+    }
+}

@@ -1,0 +1,46 @@
+namespace DeepLab.Engine.Tests.Faults;
+
+/// <summary>A simulated host of its own for one test, whose engine the test may stop, kill and pause.</summary>
+public sealed class LabHost : IAsyncDisposable
+{
+    private static readonly string s_hosts =
+        Environment.GetEnvironmentVariable("DEEPLAB_TEST_LAB")
+        ?? throw new InvalidOperationException("DEEPLAB_TEST_LAB is not set; run the tests with ./lab test.");
+
+    private readonly string _name;
+    private readonly string _folder;
+
+    private LabHost(string name, string folder) => (_name, _folder) = (name, folder);
+
+    public string Address => $"unix://{_folder}/{_name}/docker.sock";
+
+    public static async Task<LabHost> UpAsync(int gpus, CancellationToken ct)
+    {
+        // Short: a socket's path holds 107 bytes
+        var folder = Directory.CreateTempSubdirectory("dlh-").FullName;
+        var host = new LabHost($"t{Environment.ProcessId}", folder);
+        await host.DoAsync("up", ct, gpus.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        await Shell.RunAsync(Path.Combine(Path.GetDirectoryName(s_hosts)!, "../../images/load"), ["base", host.Address], ct);
+        return host;
+    }
+
+    /// <summary>SIGTERM to the engine: it stops its containers first.</summary>
+    public Task StopAsync(CancellationToken ct) => DoAsync("stop", ct);
+
+    public Task StartAsync(CancellationToken ct) => DoAsync("start", ct);
+
+    public Task KillAsync(CancellationToken ct) => DoAsync("kill", ct);
+
+    public Task PauseAsync(CancellationToken ct) => DoAsync("pause", ct);
+
+    public Task ResumeAsync(CancellationToken ct) => DoAsync("resume", ct);
+
+    public async ValueTask DisposeAsync()
+    {
+        await Shell.RunAsync(s_hosts, ["down", _name, "--purge", "--dir", _folder], CancellationToken.None);
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private Task<string> DoAsync(string verb, CancellationToken ct, params string[] more) =>
+        Shell.RunAsync(s_hosts, [verb, _name, .. more, "--dir", _folder], ct);
+}

@@ -1,0 +1,28 @@
+using System.Diagnostics;
+
+namespace DeepLab.Engine.Tests.Faults;
+
+/// <summary>Runs a program of the test kit to its end.</summary>
+internal static class Shell
+{
+    public static async Task<string> RunAsync(string program, IEnumerable<string> arguments, CancellationToken ct)
+    {
+        var start = new ProcessStartInfo(program, arguments)
+        {
+            UseShellExecute = false,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        using var process = Process.Start(start)!;
+        // A daemon that a script leaves behind may keep the pipes open: the end of the process is what counts
+        var output = process.StandardOutput.ReadToEndAsync(ct);
+        var errors = process.StandardError.ReadToEndAsync(ct);
+        await process.WaitForExitAsync(ct);
+        var text = await output;
+        return process.ExitCode == 0
+            ? text
+            : throw new InvalidOperationException(
+                $"{program} {string.Join(' ', start.ArgumentList)} ended with {process.ExitCode}: {await errors}"
+            );
+    }
+}

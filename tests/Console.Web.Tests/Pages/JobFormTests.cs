@@ -1,0 +1,96 @@
+using Bunit;
+using DeepLab.Core.Operations;
+using DeepLab.Core.Workloads;
+using DeepLab.Web.Components.Pages.Jobs.New;
+using DeepLab.Web.Drafts;
+using Microsoft.AspNetCore.Components;
+using MudBlazor.Services;
+
+namespace DeepLab.Web.Tests.Pages;
+
+public sealed class JobFormTests : BunitContext, IAsyncLifetime
+{
+    private readonly JobDraft _draft = new()
+    {
+        Name = "a",
+        Image = "base",
+        Script = "#!/bin/sh\n",
+    };
+    private int _changes;
+
+    public JobFormTests()
+    {
+        Services.AddMudServices();
+        JSInterop.Mode = JSRuntimeMode.Loose;
+    }
+
+    public ValueTask InitializeAsync() => ValueTask.CompletedTask;
+
+    private IRenderedComponent<JobForm> Form(params SpecError[] errors) =>
+        Render<JobForm>(p =>
+            p.Add(c => c.Draft, _draft)
+                .Add(c => c.Errors, new DraftErrors(errors))
+                .Add(c => c.Hosts, [])
+                .Add(c => c.Images, [])
+                .Add(c => c.OnChanged, EventCallback.Factory.Create(this, () => _changes++))
+        );
+
+    [Fact]
+    public void Typing_changes_the_draft_and_tells_the_page()
+    {
+        var form = Form();
+
+        form.FindAll(".text-field")
+            .Single(l => l.TextContent.Contains("Name", StringComparison.Ordinal))
+            .QuerySelector("input")!
+            .Input("digits");
+        form.Find("#script").Input("#!/bin/sh\necho hi");
+
+        Assert.Equal("digits", _draft.Name);
+        Assert.Equal("#!/bin/sh\necho hi", _draft.Script);
+        Assert.Equal(2, _changes);
+    }
+
+    [Fact]
+    public void An_error_stands_beside_its_field_and_marks_it()
+    {
+        var form = Form(new SpecError("roles[0].resources.memory", "At least 6 MiB are needed."));
+
+        var field = form.FindAll(".text-field")
+            .Single(l => l.TextContent.Contains("Memory", StringComparison.Ordinal));
+        Assert.Contains("At least 6 MiB", field.TextContent, StringComparison.Ordinal);
+        Assert.Equal("true", field.QuerySelector("input")!.GetAttribute("aria-invalid"));
+        Assert.Single(form.FindAll("[aria-invalid]"));
+    }
+
+    [Fact]
+    public void GPU_wishes_appear_with_the_first_GPU()
+    {
+        Assert.DoesNotContain("GPU model", Form().Markup, StringComparison.Ordinal);
+        _draft.Gpus = "1";
+
+        Assert.Contains("GPU model", Form().Markup, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_answer_names_host_and_GPUs_or_why_it_waits()
+    {
+        var starts = Render<PreviewAnswer>(p =>
+            p.Add(c => c.Answer, new JobPreview([], "local", ["GPU-1"], []))
+                .Add(c => c.Errors, new DraftErrors([]))
+                .Add(c => c.Hosts, [])
+        );
+        var waits = Render<PreviewAnswer>(p =>
+            p.Add(
+                    c => c.Answer,
+                    new JobPreview([], null, [], [new WaitReason(WaitKind.NotEnoughGpus, "needs 4 GPUs on one host")])
+                )
+                .Add(c => c.Errors, new DraftErrors([]))
+                .Add(c => c.Hosts, [])
+        );
+
+        Assert.Contains("Starts now on", starts.Markup, StringComparison.Ordinal);
+        Assert.Contains("GPU-1", starts.Markup, StringComparison.Ordinal);
+        Assert.Contains("needs 4 GPUs on one host", waits.Markup, StringComparison.Ordinal);
+    }
+}

@@ -33,9 +33,11 @@ internal sealed class CodeTarReader(Stream tar)
         while (true)
         {
             await SkipAsync(ct);
-            if (!await FillAsync(ct) || !_buffer.AsSpan(0, CodeTarHeader.Block).ContainsAnyExcept((byte)0))
+            await ReadExactlyAsync(CodeTarHeader.Block, ct);
+            if (!_buffer.AsSpan(0, CodeTarHeader.Block).ContainsAnyExcept((byte)0))
             {
-                // To the end of the stream: only there the compression's own checksum is looked at
+                // To the end of the stream: only there the compression's own checksum is looked at. A missing end of the
+                // compression is not told by GZipStream, so the end of the tar must be there
                 await DrainAsync(ct);
                 return null;
             }
@@ -146,18 +148,6 @@ internal sealed class CodeTarReader(Stream tar)
         await ReadExactlyAsync(length, ct);
         _left = 0;
         return _buffer.AsMemory(0, length);
-    }
-
-    /// <summary>A header's block; false where the stream ends before it.</summary>
-    private async ValueTask<bool> FillAsync(CancellationToken ct)
-    {
-        var read = await tar.ReadAtLeastAsync(
-            _buffer.AsMemory(0, CodeTarHeader.Block),
-            CodeTarHeader.Block,
-            throwOnEndOfStream: false,
-            ct
-        );
-        return read is 0 or CodeTarHeader.Block ? read > 0 : throw Truncated();
     }
 
     private async ValueTask ReadExactlyAsync(int count, CancellationToken ct)

@@ -19,7 +19,10 @@ internal static class ChartBuckets
         if (samples.Count <= maxPoints)
         {
             var points = samples.Select(s => new ChartPoint(s.Step, s.UnixMillis, s.Min, s.Mean, s.Max));
-            return [.. byStep ? points.OrderBy(p => p.Step).ThenBy(p => p.UnixMillis) : points.OrderBy(p => p.UnixMillis)];
+            return
+            [
+                .. byStep ? points.OrderBy(p => p.Step).ThenBy(p => p.UnixMillis) : points.OrderBy(p => p.UnixMillis),
+            ];
         }
         var (least, greatest) = (long.MaxValue, long.MinValue);
         foreach (var s in samples)

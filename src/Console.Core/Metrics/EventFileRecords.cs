@@ -42,7 +42,10 @@ public sealed class EventFileRecords
     {
         while (!Damaged && bytes.Length > 0)
         {
-            var taken = _passing > 0 ? Pass(bytes) : _held > 0 ? Complete(bytes, onRecord) : Cut(bytes, onRecord);
+            var taken =
+                _passing > 0 ? Pass(bytes)
+                : _held > 0 ? Complete(bytes, onRecord)
+                : Cut(bytes, onRecord);
             Position += taken;
             bytes = bytes[taken..];
         }

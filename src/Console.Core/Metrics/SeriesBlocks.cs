@@ -27,7 +27,10 @@ public static class SeriesBlocks
     {
         if (points.Count is 0 or > MostPoints)
         {
-            throw new ArgumentException($"A block holds 1 to {MostPoints} points; these are {points.Count}.", nameof(points));
+            throw new ArgumentException(
+                $"A block holds 1 to {MostPoints} points; these are {points.Count}.",
+                nameof(points)
+            );
         }
         var copy = points as SeriesPoint[] ?? [.. points];
         var (first, last) = (copy[0], copy[^1]);

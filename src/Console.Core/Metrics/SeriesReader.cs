@@ -58,7 +58,9 @@ public sealed class SeriesReader(ISeriesStore store)
             found.AddRange(
                 SeriesBlocks
                     .Unpack(block)
-                    .Where(p => p.UnixMillis > afterUnixMillis || (p.UnixMillis == afterUnixMillis && p.Step > afterStep))
+                    .Where(p =>
+                        p.UnixMillis > afterUnixMillis || (p.UnixMillis == afterUnixMillis && p.Step > afterStep)
+                    )
             );
             // Blocks follow each other in time, so no later one holds an earlier point
             if (found.Count >= limit)
@@ -69,7 +71,12 @@ public sealed class SeriesReader(ISeriesStore store)
         return [.. found.OrderBy(p => p.UnixMillis).ThenBy(p => p.Step).Take(limit)];
     }
 
-    private async Task<List<ChartPointSample>> ReadMachineAsync(SeriesInfo series, long from, long to, CancellationToken ct)
+    private async Task<List<ChartPointSample>> ReadMachineAsync(
+        SeriesInfo series,
+        long from,
+        long to,
+        CancellationToken ct
+    )
     {
         var resolution = 0;
         var samples = new List<ChartPointSample>();
@@ -125,7 +132,13 @@ public sealed class SeriesReader(ISeriesStore store)
         return samples;
     }
 
-    private async Task<List<ChartPointSample>> ReadRollUpAsync(long id, int resolution, long from, long to, CancellationToken ct)
+    private async Task<List<ChartPointSample>> ReadRollUpAsync(
+        long id,
+        int resolution,
+        long from,
+        long to,
+        CancellationToken ct
+    )
     {
         var samples = new List<ChartPointSample>();
         foreach (var block in await store.ReadAsync(id, resolution, from, to, ct))

@@ -80,7 +80,12 @@ public sealed partial class SeriesWriter(ISeriesStore store, TimeProvider time, 
             var idle = FindIdle(points.Select(p => p.Key));
             if (points.Length > 0 || idle.Count > 0)
             {
-                await WriteAsync(points, idle, blocks => blocks.Count == 0 ? Task.CompletedTask : store.WriteAsync(blocks, ct), ct);
+                await WriteAsync(
+                    points,
+                    idle,
+                    blocks => blocks.Count == 0 ? Task.CompletedTask : store.WriteAsync(blocks, ct),
+                    ct
+                );
                 _appenders.Forget(idle);
             }
             lock (_lock)

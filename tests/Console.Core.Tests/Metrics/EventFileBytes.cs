@@ -14,17 +14,15 @@ internal static class EventFileBytes
         var name = Encoding.UTF8.GetBytes(tag);
         byte[] value = [0x0A, .. Varint((ulong)name.Length), .. name, .. field];
         byte[] summary = [0x0A, .. Varint((ulong)value.Length), .. value];
-        return Record(
-            [
-                0x09,
-                .. BitConverter.GetBytes(wallTime),
-                0x10,
-                .. Varint((ulong)step),
-                0x2A,
-                .. Varint((ulong)summary.Length),
-                .. summary,
-            ]
-        );
+        return Record([
+            0x09,
+            .. BitConverter.GetBytes(wallTime),
+            0x10,
+            .. Varint((ulong)step),
+            0x2A,
+            .. Varint((ulong)summary.Length),
+            .. summary,
+        ]);
     }
 
     public static byte[] Record(byte[] data)

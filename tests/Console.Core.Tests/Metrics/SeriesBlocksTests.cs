@@ -30,7 +30,11 @@ public sealed class SeriesBlocksTests
             var kind = random.Next(6);
             for (var i = 0; i < points.Length; i++)
             {
-                points[i] = new SeriesPoint(Number(random, kind, i), Number(random, random.Next(6), i), Value(random, kind));
+                points[i] = new SeriesPoint(
+                    Number(random, kind, i),
+                    Number(random, random.Next(6), i),
+                    Value(random, kind)
+                );
             }
             AssertSame(points);
         }
@@ -40,7 +44,9 @@ public sealed class SeriesBlocksTests
     public void Odd_values_and_extreme_numbers_are_exact()
     {
         AssertSame([.. Odd.Select((v, i) => new SeriesPoint(i % 2 == 0 ? long.MinValue : long.MaxValue, i, v))]);
-        AssertSame([.. Odd.SelectMany(a => Odd.Select(b => new SeriesPoint(0, 0, a)).Append(new SeriesPoint(-1, 5, a)))]);
+        AssertSame([
+            .. Odd.SelectMany(a => Odd.Select(b => new SeriesPoint(0, 0, a)).Append(new SeriesPoint(-1, 5, a))),
+        ]);
         foreach (var value in Odd)
         {
             AssertSame([new SeriesPoint(long.MaxValue, long.MinValue, value)]);
@@ -55,7 +61,9 @@ public sealed class SeriesBlocksTests
         var refused = 0;
         for (var round = 0; round < 5_000; round++)
         {
-            var data = block.Data.AsSpan(0, random.Next(2) == 0 ? block.Data.Length : random.Next(block.Data.Length)).ToArray();
+            var data = block
+                .Data.AsSpan(0, random.Next(2) == 0 ? block.Data.Length : random.Next(block.Data.Length))
+                .ToArray();
             for (var i = 0; i < 3 && data.Length > 0; i++)
             {
                 data[random.Next(data.Length)] = (byte)random.Next(256);
@@ -79,7 +87,15 @@ public sealed class SeriesBlocksTests
         var block = SeriesBlocks.Pack(5, 10, points);
         Assert.Equal(
             (5, 10, points[0].UnixMillis, points[^1].UnixMillis, points[0].Step, points[^1].Step, 1_000),
-            (block.SeriesId, block.Resolution, block.FirstUnixMillis, block.LastUnixMillis, block.FirstStep, block.LastStep, block.Count)
+            (
+                block.SeriesId,
+                block.Resolution,
+                block.FirstUnixMillis,
+                block.LastUnixMillis,
+                block.FirstStep,
+                block.LastStep,
+                block.Count
+            )
         );
     }
 
@@ -123,7 +139,11 @@ public sealed class SeriesBlocksTests
         [
             .. Enumerable
                 .Range(0, count)
-                .Select(i => new SeriesPoint(i, at += 20 + random.Next(5), (float)(2.3 / (1 + i * 0.01) + random.NextDouble() * 0.1))),
+                .Select(i => new SeriesPoint(
+                    i,
+                    at += 20 + random.Next(5),
+                    (float)(2.3 / (1 + i * 0.01) + random.NextDouble() * 0.1)
+                )),
         ];
     }
 

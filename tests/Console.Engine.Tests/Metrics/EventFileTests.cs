@@ -1,0 +1,65 @@
+using DeepLab.Core;
+using DeepLab.Core.Engines;
+using DeepLab.Core.Metrics;
+using DeepLab.Core.Storage;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace DeepLab.Engine.Tests.Metrics;
+
+/// <summary>Curves of a real program, written by the package of the images, through a real engine into PostgreSQL.</summary>
+public sealed class EventFileTests
+{
+    private const string Program = """
+        import os, time, deeplab
+        curves = deeplab.SummaryWriter(flush_secs=0.2)
+        evaluation = deeplab.SummaryWriter(os.path.join(os.environ["DEEPLAB_LOG_DIR"], "eval"), flush_secs=0.2)
+        for step in range(5000):
+            if step == 2500:
+                curves.flush()
+                while not os.path.exists("/tmp/go-on"):
+                    time.sleep(0.05)
+            curves.add_scalar("loss", step / 8, step)
+            if step % 10 == 0:
+                evaluation.add_scalar("accuracy", step, step)
+        """;
+
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Curves_are_read_while_the_program_runs_and_whole_at_its_end()
+    {
+        await using var console = await ConsoleHarness.StartAsync(Ct);
+        var store = console.Services.GetRequiredService<ISeriesStore>();
+        var reader = console.Services.GetRequiredService<SeriesReader>();
+        var spec = Specs.Shell($"python3 - <<'END'\n{Program}\nEND", image: "deeplab/pytorch-cpu:2.6");
+        var id = await console.SubmitAsync(spec, Ct);
+
+        // The program waits in the middle: what is seen now was read while it runs
+        await console.UntilAsync(
+            async _ =>
+                (await store.ListAsync(SeriesOwner.Job, $"{id}", Ct)).Any(s => s is { Key.Name: "loss", Points: 2500 }),
+            TimeSpan.FromSeconds(60),
+            Ct
+        );
+        var engine = console.Services.GetRequiredService<IEngineFactory>().Get(ConsoleHarness.Engine);
+        var install = console.Services.GetRequiredService<InstallationId>();
+        var container = Assert.Single(
+            await engine.ListAsync(install.Value, Ct),
+            c => c.Labels.GetValueOrDefault(Labels.Workload) == $"{id}"
+        );
+        await engine.ExecAsync(container.Id, ["touch", "/tmp/go-on"], _ => ValueTask.CompletedTask, Ct);
+        await console.WaitForEndAsync(id, Ct);
+
+        var series = await reader.ListAsync(SeriesOwner.Job, $"{id}", Ct);
+        Assert.Equal(
+            [("accuracy", "worker-0/1/eval"), ("loss", "worker-0/1")],
+            series.Select(s => (s.Key.Name, s.Key.Source))
+        );
+        var loss = await reader.TailAsync(series[1].Id, 0, -1, 10_000, Ct);
+        Assert.Equal(Enumerable.Range(0, 5_000).Select(i => (i, i / 8.0)), loss.Select(p => ((int)p.Step, p.Value)));
+        var accuracy = await reader.TailAsync(series[0].Id, 0, -1, 10_000, Ct);
+        Assert.Equal(Enumerable.Range(0, 500).Select(i => i * 10L), accuracy.Select(p => p.Step));
+        var chart = await reader.ChartAsync(series[1], 0, long.MaxValue, 500, byStep: true, Ct);
+        Assert.Equal((500, 0.0, 4_999 / 8.0), (chart.Points.Count, chart.Points[0].Min, chart.Points[^1].Max));
+    }
+}

@@ -1,6 +1,7 @@
 using DeepLab.Core;
 using DeepLab.Core.Engines;
 using DeepLab.Core.Metrics;
+using DeepLab.Core.Operations.Fleet;
 using DeepLab.Core.Storage;
 using Microsoft.Extensions.DependencyInjection;
 

@@ -16,7 +16,7 @@ public static class HealthApi
 
     internal static void MapHealth(this IEndpointRouteBuilder routes)
     {
-        routes.MapHealthChecks("/health/live", Answer(_ => false)).WithMetadata(s_get).AllowAnonymous();
+        routes.MapHealthChecks("/health/live", Answer(_ => false)).WithMetadata(s_get).AllowAnonymous().ShortCircuit();
         routes
             .MapHealthChecks("/health/ready", Answer(c => c.Tags.Contains(ReadyTag)))
             .WithMetadata(s_get)

@@ -20,7 +20,8 @@ public static class HealthApi
         routes
             .MapHealthChecks("/health/ready", Answer(c => c.Tags.Contains(ReadyTag)))
             .WithMetadata(s_get)
-            .AllowAnonymous();
+            .AllowAnonymous()
+            .ShortCircuit();
     }
 
     private static HealthCheckOptions Answer(Func<HealthCheckRegistration, bool> which) =>

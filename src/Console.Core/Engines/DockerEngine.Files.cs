@@ -100,7 +100,7 @@ public sealed partial class DockerEngine
     {
         try
         {
-            return await CallAsync(
+            var tar = await CallAsync(
                 Slow,
                 async (connection, bounded) =>
                     (
@@ -113,6 +113,9 @@ public sealed partial class DockerEngine
                     ).Stream,
                 ct
             );
+            // A tar reader asks for nothing at the end of an entry; the client's chunked stream takes that for its own
+            // end and throws. A buffer answers it without asking further.
+            return tar is null ? null : new BufferedStream(tar, 64 << 10);
         }
         catch (EngineException e) when (e.Kind == EngineErrorKind.NotFound && !e.Message.Contains("No such container"))
         {

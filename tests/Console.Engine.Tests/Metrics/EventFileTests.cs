@@ -3,6 +3,7 @@ using DeepLab.Core.Engines;
 using DeepLab.Core.Metrics;
 using DeepLab.Core.Operations.Fleet;
 using DeepLab.Core.Storage;
+using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace DeepLab.Engine.Tests.Metrics;
@@ -50,6 +51,8 @@ public sealed class EventFileTests
         );
         await engine.ExecAsync(container.Id, ["touch", "/tmp/go-on"], _ => ValueTask.CompletedTask, Ct);
         await console.WaitForEndAsync(id, Ct);
+        // What is left is read between the end and the removal of the container
+        await console.UntilAsync(db => db.Attempts.AllAsync(a => a.LogArchived, Ct), TimeSpan.FromSeconds(30), Ct);
 
         var series = await reader.ListAsync(SeriesOwner.Job, $"{id}", Ct);
         Assert.Equal(

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# ./lab bench and ./lab soak: set up like the tests, but with a database that writes as durably as in earnest.
+# ./lab bench: set up like the tests, but with a database that writes as durably as in earnest.
 
 readonly BENCH_HOST=bench
 

@@ -42,6 +42,14 @@ lab_test() {
   sum_up "$DATA/results" || exit 1
 }
 
+# The campaigns that are too long for every day: the same tests, more rounds.
+lab_soak() { # [ROUNDS]
+  local rounds=${1:-20}
+  [[ $rounds =~ ^[1-9][0-9]*$ ]] || die "soak takes a number of rounds, not '$rounds'."
+  export DEEPLAB_TEST_ROUNDS=$rounds DEEPLAB_TEST_RESTARTS=$rounds DEEPLAB_TEST_TIMEOUT=${DEEPLAB_TEST_TIMEOUT:-14400}
+  lab_test engine -- -- --filter-class '*KillTests' --filter-class '*EngineOutageTests'
+}
+
 build_solution() {
   local log=$DATA/log/build.log
   step "Building"

@@ -75,7 +75,9 @@ public sealed record ConsoleOptions
             var at = pair.IndexOf('=');
             if (at <= 0)
             {
-                errors.Add($"DEEPLAB_HOST_LABELS holds \"{pair}\"; name=value pairs, separated by commas, are allowed.");
+                errors.Add(
+                    $"DEEPLAB_HOST_LABELS holds \"{pair}\"; name=value pairs, separated by commas, are allowed."
+                );
                 continue;
             }
             labels[pair[..at]] = pair[(at + 1)..];

@@ -29,7 +29,8 @@ public sealed class ConsoleHarness : IAsyncDisposable
     private ConsoleHarness(ConsoleOptions options) => Options = options;
 
     public ConsoleOptions Options { get; }
-    public static Actor Admin { get; } = new(Guid.Parse("00000000-0000-0000-0000-000000000001"), "admin", UserRole.Admin);
+    public static Actor Admin { get; } =
+        new(Guid.Parse("00000000-0000-0000-0000-000000000001"), "admin", UserRole.Admin);
     public IServiceProvider Services => _host.Services;
 
     public static async Task<ConsoleHarness> StartAsync(
@@ -66,7 +67,8 @@ public sealed class ConsoleHarness : IAsyncDisposable
         };
     }
 
-    public Task<JobDetail> WaitForEndAsync(long id, CancellationToken ct) => WaitForEndAsync(id, TimeSpan.FromSeconds(60), ct);
+    public Task<JobDetail> WaitForEndAsync(long id, CancellationToken ct) =>
+        WaitForEndAsync(id, TimeSpan.FromSeconds(60), ct);
 
     public async Task<JobDetail> WaitForEndAsync(long id, TimeSpan timeout, CancellationToken ct)
     {

@@ -94,7 +94,11 @@ public sealed class ChangeFeed
         }
 
         /// <summary>As <see cref="NextAsync(CancellationToken)"/>, but answers empty when <paramref name="patience"/> ran out.</summary>
-        public async Task<IReadOnlyCollection<Change>> NextAsync(TimeSpan patience, TimeProvider time, CancellationToken ct)
+        public async Task<IReadOnlyCollection<Change>> NextAsync(
+            TimeSpan patience,
+            TimeProvider time,
+            CancellationToken ct
+        )
         {
             using var timeout = new CancellationTokenSource(patience, time);
             using var both = CancellationTokenSource.CreateLinkedTokenSource(ct, timeout.Token);

@@ -82,7 +82,9 @@ public sealed partial class Retention(
     private static async Task<int> DropJobsAsync(ConsoleDb db, DateTimeOffset before, CancellationToken ct)
     {
         var ids = await db
-            .Workloads.Where(w => w.DeletedAt < before && !db.Attempts.Any(a => a.WorkloadId == w.Id && !a.ContainerRemoved))
+            .Workloads.Where(w =>
+                w.DeletedAt < before && !db.Attempts.Any(a => a.WorkloadId == w.Id && !a.ContainerRemoved)
+            )
             .OrderBy(w => w.Id)
             .Select(w => w.Id)
             .Take(Piece)
@@ -132,7 +134,10 @@ public sealed partial class Retention(
 
     private static partial class Log
     {
-        [LoggerMessage(LogLevel.Information, "Retention took {Blocks} blocks of samples, {Jobs} deleted jobs and {Archives} code archives away")]
+        [LoggerMessage(
+            LogLevel.Information,
+            "Retention took {Blocks} blocks of samples, {Jobs} deleted jobs and {Archives} code archives away"
+        )]
         public static partial void Done(ILogger logger, int blocks, int jobs, int archives);
     }
 }

@@ -72,7 +72,10 @@ public static class Fit
             .Select(g => g.Uuid)
             .ToArray();
         var each = job.Role.Resources.Gpus;
-        return [.. Enumerable.Range(0, job.Role.Replicas).Select(i => chosen.Skip(i * each).Take(each).ToImmutableArray())];
+        return
+        [
+            .. Enumerable.Range(0, job.Role.Replicas).Select(i => chosen.Skip(i * each).Take(each).ToImmutableArray()),
+        ];
     }
 
     /// <summary>What no host could ever give, by field path; empty where some host could.</summary>

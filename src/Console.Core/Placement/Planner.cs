@@ -138,8 +138,8 @@ public static class Planner
         {
             return ready > 0;
         }
-        var free = a.Gpus
-            .Count(g => g.IsFree && Fit.Suits(g, job.Role.Resources))
+        var free = a
+            .Gpus.Count(g => g.IsFree && Fit.Suits(g, job.Role.Resources))
             .CompareTo(b.Gpus.Count(g => g.IsFree && Fit.Suits(g, job.Role.Resources)));
         return free != 0 ? free > 0 : a.CpusFree > b.CpusFree;
     }

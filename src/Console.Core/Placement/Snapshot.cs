@@ -39,7 +39,12 @@ public sealed record JobRequest(long Id, Guid ClusterId, int Priority, RoleSpec 
 public sealed record FleetSnapshot(ImmutableArray<HostSlot> Hosts);
 
 /// <param name="Gpus">UUIDs for each replica, in the order of their index</param>
-public sealed record JobPlacement(long JobId, Guid HostId, string HostName, ImmutableArray<ImmutableArray<string>> Gpus);
+public sealed record JobPlacement(
+    long JobId,
+    Guid HostId,
+    string HostName,
+    ImmutableArray<ImmutableArray<string>> Gpus
+);
 
 /// <summary>What starts now, and for everything else why it waits, in queue order.</summary>
 public sealed record QueuePlan(

@@ -85,7 +85,10 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
         var (a, w) = (read.Attempt, read.Workload);
         // A fresh lease has no container: creating it finds out, and saves the launch a call
         var seen =
-            a.State == AttemptState.Leased && LastSeen is null && !read.StopWanted && host.Knows(a.ContainerName) is false
+            a.State == AttemptState.Leased
+            && LastSeen is null
+            && !read.StopWanted
+            && host.Knows(a.ContainerName) is false
                 ? null
                 : await host.Engine.InspectAsync(a.ContainerName, ct);
         LastSeen = seen?.State;
@@ -139,7 +142,10 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
                     attemptId,
                     AttemptState.Exited,
                     (_, _) =>
-                        (Reason.CreateFailed, $"a container that is not ours has the name {a.ContainerName}; it was left alone")
+                        (
+                            Reason.CreateFailed,
+                            $"a container that is not ours has the name {a.ContainerName}; it was left alone"
+                        )
                 );
                 break;
             case Step.Archive:
@@ -258,7 +264,9 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
             AttemptState.Exited,
             (w, a) =>
             {
-                var stopped = a.StopSentAt is not null || (w.Desired == DesiredState.Stop && w.StopRequestedAt <= seen.FinishedAt);
+                var stopped =
+                    a.StopSentAt is not null
+                    || (w.Desired == DesiredState.Stop && w.StopRequestedAt <= seen.FinishedAt);
                 var role = read.Spec.Roles.First(r => a.ReplicaName.StartsWith(r.Name + "-", StringComparison.Ordinal));
                 var told = ExitDiagnosis.Explain(
                     new ExitFacts(

@@ -15,13 +15,7 @@ public sealed record AttemptRead(Attempt Attempt, Workload Workload, JobSpec Spe
         || Workload.State.IsTerminal();
 
     public AttemptFacts Facts =>
-        new(
-            Attempt.State,
-            StopWanted,
-            Attempt.StopSentAt is not null,
-            Attempt.LogArchived,
-            Attempt.ContainerRemoved
-        );
+        new(Attempt.State, StopWanted, Attempt.StopSentAt is not null, Attempt.LogArchived, Attempt.ContainerRemoved);
 }
 
 /// <summary>The loop's writes about one attempt. Each is one transaction: attempt, leases, workload, events.</summary>
@@ -72,7 +66,15 @@ public sealed class AttemptWrites(LeaderWrites writes, IDbContextFactory<Console
                 }
                 if (asEvent)
                 {
-                    db.AddEvent(w, now, "console", reason == Reason.PullingImage ? "pulling" : "creating", reason, message, a);
+                    db.AddEvent(
+                        w,
+                        now,
+                        "console",
+                        reason == Reason.PullingImage ? "pulling" : "creating",
+                        reason,
+                        message,
+                        a
+                    );
                 }
             }
         );
@@ -118,7 +120,15 @@ public sealed class AttemptWrites(LeaderWrites writes, IDbContextFactory<Console
                 if (a.StopSentAt is null && !a.State.IsTerminal())
                 {
                     a.StopSentAt = now;
-                    db.AddEvent(w, now, "console", "stopping", Reason.None, $"{a.ReplicaName} is asked to end (SIGTERM)", a);
+                    db.AddEvent(
+                        w,
+                        now,
+                        "console",
+                        "stopping",
+                        Reason.None,
+                        $"{a.ReplicaName} is asked to end (SIGTERM)",
+                        a
+                    );
                 }
             }
         );

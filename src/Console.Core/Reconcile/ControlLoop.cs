@@ -160,7 +160,9 @@ public sealed partial class ControlLoop(
     private TimeSpan Patience(DateTimeOffset? nextDeadline)
     {
         var left = nextDeadline - time.GetUtcNow();
-        return left < s_passEvery ? TimeSpan.FromTicks(Math.Max(left.Value.Ticks, TimeSpan.TicksPerMillisecond)) : s_passEvery;
+        return left < s_passEvery
+            ? TimeSpan.FromTicks(Math.Max(left.Value.Ticks, TimeSpan.TicksPerMillisecond))
+            : s_passEvery;
     }
 
     private static partial class Log
@@ -168,7 +170,10 @@ public sealed partial class ControlLoop(
         [LoggerMessage(LogLevel.Warning, "The queue's pass waits for the database: {Error}")]
         public static partial void Fault(ILogger logger, string error);
 
-        [LoggerMessage(LogLevel.Critical, "The worker of host {Host} ended; it takes no more work until another console leads")]
+        [LoggerMessage(
+            LogLevel.Critical,
+            "The worker of host {Host} ended; it takes no more work until another console leads"
+        )]
         public static partial void WorkerEnded(ILogger logger, Exception e, string host);
     }
 }

@@ -109,7 +109,8 @@ internal sealed partial class HostWorker : IAsyncDisposable
                 failures = 0;
                 await WatchAsync(session);
             }
-            catch (Exception e) when (e is EngineUnreachableException or EngineException or IOException || DatabaseFaults.IsFault(e))
+            catch (Exception e)
+                when (e is EngineUnreachableException or EngineException or IOException || DatabaseFaults.IsFault(e))
             {
                 await TellLostAsync(e, ++failures);
             }
@@ -337,7 +338,10 @@ internal sealed partial class HostWorker : IAsyncDisposable
         [LoggerMessage(LogLevel.Warning, "Host {Host}: removes {Container}, left over from an attempt that is over")]
         public static partial void Stale(ILogger logger, string host, string container);
 
-        [LoggerMessage(LogLevel.Error, "Host {Host}: {Container} carries attempt {Attempt}, which this database does not know; it is left alone")]
+        [LoggerMessage(
+            LogLevel.Error,
+            "Host {Host}: {Container} carries attempt {Attempt}, which this database does not know; it is left alone"
+        )]
         public static partial void Unknown(ILogger logger, string host, string container, long attempt);
     }
 }

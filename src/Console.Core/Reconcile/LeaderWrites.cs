@@ -21,31 +21,25 @@ public sealed class LeaderWrites(IDbContextFactory<ConsoleDb> databases)
     {
         var ct = term.Ended;
         await using var db = await databases.CreateDbContextAsync(ct);
-        return await db.Database.CreateExecutionStrategy()
-            .ExecuteAsync(
-                async () =>
+        return await db
+            .Database.CreateExecutionStrategy()
+            .ExecuteAsync(async () =>
+            {
+                db.ChangeTracker.Clear();
+                await using var transaction = await db.Database.BeginTransactionAsync(IsolationLevel.ReadCommitted, ct);
+                var epoch = await db
+                    .Database.SqlQuery<long>($"select epoch as \"Value\" from leadership where id = 1 for share")
+                    .ToListAsync(ct);
+                if (epoch is not [var current] || current != term.Epoch)
                 {
-                    db.ChangeTracker.Clear();
-                    await using var transaction = await db.Database.BeginTransactionAsync(
-                        IsolationLevel.ReadCommitted,
-                        ct
-                    );
-                    var epoch = await db
-                        .Database.SqlQuery<long>(
-                            $"select epoch as \"Value\" from leadership where id = 1 for share"
-                        )
-                        .ToListAsync(ct);
-                    if (epoch is not [var current] || current != term.Epoch)
-                    {
-                        throw new TermOverException(term.Epoch);
-                    }
-                    var result = await write(db, ct);
-                    if (worthCommitting?.Invoke(db) ?? true)
-                    {
-                        await db.CommitAsync(ct);
-                    }
-                    return result;
+                    throw new TermOverException(term.Epoch);
                 }
-            );
+                var result = await write(db, ct);
+                if (worthCommitting?.Invoke(db) ?? true)
+                {
+                    await db.CommitAsync(ct);
+                }
+                return result;
+            });
     }
 }

@@ -247,7 +247,10 @@ public sealed class QueuePass(
                             "console",
                             "stop-requested",
                             Reason.MaxDurationReached,
-                            string.Create(CultureInfo.InvariantCulture, $"it ran for its longest allowed duration, {limit}")
+                            string.Create(
+                                CultureInfo.InvariantCulture,
+                                $"it ran for its longest allowed duration, {limit}"
+                            )
                         );
                     }
                     return 0;

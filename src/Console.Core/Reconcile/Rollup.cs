@@ -34,15 +34,15 @@ public static class Rollup
                 var (reason, message) =
                     w.Desired == DesiredState.Stop
                         ? StopReason(w)
-                        : (Reason.SiblingFailed, $"{failure!.ReplicaName} ended: {failure.Message}; the others are stopped");
+                        : (
+                            Reason.SiblingFailed,
+                            $"{failure!.ReplicaName} ended: {failure.Message}; the others are stopped"
+                        );
                 Move(db, w, WorkloadState.Stopping, "stopping", reason, message, now);
             }
             return;
         }
-        if (
-            w.State == WorkloadState.Starting
-            && round.All(a => a.State is AttemptState.Running or AttemptState.Exited)
-        )
+        if (w.State == WorkloadState.Starting && round.All(a => a.State is AttemptState.Running or AttemptState.Exited))
         {
             w.StartedAt ??= round.Min(a => a.StartedAt);
             w.Deadline ??= w.StartedAt + spec.MaxDuration;

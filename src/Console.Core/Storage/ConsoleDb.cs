@@ -36,9 +36,7 @@ public sealed class ConsoleDb(DbContextOptions<ConsoleDb> options) : DbContext(o
 
     /// <summary>Reads a workload and holds its row until the transaction ends, so that its events stay contiguous.</summary>
     public Task<Workload?> LockWorkloadAsync(long id, CancellationToken ct) =>
-        Workloads
-            .FromSql($"select * from workloads where id = {id} for update")
-            .SingleOrDefaultAsync(ct);
+        Workloads.FromSql($"select * from workloads where id = {id} for update").SingleOrDefaultAsync(ct);
 
     /// <summary>Adds the next event of a workload, whose row the caller holds, and announces the workload.</summary>
     public void AddEvent(

@@ -11,7 +11,9 @@ public static class DatabaseFaults
     public static bool IsFault(Exception e) =>
         e switch
         {
-            PostgresException p => p.IsTransient || p.SqlState is [.., _] s && (s.StartsWith("53") || s.StartsWith("57") || s.StartsWith("08") || s is "25006"),
+            PostgresException p => p.IsTransient
+                || p.SqlState is [.., _] s
+                    && (s.StartsWith("53") || s.StartsWith("57") || s.StartsWith("08") || s is "25006"),
             NpgsqlException => true,
             RetryLimitExceededException { InnerException: { } i } => IsFault(i),
             DbUpdateException { InnerException: { } i } => IsFault(i),

@@ -145,11 +145,7 @@ public sealed class PostgresLogStore(NpgsqlDataSource database) : ILogStore
         foreach (var v in values)
         {
             command.Parameters.Add(
-                new NpgsqlParameter
-                {
-                    Value = v,
-                    NpgsqlDbType = v is int ? NpgsqlDbType.Integer : NpgsqlDbType.Bigint,
-                }
+                new NpgsqlParameter { Value = v, NpgsqlDbType = v is int ? NpgsqlDbType.Integer : NpgsqlDbType.Bigint }
             );
         }
         var blocks = new List<LogBlock>();

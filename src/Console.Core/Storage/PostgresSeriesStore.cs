@@ -92,7 +92,8 @@ public sealed class PostgresSeriesStore(NpgsqlDataSource database) : ISeriesStor
         return open;
     }
 
-    public Task WriteAsync(IReadOnlyCollection<SeriesBlock> blocks, CancellationToken ct) => WriteAsync(blocks, null, ct);
+    public Task WriteAsync(IReadOnlyCollection<SeriesBlock> blocks, CancellationToken ct) =>
+        WriteAsync(blocks, null, ct);
 
     public Task WriteAsync(
         IReadOnlyCollection<SeriesBlock> blocks,
@@ -131,9 +132,7 @@ public sealed class PostgresSeriesStore(NpgsqlDataSource database) : ISeriesStor
 
     public async Task<string?> FindEventCursorAsync(long attemptId, CancellationToken ct)
     {
-        await using var command = database.CreateCommand(
-            "select cursor from event_file_cursors where attempt_id = $1"
-        );
+        await using var command = database.CreateCommand("select cursor from event_file_cursors where attempt_id = $1");
         command.Parameters.AddWithValue(attemptId);
         return (string?)await command.ExecuteScalarAsync(ct);
     }
@@ -181,7 +180,11 @@ public sealed class PostgresSeriesStore(NpgsqlDataSource database) : ISeriesStor
                     """
                 )
                 {
-                    Parameters = { new() { Value = c.AttemptId }, new() { Value = c.Cursor } },
+                    Parameters =
+                    {
+                        new() { Value = c.AttemptId },
+                        new() { Value = c.Cursor },
+                    },
                 }
             );
         }
@@ -191,7 +194,10 @@ public sealed class PostgresSeriesStore(NpgsqlDataSource database) : ISeriesStor
                 Parameters =
                 {
                     new() { Value = ChangeListener.Channel },
-                    new() { Value = ChangeListener.Encode(new Change(ChangeKind.Metrics, eventCursor?.AttemptId ?? 0)) },
+                    new()
+                    {
+                        Value = ChangeListener.Encode(new Change(ChangeKind.Metrics, eventCursor?.AttemptId ?? 0)),
+                    },
                 },
             }
         );

@@ -95,7 +95,13 @@ internal static class Schema
         model.Entity<Replica>(e =>
         {
             e.Ignore(x => x.Name);
-            e.HasIndex(x => new { x.WorkloadId, x.Role, x.Index }).IsUnique();
+            e.HasIndex(x => new
+                {
+                    x.WorkloadId,
+                    x.Role,
+                    x.Index,
+                })
+                .IsUnique();
         });
         model.Entity<Attempt>(e =>
         {
@@ -111,7 +117,10 @@ internal static class Schema
         });
         model.Entity<Lease>(e =>
         {
-            e.HasIndex(x => x.GpuUuid).HasDatabaseName("ix_leases_exclusive").IsUnique().HasFilter("released_at is null");
+            e.HasIndex(x => x.GpuUuid)
+                .HasDatabaseName("ix_leases_exclusive")
+                .IsUnique()
+                .HasFilter("released_at is null");
             e.HasIndex(x => x.AttemptId);
             e.HasIndex(x => x.WorkloadId);
         });
@@ -139,12 +148,25 @@ internal static class Schema
         model.Entity<SeriesRow>(e =>
         {
             e.ToTable("series");
-            e.HasIndex(x => new { x.Owner, x.OwnerId, x.Name, x.Source }).IsUnique();
+            e.HasIndex(x => new
+                {
+                    x.Owner,
+                    x.OwnerId,
+                    x.Name,
+                    x.Source,
+                })
+                .IsUnique();
         });
         model.Entity<SeriesBlockRow>(e =>
         {
             e.ToTable("series_blocks");
-            e.HasKey(x => new { x.SeriesId, x.Resolution, x.FirstUnixMillis, x.FirstStep });
+            e.HasKey(x => new
+            {
+                x.SeriesId,
+                x.Resolution,
+                x.FirstUnixMillis,
+                x.FirstStep,
+            });
             e.HasIndex(x => new { x.Resolution, x.LastUnixMillis });
         });
         model.Entity<EventCursorRow>(e =>

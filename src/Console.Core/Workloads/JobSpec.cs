@@ -17,7 +17,8 @@ public sealed record JobSpec
     /// <summary>A script of at most 256 KiB, written to /workspace/script.sh or script.py by its first line; or null.</summary>
     public string? Script { get; init; }
     public required ImmutableArray<RoleSpec> Roles { get; init; }
-    public ImmutableSortedDictionary<string, string> Env { get; init; } = ImmutableSortedDictionary<string, string>.Empty;
+    public ImmutableSortedDictionary<string, string> Env { get; init; } =
+        ImmutableSortedDictionary<string, string>.Empty;
     public RestartSpec Restart { get; init; } = new();
 
     /// <summary>0-100, higher first.</summary>

@@ -105,7 +105,10 @@ public static class Transitions
             ) => true,
             (
                 WorkloadState.Stopping,
-                WorkloadState.Restarting or WorkloadState.Succeeded or WorkloadState.Failed or WorkloadState.Stopped
+                WorkloadState.Restarting
+                    or WorkloadState.Succeeded
+                    or WorkloadState.Failed
+                    or WorkloadState.Stopped
             ) => true,
             _ => false,
         };

@@ -98,7 +98,9 @@ public sealed class DoorTests
             from p in s_packages
             where m.To.StartsWith(p.Package + ".", StringComparison.Ordinal) || m.To == p.Package
             // The composition of each project stands at its top, outside the rooms
-            where !IsComposition(m.From) && !p.MayUse.Any(r => (m.From + ".").StartsWith(r + ".", StringComparison.Ordinal))
+            where
+                !IsComposition(m.From)
+                && !p.MayUse.Any(r => (m.From + ".").StartsWith(r + ".", StringComparison.Ordinal))
             select $"{m.From} mentions {m.To}";
         Assert.Empty(trespassers);
     }
@@ -108,7 +110,9 @@ public sealed class DoorTests
     {
         Assert.DoesNotContain(
             s_mentions.Value,
-            m => m.From.StartsWith("DeepLab.Core.") && (m.To.StartsWith("DeepLab.Api.") || m.To.StartsWith("DeepLab.Web."))
+            m =>
+                m.From.StartsWith("DeepLab.Core.")
+                && (m.To.StartsWith("DeepLab.Api.") || m.To.StartsWith("DeepLab.Web."))
         );
         Assert.DoesNotContain(
             s_mentions.Value,
@@ -125,7 +129,8 @@ public sealed class DoorTests
         );
 
     private static bool IsComposition(string type) =>
-        type is "DeepLab.Core.CoreServices" or "Program" || type.StartsWith("DeepLab.Api.DeepLabApi", StringComparison.Ordinal);
+        type is "DeepLab.Core.CoreServices" or "Program"
+        || type.StartsWith("DeepLab.Api.DeepLabApi", StringComparison.Ordinal);
 
     private static bool Same(string mention, string allowed) =>
         mention == allowed || mention.StartsWith(allowed + "/", StringComparison.Ordinal);

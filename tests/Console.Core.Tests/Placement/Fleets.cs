@@ -19,7 +19,9 @@ internal static class Fleets
         HostState state = HostState.Ready
     ) =>
         new(
-            new Guid(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(name)).AsSpan(0, 16)),
+            new Guid(
+                System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(name)).AsSpan(0, 16)
+            ),
             name,
             Cluster,
             state,

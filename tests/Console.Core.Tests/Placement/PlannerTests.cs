@@ -121,7 +121,9 @@ public sealed class PlannerTests
             var random = new Random(seed);
             var hosts = Enumerable
                 .Range(0, random.Next(1, 6))
-                .Select(i => Host($"h{i}", random.Next(0, 9), cpus: random.Next(1, 33), memory: random.Next(1, 65) * Gib))
+                .Select(i =>
+                    Host($"h{i}", random.Next(0, 9), cpus: random.Next(1, 33), memory: random.Next(1, 65) * Gib)
+                )
                 .ToArray();
             var jobs = Enumerable
                 .Range(1, random.Next(1, 40))

@@ -27,14 +27,31 @@ public sealed class AttemptStepsTests
             { s_running, Seen(ContainerState.Paused, started: true), true, Step.Watch },
             { s_running with { StopWanted = true }, Seen(ContainerState.Running, started: true), true, Step.Stop },
             // A stop that was sent and whose reply was lost is sent again: the engine takes it twice
-            { s_running with { StopWanted = true, StopSent = true }, Seen(ContainerState.Running, started: true), true, Step.Stop },
+            {
+                s_running with
+                {
+                    StopWanted = true,
+                    StopSent = true,
+                },
+                Seen(ContainerState.Running, started: true),
+                true,
+                Step.Stop
+            },
             { s_running, Seen(ContainerState.Exited, started: true), true, Step.NoteExit },
             { s_running, null, false, Step.NoteLost },
             { s_exited, Seen(ContainerState.Exited, started: true), true, Step.Archive },
             { s_exited with { LogArchived = true }, Seen(ContainerState.Exited, started: true), true, Step.Remove },
             { s_exited with { LogArchived = true }, null, false, Step.NoteRemoved },
             // A stranger's container of our name is never removed
-            { s_exited with { LogArchived = true }, Seen(ContainerState.Running, started: true), false, Step.NoteRemoved },
+            {
+                s_exited with
+                {
+                    LogArchived = true,
+                },
+                Seen(ContainerState.Running, started: true),
+                false,
+                Step.NoteRemoved
+            },
             { s_exited with { LogArchived = true, ContainerRemoved = true }, null, false, Step.Done },
         };
 
@@ -60,7 +77,11 @@ public sealed class AttemptStepsTests
             {
                 foreach (var stop in new[] { false, true })
                 {
-                    var step = AttemptSteps.Next(new AttemptFacts(state, stop, stop, false, false), seen, seen is not null);
+                    var step = AttemptSteps.Next(
+                        new AttemptFacts(state, stop, stop, false, false),
+                        seen,
+                        seen is not null
+                    );
                     Assert.NotEqual(Step.Remove, step);
                     Assert.NotEqual(Step.Done, step);
                 }

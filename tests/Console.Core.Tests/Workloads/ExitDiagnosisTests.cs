@@ -39,7 +39,12 @@ public sealed class ExitDiagnosisTests
             from code in new[] { 0, 1, 137 }
             from stopped in new[] { false, true }
             from outage in new[] { false, true }
-            select s_clean with { ExitCode = code, StoppedByUs = stopped, DuringOutage = outage },
+            select s_clean with
+            {
+                ExitCode = code,
+                StoppedByUs = stopped,
+                DuringOutage = outage,
+            },
             f =>
                 Assert.Equal(
                     f is { ExitCode: 0, StoppedByUs: false, DuringOutage: false },

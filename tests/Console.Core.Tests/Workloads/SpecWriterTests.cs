@@ -46,15 +46,19 @@ public sealed class SpecWriterTests
     {
         var emoji = string.Concat(Enumerable.Repeat("\U0001F600", 60_000));
         var spec = SpecReader
-            .Read($$"""{"name":"n","image":"i","roles":[{"name":"w"}],"script":"{{emoji}}","env":{"A":"{{emoji[..16_000]}}"} }""")
+            .Read(
+                $$"""{"name":"n","image":"i","roles":[{"name":"w"}],"script":"{{emoji}}","env":{"A":"{{emoji[..16_000]}}"} }"""
+            )
             .Spec!;
         var stored = SpecWriter.Write(spec with { Env = Many(spec, emoji[..16_000]) });
         Assert.True(stored.Length > SpecReader.MaxBytes);
         Assert.Equal(stored, SpecWriter.Write(SpecReader.ReadStored(stored).Spec!));
     }
 
-    private static System.Collections.Immutable.ImmutableSortedDictionary<string, string> Many(JobSpec spec, string value) =>
-        spec.Env.AddRange(Enumerable.Range(0, 7).Select(i => KeyValuePair.Create($"K{i}", value)));
+    private static System.Collections.Immutable.ImmutableSortedDictionary<string, string> Many(
+        JobSpec spec,
+        string value
+    ) => spec.Env.AddRange(Enumerable.Range(0, 7).Select(i => KeyValuePair.Create($"K{i}", value)));
 
     [Fact]
     public void Defaults_are_spelled_out() =>

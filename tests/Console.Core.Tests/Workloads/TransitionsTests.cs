@@ -29,7 +29,9 @@ public sealed class TransitionsTests
             var frontier = new Queue<WorkloadState>(seen);
             while (frontier.TryDequeue(out var state))
             {
-                foreach (var to in Enum.GetValues<WorkloadState>().Where(t => Transitions.IsAllowed(state, t) && seen.Add(t)))
+                foreach (
+                    var to in Enum.GetValues<WorkloadState>().Where(t => Transitions.IsAllowed(state, t) && seen.Add(t))
+                )
                 {
                     frontier.Enqueue(to);
                 }
@@ -40,5 +42,7 @@ public sealed class TransitionsTests
 
     [Fact]
     public void An_illegal_move_throws() =>
-        Assert.Throws<InvalidOperationException>(() => Transitions.Require(WorkloadState.Queued, WorkloadState.Running));
+        Assert.Throws<InvalidOperationException>(() =>
+            Transitions.Require(WorkloadState.Queued, WorkloadState.Running)
+        );
 }

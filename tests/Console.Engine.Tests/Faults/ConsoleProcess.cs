@@ -5,6 +5,8 @@ using System.Net.Http.Json;
 using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using DeepLab.Core.Engines;
+using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
 
 namespace DeepLab.Engine.Tests.Faults;
@@ -44,7 +46,10 @@ public sealed class ConsoleProcess : IAsyncDisposable
     public Uri Address { get; }
     public NpgsqlDataSource Sql { get; private set; } = null!;
 
-    public static async Task<ConsoleProcess> CreateAsync(CancellationToken ct, params (string Name, string Value)[] environment)
+    public static async Task<ConsoleProcess> CreateAsync(
+        CancellationToken ct,
+        params (string Name, string Value)[] environment
+    )
     {
         var name = $"p_{Guid.CreateVersion7():N}";
         await using (var admin = NpgsqlDataSource.Create(ConsoleHarness.AdminDatabase))
@@ -52,8 +57,15 @@ public sealed class ConsoleProcess : IAsyncDisposable
         {
             await command.ExecuteNonQueryAsync(ct);
         }
-        var database = new NpgsqlConnectionStringBuilder(ConsoleHarness.AdminDatabase) { Database = name }.ConnectionString;
-        var console = new ConsoleProcess(database, Directory.CreateTempSubdirectory("deeplab-test-").FullName, FreePort());
+        var database = new NpgsqlConnectionStringBuilder(ConsoleHarness.AdminDatabase)
+        {
+            Database = name,
+        }.ConnectionString;
+        var console = new ConsoleProcess(
+            database,
+            Directory.CreateTempSubdirectory("deeplab-test-").FullName,
+            FreePort()
+        );
         foreach (var (key, value) in environment)
         {
             console._environment[key] = value;
@@ -87,7 +99,11 @@ public sealed class ConsoleProcess : IAsyncDisposable
 
     public async Task SignInAsync(CancellationToken ct)
     {
-        var answer = await _http.PostAsJsonAsync("/api/v1/session", new { userName = "admin", password = Password }, ct);
+        var answer = await _http.PostAsJsonAsync(
+            "/api/v1/session",
+            new { userName = "admin", password = Password },
+            ct
+        );
         answer.EnsureSuccessStatusCode();
         var session = await answer.Content.ReadFromJsonAsync<JsonObject>(ct);
         _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", (string)session!["token"]!);
@@ -171,12 +187,34 @@ public sealed class ConsoleProcess : IAsyncDisposable
             process.Dispose();
         }
         _http.Dispose();
+        await RemoveContainersAsync();
         await Sql.DisposeAsync();
         Directory.Delete(Folder, recursive: true);
         await using var admin = NpgsqlDataSource.Create(ConsoleHarness.AdminDatabase);
         var name = new NpgsqlConnectionStringBuilder(Database).Database;
         await using var drop = admin.CreateCommand($"drop database {name} with (force)");
         await drop.ExecuteNonQueryAsync();
+    }
+
+    /// <summary>Its probes, and what a failed test left running.</summary>
+    private async Task RemoveContainersAsync()
+    {
+        await using var database = NpgsqlDataSource.Create(_environment["DEEPLAB_DB"]);
+        await using var command = database.CreateCommand("select install_id from installations");
+        if (await command.ExecuteScalarAsync() is not string install)
+        {
+            return;
+        }
+        await using var engine = new DockerEngine(
+            new Uri(ConsoleHarness.Engine),
+            new EnginePolicy(),
+            TimeProvider.System,
+            NullLogger<DockerEngine>.Instance
+        );
+        foreach (var container in await engine.ListAsync(install, CancellationToken.None))
+        {
+            await engine.RemoveAsync(container.Id, force: true, CancellationToken.None);
+        }
     }
 
     private async Task UntilReadyAsync(CancellationToken ct)

@@ -44,7 +44,10 @@ public sealed class DatabaseOutageTests
         Assert.Equal("Succeeded", (string?)job["state"]);
         await UntilArchivedAsync(console, id);
         var log = await console.TextAsync($"/api/v1/jobs/{id}/logs", Ct);
-        Assert.Equal(Enumerable.Range(1, 8).Select(i => $"line {i}"), log.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+        Assert.Equal(
+            Enumerable.Range(1, 8).Select(i => $"line {i}"),
+            log.Split('\n', StringSplitOptions.RemoveEmptyEntries)
+        );
         // And it takes work again
         (status, answer) = await console.PostAsync("/api/v1/jobs", Body("echo again"), Ct);
         Assert.Equal(HttpStatusCode.Created, status);
@@ -85,7 +88,7 @@ public sealed class DatabaseOutageTests
             (await console.GetAsync($"/api/v1/jobs/{id}", patience.Token)).Body!["replicas"]![0]!["attempts"]![0]![
                 "logArchived"
             ]!.GetValue<bool>()
-            is false
+                is false
         )
         {
             await Task.Delay(TimeSpan.FromMilliseconds(100), patience.Token);

@@ -19,7 +19,8 @@ public sealed class EngineOutageTests(ITestOutputHelper output)
         );
 
     /// <summary>Ends with 0 when it is told to end: without care that looks like a success.</summary>
-    private const string TrapsTheSignal = "trap 'echo trapped; exit 0' TERM; i=0; while :; do echo line $i; i=$((i+1)); sleep 0.05; done";
+    private const string TrapsTheSignal =
+        "trap 'echo trapped; exit 0' TERM; i=0; while :; do echo line $i; i=$((i+1)); sleep 0.05; done";
 
     [Fact]
     public async Task A_restarted_engine_makes_no_job_a_success_and_loses_no_line()
@@ -99,14 +100,23 @@ public sealed class EngineOutageTests(ITestOutputHelper output)
     {
         var lines = await LinesAsync(console, id);
         Assert.Equal("trapped", lines[^1].Text);
-        Assert.Equal(Enumerable.Range(0, lines.Count - 1).Select(i => $"line {i}"), lines.SkipLast(1).Select(l => l.Text));
+        Assert.Equal(
+            Enumerable.Range(0, lines.Count - 1).Select(i => $"line {i}"),
+            lines.SkipLast(1).Select(l => l.Text)
+        );
         Assert.DoesNotContain(lines, l => l.IsGap);
     }
 
     private static async Task<IReadOnlyList<LogLine>> LinesAsync(ConsoleHarness console, long id)
     {
-        await console.UntilAsync(db => db.Attempts.AllAsync(a => a.WorkloadId != id || a.LogArchived, Ct), TimeSpan.FromSeconds(30), Ct);
-        var attempt = await console.Services.GetRequiredService<JobQueries>().FindAttemptAsync(ConsoleHarness.Admin, id, null, null, Ct);
+        await console.UntilAsync(
+            db => db.Attempts.AllAsync(a => a.WorkloadId != id || a.LogArchived, Ct),
+            TimeSpan.FromSeconds(30),
+            Ct
+        );
+        var attempt = await console
+            .Services.GetRequiredService<JobQueries>()
+            .FindAttemptAsync(ConsoleHarness.Admin, id, null, null, Ct);
         return await console.Services.GetRequiredService<LogReader>().ReadAsync(attempt!.Id, 0, 1_000_000, Ct);
     }
 }

@@ -29,7 +29,11 @@ internal static class Invariants
             }
             // 1: no device twice, and each container's devices are its leases
             Assert.All(report.GpuUuids, g => Assert.True(held.Add(g), $"{g} is in two running containers"));
-            var leases = await ColumnAsync(sql, $"select gpu_uuid from leases where attempt_id = {id} and released_at is null", ct);
+            var leases = await ColumnAsync(
+                sql,
+                $"select gpu_uuid from leases where attempt_id = {id} and released_at is null",
+                ct
+            );
             Assert.Equal(leases.Order(), report.GpuUuids.Order());
         }
         // 1: one unreleased lease a device
@@ -107,7 +111,13 @@ internal static class Invariants
         Assert.Equal(0L, await ScalarAsync<long>(sql, "select count(*) from workloads where gpus_held <> 0", ct));
     }
 
-    private static Task<long> CountBrokenAsync(NpgsqlDataSource sql, string kind, string key, string table, CancellationToken ct) =>
+    private static Task<long> CountBrokenAsync(
+        NpgsqlDataSource sql,
+        string kind,
+        string key,
+        string table,
+        CancellationToken ct
+    ) =>
         ScalarAsync<long>(
             sql,
             $"select count(*) from {table} t where 1 <> (select count(*) from workload_events e where e.{key} = t.id and e.kind = '{kind}')",
@@ -132,6 +142,5 @@ internal static class Invariants
         return values;
     }
 
-    public static bool IsEnd(string? state) =>
-        Enum.TryParse<WorkloadState>(state, out var s) && s.IsTerminal();
+    public static bool IsEnd(string? state) => Enum.TryParse<WorkloadState>(state, out var s) && s.IsTerminal();
 }

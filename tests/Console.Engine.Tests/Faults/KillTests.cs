@@ -87,7 +87,11 @@ public sealed class KillTests(ITestOutputHelper output)
                 id = (long)answer!["id"]!;
                 if (stops)
                 {
-                    await console.UntilSqlAsync($"state = 'Running' from workloads where id = {id}", "the job runs", Ct);
+                    await console.UntilSqlAsync(
+                        $"state = 'Running' from workloads where id = {id}",
+                        "the job runs",
+                        Ct
+                    );
                     await console.PostAsync($"/api/v1/jobs/{id}/stop", null, Ct);
                 }
             }

@@ -20,7 +20,11 @@ public sealed class LabHost : IAsyncDisposable
         var folder = Directory.CreateTempSubdirectory("dlh-").FullName;
         var host = new LabHost($"t{Environment.ProcessId}", folder);
         await host.DoAsync("up", ct, gpus.ToString(System.Globalization.CultureInfo.InvariantCulture));
-        await Shell.RunAsync(Path.Combine(Path.GetDirectoryName(s_hosts)!, "../../images/load"), ["base", host.Address], ct);
+        await Shell.RunAsync(
+            Path.Combine(Path.GetDirectoryName(s_hosts)!, "../../images/load"),
+            ["base", host.Address],
+            ct
+        );
         return host;
     }
 

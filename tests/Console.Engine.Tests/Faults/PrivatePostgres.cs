@@ -18,7 +18,10 @@ public sealed class PrivatePostgres : IAsyncDisposable
         var folder = Directory.CreateTempSubdirectory("dlp-").FullName;
         await Shell.RunAsync("chown", ["postgres", folder], ct);
         var postgres = new PrivatePostgres(folder, programs);
-        await postgres.AsPostgresAsync($"mkdir {folder}/run && {programs}/initdb -D {folder}/data --no-sync -A trust -U postgres -E UTF8 --locale=C.UTF-8", ct);
+        await postgres.AsPostgresAsync(
+            $"mkdir {folder}/run && {programs}/initdb -D {folder}/data --no-sync -A trust -U postgres -E UTF8 --locale=C.UTF-8",
+            ct
+        );
         await postgres.UpAsync(ct);
         return postgres;
     }
@@ -49,7 +52,16 @@ public sealed class PrivatePostgres : IAsyncDisposable
         Environment.UserName == "root"
             ? Shell.RunAsync(
                 "setpriv",
-                ["--reuid", "postgres", "--regid", "postgres", "--init-groups", "sh", "-c", $"cd / && {script} >/dev/null"],
+                [
+                    "--reuid",
+                    "postgres",
+                    "--regid",
+                    "postgres",
+                    "--init-groups",
+                    "sh",
+                    "-c",
+                    $"cd / && {script} >/dev/null",
+                ],
                 ct
             )
             : Shell.RunAsync("sh", ["-c", script + " >/dev/null"], ct);

@@ -30,7 +30,10 @@ public sealed class WalkTests(ITestOutputHelper output)
         // GPU 0 and 1 inside, whatever they are outside, and no other
         Assert.StartsWith("GPU 0: ", log[1]);
         Assert.StartsWith("GPU 1: ", log[2]);
-        Assert.Equal(gpus.Order(), log[1..3].Select(l => l[(l.IndexOf("UUID: ", StringComparison.Ordinal) + 6)..].TrimEnd(')')).Order());
+        Assert.Equal(
+            gpus.Order(),
+            log[1..3].Select(l => l[(l.IndexOf("UUID: ", StringComparison.Ordinal) + 6)..].TrimEnd(')')).Order()
+        );
         Assert.Equal("1000", log[3]);
         var (_, events) = await console.GetAsync($"/api/v1/jobs/{id}/events", Ct);
         Assert.Equal(
@@ -46,7 +49,10 @@ public sealed class WalkTests(ITestOutputHelper output)
     public async Task A_job_without_gpus_sees_none()
     {
         await using var console = await StartAsync();
-        var id = await SubmitAsync(console, Body(0, null, "sh", "-c", "nvidia-smi -L 2>&1 || echo none; echo $NVIDIA_VISIBLE_DEVICES"));
+        var id = await SubmitAsync(
+            console,
+            Body(0, null, "sh", "-c", "nvidia-smi -L 2>&1 || echo none; echo $NVIDIA_VISIBLE_DEVICES")
+        );
         Assert.Equal("Succeeded", (string?)(await console.WaitForEndAsync(id, Ct))["state"]);
         var log = await LogAsync(console, id);
         Assert.DoesNotContain(log, l => l.StartsWith("GPU 0", StringComparison.Ordinal));
@@ -123,7 +129,11 @@ public sealed class WalkTests(ITestOutputHelper output)
 
     private static async Task<string[]> LogAsync(ConsoleProcess console, long id)
     {
-        await console.UntilSqlAsync($"bool_and(log_archived) from attempts where workload_id = {id}", "the log is archived", Ct);
+        await console.UntilSqlAsync(
+            $"bool_and(log_archived) from attempts where workload_id = {id}",
+            "the log is archived",
+            Ct
+        );
         var text = await console.TextAsync($"/api/v1/jobs/{id}/logs", Ct);
         return text.Split('\n', StringSplitOptions.RemoveEmptyEntries);
     }

@@ -19,7 +19,9 @@ public sealed class LaunchTests
         var attempt = Assert.Single(Assert.Single(job.Replicas).Attempts);
         Assert.Equal(0, attempt.ExitCode);
         await console.UntilAsync(db => db.Attempts.AllAsync(a => a.ContainerRemoved, Ct), TimeSpan.FromSeconds(15), Ct);
-        var events = await console.Services.GetRequiredService<JobQueries>().EventsAsync(ConsoleHarness.Admin, id, 0, 100, Ct);
+        var events = await console
+            .Services.GetRequiredService<JobQueries>()
+            .EventsAsync(ConsoleHarness.Admin, id, 0, 100, Ct);
         Assert.Equal(Enumerable.Range(1, events!.Count), events.Select(e => e.Seq));
         Assert.Equal(
             ["submitted", "placed", "started", "running", "exited", "ended", "archived"],

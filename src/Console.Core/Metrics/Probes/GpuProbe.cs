@@ -99,7 +99,9 @@ public static class GpuProbe
     private static bool IsMissing(string s) => s.Length == 0 || s[0] == '[';
 
     private static double? Number(string s) =>
-        double.TryParse(s, NumberStyles.Float, CultureInfo.InvariantCulture, out var n) && double.IsFinite(n) ? n : null;
+        double.TryParse(s, NumberStyles.Float, CultureInfo.InvariantCulture, out var n) && double.IsFinite(n)
+            ? n
+            : null;
 
     /// <summary>From MiB.</summary>
     private static long? Bytes(double? mebibytes) => mebibytes is >= 0 and < 1e9 ? (long)(mebibytes * (1 << 20)) : null;

@@ -49,7 +49,9 @@ internal sealed class GpuRounds
                 _known.Remove(uuid);
             }
         }
-        return Tell([.. _known.Values.Select(k => k.Row).OrderBy(r => r.Index).ThenBy(r => r.Uuid, StringComparer.Ordinal)]);
+        return Tell([
+            .. _known.Values.Select(k => k.Row).OrderBy(r => r.Index).ThenBy(r => r.Uuid, StringComparer.Ordinal),
+        ]);
     }
 
     /// <summary>The probe cannot run or finds no device.</summary>

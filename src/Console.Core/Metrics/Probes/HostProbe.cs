@@ -52,12 +52,23 @@ public static class HostProbe
         var n = new long[7];
         for (var i = 0; i < n.Length; i++)
         {
-            if (!long.TryParse(f[i + 1], NumberStyles.None, CultureInfo.InvariantCulture, out n[i]) || n[i] > long.MaxValue >> 10)
+            if (
+                !long.TryParse(f[i + 1], NumberStyles.None, CultureInfo.InvariantCulture, out n[i])
+                || n[i] > long.MaxValue >> 10
+            )
             {
                 return null;
             }
         }
-        return new HostLine((int)Math.Min(n[0], int.MaxValue), n[1], n[2], n[3] << 10, n[4] << 10, n[5] << 10, n[6] << 10);
+        return new HostLine(
+            (int)Math.Min(n[0], int.MaxValue),
+            n[1],
+            n[2],
+            n[3] << 10,
+            n[4] << 10,
+            n[5] << 10,
+            n[6] << 10
+        );
     }
 
     /// <summary>What happened between two lines; null where no time went by, or the host was started anew.</summary>

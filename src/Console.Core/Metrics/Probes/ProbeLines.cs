@@ -71,7 +71,12 @@ internal static class ProbeLines
         }
     }
 
-    private static async Task<bool> ArrivesAsync(Task<bool> next, TimeSpan within, TimeProvider time, CancellationToken ct)
+    private static async Task<bool> ArrivesAsync(
+        Task<bool> next,
+        TimeSpan within,
+        TimeProvider time,
+        CancellationToken ct
+    )
     {
         try
         {

@@ -39,7 +39,11 @@ public sealed class ProbeRunner(
             KeepAsync(ProbePlans.Host(installId, image), FollowHostAsync, ct)
         );
 
-    private async Task KeepAsync(ContainerPlan plan, Func<RunningProbe, CancellationToken, Task<bool>> follow, CancellationToken ct)
+    private async Task KeepAsync(
+        ContainerPlan plan,
+        Func<RunningProbe, CancellationToken, Task<bool>> follow,
+        CancellationToken ct
+    )
     {
         var container = new ProbeContainer(engine, plan);
         var failures = 0;
@@ -132,7 +136,13 @@ public sealed class ProbeRunner(
             if (_before is not null && HostProbe.Between(_before, line, hostId, now) is { } reading)
             {
                 latest.Set(reading);
-                Add(SeriesOwner.Host, hostId.ToString(), SeriesNames.Cpu, now, Math.Round(reading.CpuCores * 1024) / 1024);
+                Add(
+                    SeriesOwner.Host,
+                    hostId.ToString(),
+                    SeriesNames.Cpu,
+                    now,
+                    Math.Round(reading.CpuCores * 1024) / 1024
+                );
                 Add(SeriesOwner.Host, hostId.ToString(), SeriesNames.Memory, now, reading.MemoryUsedBytes);
                 Add(SeriesOwner.Host, hostId.ToString(), SeriesNames.Disk, now, reading.DiskUsedBytes);
             }

@@ -73,17 +73,16 @@ public sealed class TokenVerbs(IDbContextFactory<ConsoleDb> databases, TimeProvi
         }
         if (token.RevokedAt is null)
         {
-            await db.Database.CreateExecutionStrategy()
-                .ExecuteAsync(
-                    async () =>
-                    {
-                        await using var transaction = await db.Database.BeginTransactionAsync(ct);
-                        token.RevokedAt = time.GetUtcNow();
-                        db.Audit.Add(Audit(token.RevokedAt.Value, actor, "token.revoke", token));
-                        db.Tell(ChangeKind.Account);
-                        await db.CommitAsync(ct);
-                    }
-                );
+            await db
+                .Database.CreateExecutionStrategy()
+                .ExecuteAsync(async () =>
+                {
+                    await using var transaction = await db.Database.BeginTransactionAsync(ct);
+                    token.RevokedAt = time.GetUtcNow();
+                    db.Audit.Add(Audit(token.RevokedAt.Value, actor, "token.revoke", token));
+                    db.Tell(ChangeKind.Account);
+                    await db.CommitAsync(ct);
+                });
         }
         return new Outcome<Guid>.Done(id);
     }

@@ -14,7 +14,9 @@ public sealed class InstallationId
     /// <exception cref="InvalidOperationException">The database was not reached yet.</exception>
     public string Value
     {
-        get => _value ?? throw new InvalidOperationException("The installation is not known before the database was reached.");
+        get =>
+            _value
+            ?? throw new InvalidOperationException("The installation is not known before the database was reached.");
         set => _value = value;
     }
 

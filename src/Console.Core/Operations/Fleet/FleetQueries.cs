@@ -135,12 +135,29 @@ internal static class HostReader
         var holders = await db
             .Leases.AsNoTracking()
             .Where(l => l.ReleasedAt == null)
-            .Join(db.Attempts, l => l.AttemptId, a => a.Id, (l, a) => new { l.GpuUuid, a.ReplicaName, a.WorkloadId })
+            .Join(
+                db.Attempts,
+                l => l.AttemptId,
+                a => a.Id,
+                (l, a) =>
+                    new
+                    {
+                        l.GpuUuid,
+                        a.ReplicaName,
+                        a.WorkloadId,
+                    }
+            )
             .Join(
                 db.Workloads,
                 l => l.WorkloadId,
                 w => w.Id,
-                (l, w) => new { l.GpuUuid, w.OwnerId, Holder = new GpuHolder(w.Id, w.Name, w.OwnerName, l.ReplicaName) }
+                (l, w) =>
+                    new
+                    {
+                        l.GpuUuid,
+                        w.OwnerId,
+                        Holder = new GpuHolder(w.Id, w.Name, w.OwnerName, l.ReplicaName),
+                    }
             )
             .ToDictionaryAsync(l => l.GpuUuid, ct);
         var running = await db

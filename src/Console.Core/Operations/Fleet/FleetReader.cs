@@ -72,10 +72,7 @@ public static class FleetReader
                 attempts[h.Id].Sum(a => a.Cpus),
                 h.MemoryBytes,
                 attempts[h.Id].Sum(a => a.MemoryBytes),
-                [
-                    .. gpus[h.Id]
-                        .Select(g => Slot(g, held.TryGetValue(g.Uuid, out var w) ? w : null)),
-                ],
+                [.. gpus[h.Id].Select(g => Slot(g, held.TryGetValue(g.Uuid, out var w) ? w : null))],
                 [.. attempts[h.Id].Select(a => a.WorkloadId).Distinct().Order()]
             )),
         ]);

@@ -45,7 +45,9 @@ internal static class ReplicaReader
                 .OrderBy(a => a.Number)
                 .Join(db.Hosts, a => a.HostId, h => h.Id, (a, h) => new { Attempt = a, Host = h.Name })
                 .ToListAsync(ct)
-        ).OrderBy(a => a.Attempt.Number).ToLookup(a => a.Attempt.ReplicaId);
+        )
+            .OrderBy(a => a.Attempt.Number)
+            .ToLookup(a => a.Attempt.ReplicaId);
         var gpus = (
             await db
                 .Leases.AsNoTracking()

@@ -46,7 +46,10 @@ public static class QueueReader
                 w.SpecJson,
             })
             .ToListAsync(ct);
-        return [.. rows.Select(r => new JobRequest(r.Id, r.ClusterId, r.Priority, StoredSpec.Read(r.SpecJson).Roles[0]))];
+        return
+        [
+            .. rows.Select(r => new JobRequest(r.Id, r.ClusterId, r.Priority, StoredSpec.Read(r.SpecJson).Roles[0])),
+        ];
     }
 }
 
@@ -59,7 +62,8 @@ public static class StoredSpec
         var reading = SpecReader.ReadStored(json);
         return reading.Spec
             ?? throw new InvalidOperationException(
-                "A stored spec does not read back: " + string.Join(" ", reading.Errors.Select(e => $"{e.Path}: {e.Message}"))
+                "A stored spec does not read back: "
+                    + string.Join(" ", reading.Errors.Select(e => $"{e.Path}: {e.Message}"))
             );
     }
 }

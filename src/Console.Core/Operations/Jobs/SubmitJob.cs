@@ -28,14 +28,13 @@ public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, TimeProvid
     )
     {
         await using var db = await databases.CreateDbContextAsync(ct);
-        return await db.Database.CreateExecutionStrategy()
-            .ExecuteAsync(
-                async () =>
-                {
-                    db.ChangeTracker.Clear();
-                    return await SubmitAsync(db, actor, spec, idempotency, ct);
-                }
-            );
+        return await db
+            .Database.CreateExecutionStrategy()
+            .ExecuteAsync(async () =>
+            {
+                db.ChangeTracker.Clear();
+                return await SubmitAsync(db, actor, spec, idempotency, ct);
+            });
     }
 
     private async Task<Outcome<Submitted>> SubmitAsync(
@@ -164,11 +163,18 @@ internal static class SpecChecks
         if (cluster is null)
         {
             var names = await db.Clusters.OrderBy(c => c.Name).Select(c => c.Name).Take(20).ToListAsync(ct);
-            errors.Add(new SpecError("cluster", $"There is no cluster \"{spec.Cluster}\"; there is {string.Join(", ", names)}."));
+            errors.Add(
+                new SpecError(
+                    "cluster",
+                    $"There is no cluster \"{spec.Cluster}\"; there is {string.Join(", ", names)}."
+                )
+            );
         }
         if (spec.Code is { } digest && !await db.CodeArchives.AnyAsync(c => c.Digest == digest, ct))
         {
-            errors.Add(new SpecError("code", $"No code with the digest {digest} was uploaded; POST it to /api/v1/code first."));
+            errors.Add(
+                new SpecError("code", $"No code with the digest {digest} was uploaded; POST it to /api/v1/code first.")
+            );
         }
         if (cluster is not null)
         {

@@ -11,6 +11,9 @@ internal sealed partial class ProblemHandler(ILogger<ProblemHandler> logger) : I
 {
     private const int RetryAfterSeconds = 5;
 
+    /// <summary>ENOSPC, as the runtime hands it on.</summary>
+    private const int NoSpaceLeft = 28;
+
     public async ValueTask<bool> TryHandleAsync(HttpContext context, Exception exception, CancellationToken ct)
     {
         if (exception is OperationCanceledException && context.RequestAborted.IsCancellationRequested)
@@ -37,6 +40,16 @@ internal sealed partial class ProblemHandler(ILogger<ProblemHandler> logger) : I
                 context,
                 StatusCodes.Status503ServiceUnavailable,
                 "The database does not answer; running jobs go on. Try again later."
+            );
+            return true;
+        }
+        if (exception is IOException { HResult: NoSpaceLeft })
+        {
+            Log.DiskFull(logger, context.Request.Method, context.Request.Path);
+            await Problems.WriteAsync(
+                context,
+                StatusCodes.Status507InsufficientStorage,
+                "The console's data folder is full; nothing was kept. Jobs go on. Free space and send it again."
             );
             return true;
         }
@@ -103,6 +116,9 @@ internal sealed partial class ProblemHandler(ILogger<ProblemHandler> logger) : I
 
     private static partial class Log
     {
+        [LoggerMessage(LogLevel.Error, "{Method} {Path}: the data folder is full")]
+        public static partial void DiskFull(ILogger logger, string method, string path);
+
         [LoggerMessage(LogLevel.Warning, "{Method} {Path}: the database does not answer: {Error}")]
         public static partial void DatabaseTrouble(ILogger logger, string method, string? path, string error);
 

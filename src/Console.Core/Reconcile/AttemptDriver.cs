@@ -93,6 +93,11 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
                 : await host.Engine.InspectAsync(a.ContainerName, ct);
         LastSeen = seen?.State;
         var isOurs = LaunchPlan.IsOurs(seen, tools.InstallId, attemptId, w.SpecHash);
+        if (_telemetry is { IsBroken: true })
+        {
+            await _telemetry.DisposeAsync();
+            _telemetry = null;
+        }
         if (seen is { StartedAt: not null } && isOurs && !a.LogArchived)
         {
             _telemetry ??= tools.Telemetry.Start(host, read, seen.Id, term);

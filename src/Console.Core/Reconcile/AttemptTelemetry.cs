@@ -52,12 +52,16 @@ internal sealed record Collected(long Lines, IReadOnlyList<string> Notices);
 /// <summary>The collectors of one attempt. They end with the container, or with the term.</summary>
 internal sealed class AttemptTelemetry : IAsyncDisposable
 {
+    /// <summary>A connection that breaks so often in the same archive is not what breaks it.</summary>
+    private const int EndsTried = 5;
+
     private readonly CancellationTokenSource _stop;
     private readonly LogCollector _log;
     private readonly EventFileCollector _curves;
     private readonly Task<LogCursor> _logRun;
     private readonly Task _curvesRun;
     private readonly Task _samplerRun;
+    private int _brokenEnds;
 
     public AttemptTelemetry(
         IContainerEngine engine,
@@ -77,6 +81,9 @@ internal sealed class AttemptTelemetry : IAsyncDisposable
         _samplerRun = sampler.RunAsync(_stop.Token);
     }
 
+    /// <summary>The log's collector gave up, which it should not: another one goes on from the stored cursor.</summary>
+    public bool IsBroken => _logRun.IsFaulted;
+
     /// <summary>Something happened to the container.</summary>
     public void Nudge() => _log.Nudge();
 
@@ -88,11 +95,17 @@ internal sealed class AttemptTelemetry : IAsyncDisposable
     {
         _log.Nudge();
         var cursor = await _logRun.WaitAsync(ct);
-        await _curvesRun.WaitAsync(ct);
+        // However reading beside the program ended, the end reads what it left
+        await _curvesRun.WaitAsync(ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        ct.ThrowIfCancellationRequested();
         List<string> notices = [];
         try
         {
             await _curves.FinishAsync(ct);
+        }
+        catch (IOException e) when (++_brokenEnds < EndsTried)
+        {
+            throw new EngineUnreachableException($"the last event files broke off: {e.Message}", e);
         }
         catch (Exception e) when (e is EngineException or IOException)
         {

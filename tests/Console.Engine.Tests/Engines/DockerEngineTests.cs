@@ -131,7 +131,8 @@ public sealed class DockerEngineTests(TestEngine host) : IClassFixture<TestEngin
         // The name is taken before the container can be seen: for a moment it is neither free nor there
         async Task<ContainerReport> FoundAsync(string name)
         {
-            for (var left = 100; left > 0; left--)
+            var began = System.Diagnostics.Stopwatch.GetTimestamp();
+            while (System.Diagnostics.Stopwatch.GetElapsedTime(began) < TimeSpan.FromSeconds(10))
             {
                 if (await host.Engine.InspectAsync(name, Ct) is { } found)
                 {

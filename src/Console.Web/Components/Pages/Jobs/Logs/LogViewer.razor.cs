@@ -79,6 +79,8 @@ public sealed partial class LogViewer
         }
         _shown = Shown;
         await _list.RefreshDataAsync();
+        // It reads anew but does not draw by itself: without this, a log that is at rest would stay empty
+        StateHasChanged();
     }
 
     private async ValueTask<ItemsProviderResult<LogLine>> LoadAsync(ItemsProviderRequest request)

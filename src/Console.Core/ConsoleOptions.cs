@@ -33,6 +33,9 @@ public sealed record ConsoleOptions
     /// <summary>`DEEPLAB_LOG_MAX_FILES`: rotated files an engine keeps.</summary>
     public int LogMaxFiles { get; init; } = 4;
 
+    /// <summary>`DEEPLAB_HOST_GRACE`: seconds that a host may not answer before its attempts are given up.</summary>
+    public TimeSpan HostGrace { get; init; } = TimeSpan.FromMinutes(5);
+
     public const string ClusterName = "local";
 
     /// <summary>Reads the environment.</summary>
@@ -95,6 +98,7 @@ public sealed record ConsoleOptions
             FirstPassword = read("DEEPLAB_FIRST_PASSWORD") is { Length: > 0 } p ? p : null,
             Failpoint = read("DEEPLAB_FAILPOINT") is { Length: > 0 } f ? f : null,
             LogMaxSize = Number("DEEPLAB_LOG_MAX_SIZE", defaults.LogMaxSize, 16 << 10),
+            HostGrace = TimeSpan.FromSeconds(Number("DEEPLAB_HOST_GRACE", (long)defaults.HostGrace.TotalSeconds, 1)),
             LogMaxFiles = (int)Number("DEEPLAB_LOG_MAX_FILES", defaults.LogMaxFiles, 1),
         };
         return errors.Count == 0

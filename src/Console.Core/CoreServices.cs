@@ -35,6 +35,7 @@ public static class CoreServices
         services.AddSingleton<SeriesReader>();
         services.AddSingleton<LatestReadings>();
         services.AddSingleton<CodeFolder>();
+        services.AddSingleton<QueueReader>();
         services.AddSingleton<SubmitJob>();
         services.AddSingleton<PreviewJob>();
         services.AddSingleton<StopWorkload>();
@@ -67,6 +68,9 @@ public static class CoreServices
         services.AddSingleton<ProbeStarter>();
         services.AddSingleton<Failpoints>();
         services.AddSingleton<DriverTools>();
+        services.AddSingleton<JobNetworks>();
+        services.AddSingleton<WaitWrites>();
+        services.AddSingleton<HostDuties>();
         services.AddSingleton<QueuePass>();
         services.AddHostedService<ControlLoop>();
         return services;

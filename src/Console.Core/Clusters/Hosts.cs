@@ -6,6 +6,32 @@ public sealed class Cluster
     public Guid Id { get; set; }
     public required string Name { get; set; }
     public DateTimeOffset CreatedAt { get; set; }
+
+    /// <summary>
+    /// Engine of a Swarm manager: hosts come and go as the Swarm's nodes do, and jobs may span them over an overlay
+    /// network. Null = hosts are added one by one.
+    /// </summary>
+    public string? ManagerAddress { get; set; }
+
+    /// <summary>Port of every node's own engine, mutual TLS.</summary>
+    public int NodePort { get; set; } = 2376;
+
+    /// <summary>CA, certificate and key for the manager and its nodes, sealed; null for a manager on this machine's socket.</summary>
+    public string? SealedCredentials { get; set; }
+
+    /// <summary>What the last look at the manager found wrong; empty where all is well.</summary>
+    public string Trouble { get; set; } = "";
+    public bool SpansHosts => ManagerAddress is not null;
+}
+
+/// <summary>What an operator wants of a host.</summary>
+public enum HostWish
+{
+    Active,
+
+    /// <summary>Finish what runs, take nothing new.</summary>
+    Draining,
+    Disabled,
 }
 
 public enum HostState
@@ -28,6 +54,33 @@ public sealed class Host
     public Dictionary<string, string> Labels { get; set; } = [];
     public HostState State { get; set; }
 
+    /// <summary>Written by the operators' verbs; <see cref="Settle"/> follows.</summary>
+    public HostWish Wish { get; set; }
+
+    /// <summary>When a drain stops and requeues what still runs; null = it waits for the end.</summary>
+    public DateTimeOffset? DrainDeadline { get; set; }
+
+    /// <summary>Written by the loop: since when the engine does not answer; null while it does.</summary>
+    public DateTimeOffset? UnreachableSince { get; set; }
+
+    /// <summary>Its attempts were given up after the grace; its GPUs stay leased until their containers are seen dead, or the host is fenced.</summary>
+    public DateTimeOffset? LostAt { get; set; }
+
+    /// <summary>Address by which other hosts reach it; empty = not told.</summary>
+    public string NetworkAddress { get; set; } = "";
+
+    /// <summary>CA, client certificate and key of a `tcp://` engine, sealed; null for a socket on this machine.</summary>
+    public string? SealedCredentials { get; set; }
+
+    /// <summary>Id of the Swarm's node it is; null where it was added by hand.</summary>
+    public string? NodeId { get; set; }
+
+    /// <summary>The last report; null before the first. A host with an error in it takes no work.</summary>
+    public PreflightReport? Preflight { get; set; }
+
+    /// <summary>References of images its engine has, refreshed now and then; a hint for placement.</summary>
+    public string[] Images { get; set; } = [];
+
     /// <summary>A sentence for people; empty while Ready.</summary>
     public string StateMessage { get; set; } = "";
     public string EngineVersion { get; set; } = "";
@@ -39,16 +92,64 @@ public sealed class Host
     public DateTimeOffset? LastSeenAt { get; set; }
     public DateTimeOffset CreatedAt { get; set; }
 
+    /// <summary>The state that follows from the operators' wish and what the loop sees.</summary>
+    public void Settle() =>
+        State =
+            Wish == HostWish.Disabled ? HostState.Disabled
+            : UnreachableSince is not null ? HostState.Unreachable
+            : Wish == HostWish.Draining ? HostState.Draining
+            : HostState.Ready;
+
+    /// <summary>Why it takes no new work, as a sentence without its name; null where it does.</summary>
+    public string? Closed =>
+        State != HostState.Ready ? $"is {State}{(StateMessage.Length > 0 ? $": {StateMessage}" : "")}"
+        : Preflight?.Failure is { } failure ? $"failed its preflight: {failure}"
+        : null;
+
     /// <summary>True where the operator labelled the host so: its GPUs are stand-ins, and pages say it.</summary>
     public bool IsSimulated => Labels.TryGetValue("simulated", out var v) && v == "true";
 }
 
+public enum FindingSeverity
+{
+    Ok,
+    Warning,
+
+    /// <summary>The host takes no work until it is mended.</summary>
+    Error,
+}
+
+/// <param name="Check">`engine-version`, `gpus`, `clock`, …</param>
+/// <param name="Message">what was found, as a sentence</param>
+/// <param name="Action">what to do; empty where nothing is to be done</param>
+public sealed record PreflightFinding(string Check, FindingSeverity Severity, string Message, string Action = "");
+
+/// <summary>What was found on a host before it took work, finding by finding.</summary>
+public sealed record PreflightReport(DateTimeOffset At, IReadOnlyList<PreflightFinding> Findings)
+{
+    /// <summary>The first error, as a sentence; null where there is none.</summary>
+    public string? Failure => Findings.FirstOrDefault(f => f.Severity == FindingSeverity.Error)?.Message;
+}
+
+/// <summary>
+/// A GPU by three witnesses: the lease in the database, the device requests of the engine's containers, the processes that
+/// the probe sees. Only a healthy one is leased.
+/// </summary>
 public enum GpuHealth
 {
     Healthy,
 
-    /// <summary>The probe reported an error, or stopped listing the device. Never leased.</summary>
+    /// <summary>The probe reported an error, or stopped listing the device.</summary>
     Sick,
+
+    /// <summary>A running container holds it without a lease.</summary>
+    Leaked,
+
+    /// <summary>A process computes on it that belongs to no container of ours.</summary>
+    Squatted,
+
+    /// <summary>An admin took it out of service.</summary>
+    Fenced,
 }
 
 /// <summary>A device of a host, known by its UUID, never by its index.</summary>

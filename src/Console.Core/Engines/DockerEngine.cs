@@ -23,6 +23,7 @@ public sealed partial class DockerEngine : IContainerEngine
     private readonly TimeProvider _time;
     private readonly ILogger _log;
     private readonly SemaphoreSlim _connecting = new(1);
+    private readonly SemaphoreSlim _networks = new(1);
     private readonly SemaphoreSlim _starts = new(StartsInFlight);
     private readonly ImagePulls _pulls;
     private readonly HttpClient _streams;
@@ -177,6 +178,7 @@ public sealed partial class DockerEngine : IContainerEngine
         _streams.Dispose();
         _connecting.Dispose();
         _starts.Dispose();
+        _networks.Dispose();
         return ValueTask.CompletedTask;
     }
 }

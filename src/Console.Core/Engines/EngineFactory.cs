@@ -11,7 +11,7 @@ public sealed class EngineFactory(EnginePolicy policy, TimeProvider time, ILogge
     private readonly ConcurrentDictionary<string, Lazy<DockerEngine>> _engines = new(StringComparer.Ordinal);
 
     /// <exception cref="ArgumentException">The address is neither `unix:///path` nor `tcp://address:port`.</exception>
-    public IContainerEngine Get(string address) =>
+    public IContainerEngine Get(string address, string? sealedCredentials = null) =>
         _engines.GetOrAdd(address, static (a, f) => new Lazy<DockerEngine>(() => f.Make(a)), this).Value;
 
     private DockerEngine Make(string address) =>

@@ -33,6 +33,17 @@ public static class HostConfigs
             Hostname = plan.Hostname,
             StopTimeout = plan.StopGrace,
             HostConfig = Host(plan, policy),
+            NetworkingConfig = plan.Network is null ? null : Networking(plan.Network, plan.Hostname),
+        };
+
+    /// <summary>Other replicas find it by its name, `worker-0`.</summary>
+    private static NetworkingConfig Networking(string network, string alias) =>
+        new()
+        {
+            EndpointsConfig = new Dictionary<string, EndpointSettings>
+            {
+                [network] = new EndpointSettings { Aliases = [alias] },
+            },
         };
 
     private static HostConfig Host(ContainerPlan plan, EnginePolicy policy) =>
@@ -49,7 +60,8 @@ public static class HostConfigs
             CapDrop = ["ALL"],
             SecurityOpt = ["no-new-privileges"],
             IpcMode = "private",
-            NetworkMode = "default",
+            // First and only: a second network would give programs two addresses to publish
+            NetworkMode = plan.Network ?? "default",
             PublishAllPorts = false,
             // Either would lose exit codes or hide restarts
             AutoRemove = false,

@@ -59,7 +59,36 @@ public interface IContainerEngine : IAsyncDisposable
     /// there. Reading it throws <see cref="IOException"/> when the connection breaks.
     /// </summary>
     Task<Stream?> GetArchiveAsync(string id, string path, CancellationToken ct);
+
+    /// <summary>References (`name:tag`) of the images it has.</summary>
+    Task<IReadOnlyList<string>> ImagesAsync(CancellationToken ct);
+
+    /// <summary>Nodes of the Swarm that this engine manages; null where it manages none.</summary>
+    Task<IReadOnlyList<SwarmNode>?> NodesAsync(CancellationToken ct);
+
+    /// <summary>Makes an attachable overlay network of this name, or finds the one that is there. Managers only.</summary>
+    Task EnsureNetworkAsync(string name, IReadOnlyDictionary<string, string> labels, CancellationToken ct);
+
+    /// <summary>One that is gone already is fine; one that is still in use is <see cref="EngineErrorKind.Conflict"/>.</summary>
+    Task RemoveNetworkAsync(string name, CancellationToken ct);
+
+    /// <summary>Names of networks that carry our label of this installation.</summary>
+    Task<IReadOnlyList<string>> NetworksAsync(string installId, CancellationToken ct);
 }
+
+/// <param name="Id">the Swarm's id of the node</param>
+/// <param name="Address">IP address as the manager sees it</param>
+/// <param name="IsDown">the manager gets no heartbeat from it</param>
+/// <param name="Availability">`active`, `pause` or `drain`</param>
+public sealed record SwarmNode(
+    string Id,
+    string Hostname,
+    string Address,
+    bool IsDown,
+    string Availability,
+    bool IsManager,
+    IReadOnlyDictionary<string, string> Labels
+);
 
 public enum EngineErrorKind
 {
@@ -123,6 +152,9 @@ public sealed record ContainerPlan
     public IReadOnlyList<string> GpuUuids { get; init; } = [];
     public string? WorkingDirectory { get; init; }
     public string Hostname { get; init; } = "";
+
+    /// <summary>A network across hosts that it joins first and only; null = the engine's own bridge.</summary>
+    public string? Network { get; init; }
 
     /// <summary>`uid:gid`; null = the policy's own non-root user.</summary>
     public string? User { get; init; }
@@ -225,5 +257,6 @@ public sealed record ExecResult(int ExitCode, string StderrHead);
 public interface IEngineFactory
 {
     /// <param name="address">`unix:///path` or `tcp://address:port`</param>
-    IContainerEngine Get(string address);
+    /// <param name="sealedCredentials">CA, client certificate and key, sealed; null for a socket on this machine</param>
+    IContainerEngine Get(string address, string? sealedCredentials = null);
 }

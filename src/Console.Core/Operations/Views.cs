@@ -157,11 +157,11 @@ public sealed record TokenView(
 );
 
 /// <summary>What submitting would do now.</summary>
-/// <param name="StartsOn">the host it would start on at once, or null</param>
+/// <param name="StartsOn">the hosts it would start on at once; empty where it would wait</param>
 /// <param name="Waits">why it would wait; empty when it starts at once</param>
 public sealed record JobPreview(
     IReadOnlyList<SpecError> Errors,
-    string? StartsOn,
+    IReadOnlyList<string> StartsOn,
     IReadOnlyList<string> Gpus,
     IReadOnlyList<WaitReason> Waits
 );

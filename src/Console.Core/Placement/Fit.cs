@@ -20,7 +20,7 @@ public static class Fit
     public static ImmutableArray<WaitReason> Check(HostSlot host, JobRequest job)
     {
         var missing = ImmutableArray.CreateBuilder<WaitReason>();
-        if (host.State != HostState.Ready)
+        if (!host.TakesWork)
         {
             return [new WaitReason(WaitKind.NoHostReady, $"host {host.Name} is {host.State}", Host: host.Name)];
         }
@@ -63,33 +63,95 @@ public static class Fit
     /// The GPUs each replica gets on a host that fits: the smallest that suit, so that large ones stay free for who needs
     /// them; ties by the host's own order.
     /// </summary>
-    public static ImmutableArray<ImmutableArray<string>> ChooseGpus(HostSlot host, JobRequest job)
+    public static JobPlacement ChooseGpus(HostSlot host, JobRequest job)
     {
-        var chosen = host
-            .Gpus.Where(g => g.IsFree && Suits(g, job.Role.Resources))
-            .OrderBy(g => g.MemoryBytes)
-            .Take(job.Gpus)
-            .Select(g => g.Uuid)
-            .ToArray();
-        var each = job.Role.Resources.Gpus;
-        return
-        [
-            .. Enumerable.Range(0, job.Role.Replicas).Select(i => chosen.Skip(i * each).Take(each).ToImmutableArray()),
-        ];
+        var taken = new HashSet<string>(StringComparer.Ordinal);
+        var replicas = ImmutableArray.CreateBuilder<ReplicaPlacement>();
+        foreach (var role in job.Roles)
+        {
+            for (var i = 0; i < role.Replicas; i++)
+            {
+                var chosen = host
+                    .Gpus.Where(g => g.IsFree && !taken.Contains(g.Uuid) && Suits(g, role.Resources))
+                    .OrderBy(g => g.MemoryBytes)
+                    .Take(role.Resources.Gpus)
+                    .Select(g => g.Uuid)
+                    .ToImmutableArray();
+                taken.UnionWith(chosen);
+                replicas.Add(new ReplicaPlacement(role.Name, i, host.Id, host.Name, chosen));
+            }
+        }
+        return new JobPlacement(job.Id, replicas.ToImmutable(), false);
+    }
+
+    /// <summary>Why a placement that was planned no longer holds, as a sentence; null where it does.</summary>
+    public static string? WhyNot(FleetSnapshot fleet, JobRequest job, JobPlacement placement)
+    {
+        var resources = job.Roles.ToDictionary(r => r.Name, r => r.Resources, StringComparer.Ordinal);
+        foreach (var group in placement.Replicas.GroupBy(r => r.HostId))
+        {
+            var host = fleet.Hosts.FirstOrDefault(h => h.Id == group.Key);
+            if (host is null || !host.TakesWork)
+            {
+                return $"{group.First().HostName} takes no work any more";
+            }
+            if (group.Sum(r => resources[r.Role].Cpus) > host.CpusFree + Epsilon)
+            {
+                return $"{host.Name} has too few CPUs free";
+            }
+            if (group.Sum(r => resources[r.Role].Memory) > host.MemoryFreeBytes)
+            {
+                return $"{host.Name} has too little memory free";
+            }
+            var free = host.Gpus.Where(g => g.IsFree).Select(g => g.Uuid).ToHashSet(StringComparer.Ordinal);
+            if (group.SelectMany(r => r.Gpus).FirstOrDefault(g => !free.Contains(g)) is { } gone)
+            {
+                return $"{gone} of {host.Name} is not free any more";
+            }
+        }
+        return null;
+    }
+
+    /// <summary>The fleet after the job took its place.</summary>
+    public static FleetSnapshot Take(FleetSnapshot fleet, JobRequest job, JobPlacement placement)
+    {
+        var resources = job.Roles.ToDictionary(r => r.Name, r => r.Resources, StringComparer.Ordinal);
+        var byHost = placement.Replicas.ToLookup(r => r.HostId);
+        return fleet with
+        {
+            Hosts =
+            [
+                .. fleet.Hosts.Select(h =>
+                {
+                    if (!byHost.Contains(h.Id))
+                    {
+                        return h;
+                    }
+                    var taken = byHost[h.Id].SelectMany(r => r.Gpus).ToHashSet(StringComparer.Ordinal);
+                    return h with
+                    {
+                        CpusHeld = h.CpusHeld + byHost[h.Id].Sum(r => resources[r.Role].Cpus),
+                        MemoryHeldBytes = h.MemoryHeldBytes + byHost[h.Id].Sum(r => resources[r.Role].Memory),
+                        Gpus = [.. h.Gpus.Select(g => taken.Contains(g.Uuid) ? g with { HeldBy = job.Id } : g)],
+                        HeldBy = h.HeldBy.Add(job.Id),
+                    };
+                }),
+            ],
+        };
     }
 
     /// <summary>What no host could ever give, by field path; empty where some host could.</summary>
-    public static IReadOnlyList<SpecError> CheckEver(IEnumerable<HostSlot> hosts, JobRequest job)
+    public static IReadOnlyList<SpecError> CheckEver(FleetSnapshot fleet, JobRequest job)
     {
         var errors = new List<SpecError>();
-        var candidates = hosts.Where(h => h.State != HostState.Disabled && h.Cpus > 0).ToArray();
+        var candidates = fleet.Hosts.Where(h => h.State != HostState.Disabled && h.Cpus > 0).ToArray();
         if (candidates.Length == 0)
         {
             return errors;
         }
         const string path = "roles[0].resources.";
-        var asked = job.Role.Resources;
-        var replicas = job.Role.Replicas > 1 ? $" ({job.Role.Replicas} replicas on one host)" : "";
+        var asked = job.Roles[0].Resources;
+        var replicas = job.Replicas > 1 ? $" ({job.Replicas} replicas on one host)" : "";
         if (job.Gpus > 0)
         {
             var best = candidates.MaxBy(h => h.Gpus.Count(g => Suits(g, asked)))!;
@@ -130,7 +192,7 @@ public static class Fit
 
     private static void CheckGpus(HostSlot host, JobRequest job, ImmutableArray<WaitReason>.Builder missing)
     {
-        var asked = job.Role.Resources;
+        var asked = job.Roles[0].Resources;
         var free = 0;
         var total = 0;
         var holders = new SortedSet<long>();

@@ -10,13 +10,13 @@ namespace DeepLab.Core.Placement;
 /// </summary>
 public static class Planner
 {
-    public static QueuePlan Plan(FleetSnapshot fleet, IEnumerable<JobRequest> queue)
+    public static QueuePlan Plan(FleetSnapshot fleet, IEnumerable<JobRequest> queue, DateTimeOffset now)
     {
         // Every tie ends at the name: a plan does not depend on the order in which hosts are given
         var hosts = fleet.Hosts.OrderBy(h => h.Name, StringComparer.Ordinal).ToArray();
         var keptFor = new long?[hosts.Length];
         var placements = ImmutableArray.CreateBuilder<JobPlacement>();
-        var waiting = ImmutableArray.CreateBuilder<(long, ImmutableArray<WaitReason>)>();
+        var waiting = ImmutableArray.CreateBuilder<WaitingJob>();
         foreach (var job in queue.OrderByDescending(j => j.Priority).ThenBy(j => j.Id))
         {
             var best = -1;
@@ -34,22 +34,22 @@ public static class Planner
             }
             if (best >= 0)
             {
-                var gpus = Fit.ChooseGpus(hosts[best], job);
-                placements.Add(new JobPlacement(job.Id, hosts[best].Id, hosts[best].Name, gpus));
-                hosts[best] = Take(hosts[best], job, gpus);
+                var placement = Fit.ChooseGpus(hosts[best], job);
+                placements.Add(placement);
+                hosts[best] = Take(hosts[best], job, placement);
             }
             else
             {
-                waiting.Add((job.Id, Explain(hosts, keptFor, job)));
+                waiting.Add(new WaitingJob(job.Id, waiting.Count + 1, Explain(hosts, keptFor, job), null));
             }
         }
-        return new QueuePlan(placements.ToImmutable(), waiting.ToImmutable());
+        return new QueuePlan(placements.ToImmutable(), [], waiting.ToImmutable());
     }
 
     /// <summary>The host after the job took its share; what a plan counts with until the database does.</summary>
-    public static HostSlot Take(HostSlot host, JobRequest job, ImmutableArray<ImmutableArray<string>> gpus)
+    public static HostSlot Take(HostSlot host, JobRequest job, JobPlacement placement)
     {
-        var taken = gpus.SelectMany(g => g).ToHashSet(StringComparer.Ordinal);
+        var taken = placement.Replicas.SelectMany(r => r.Gpus).ToHashSet(StringComparer.Ordinal);
         return host with
         {
             CpusHeld = host.CpusHeld + job.Cpus,
@@ -102,7 +102,10 @@ public static class Planner
                     ),
                 ];
             }
-            if (Fit.CheckEver([hosts[i]], job).Count == 0 && (nearest < 0 || Nearer(hosts[i], hosts[nearest], job)))
+            if (
+                Fit.CheckEver(new FleetSnapshot([hosts[i]]), job).Count == 0
+                && (nearest < 0 || Nearer(hosts[i], hosts[nearest], job))
+            )
             {
                 nearest = i;
                 reasons = missing;
@@ -139,8 +142,8 @@ public static class Planner
             return ready > 0;
         }
         var free = a
-            .Gpus.Count(g => g.IsFree && Fit.Suits(g, job.Role.Resources))
-            .CompareTo(b.Gpus.Count(g => g.IsFree && Fit.Suits(g, job.Role.Resources)));
+            .Gpus.Count(g => g.IsFree && Fit.Suits(g, job.Roles[0].Resources))
+            .CompareTo(b.Gpus.Count(g => g.IsFree && Fit.Suits(g, job.Roles[0].Resources)));
         return free != 0 ? free > 0 : a.CpusFree > b.CpusFree;
     }
 }

@@ -127,6 +127,9 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
                 await host.Engine.StopAsync(seen!.Id, s_stopGrace, ct);
                 tools.Failpoints.Hit(Failpoints.AfterStopSent);
                 break;
+            case Step.Evict:
+                await host.Engine.StopAsync(seen!.Id, s_stopGrace, ct);
+                break;
             case Step.Watch:
                 await WaitAsync(s_look, ct);
                 break;
@@ -190,6 +193,7 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
         tools.Failpoints.Hit(Failpoints.BeforeCreate);
         try
         {
+            await tools.Networks.EnsureAsync(read.Workload, ct);
             var id = await CreateWithImageAsync(plan, ct);
             if (id is null)
             {
@@ -272,7 +276,7 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
                 var stopped =
                     a.StopSentAt is not null
                     || (w.Desired == DesiredState.Stop && w.StopRequestedAt <= seen.FinishedAt);
-                var role = read.Spec.Roles.First(r => a.ReplicaName.StartsWith(r.Name + "-", StringComparison.Ordinal));
+                var role = read.Spec.RoleOf(a.ReplicaName);
                 var told = ExitDiagnosis.Explain(
                     new ExitFacts(
                         seen.ExitCode,
@@ -331,9 +335,12 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
         );
 
     private static (Reason, string) StopOf(Workload w, string message) =>
-        w.Desired == DesiredState.Stop
-            ? (Reason.StoppedByUser, message)
-            : (Reason.SiblingFailed, "was stopped because another replica failed");
+        w.Desired switch
+        {
+            DesiredState.Stop => (Reason.StoppedByUser, message),
+            DesiredState.Requeue => (w.RequeueReason, message),
+            _ => (Reason.SiblingFailed, "was stopped because another replica failed"),
+        };
 
     internal Task FailAsync(Reason reason, string message, string? containerId = null) =>
         tools.Writes.EndedAsync(term, attemptId, AttemptState.Exited, (_, _) => (reason, message), containerId);

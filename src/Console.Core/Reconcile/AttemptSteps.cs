@@ -18,6 +18,9 @@ public enum Step
     NoteRunning,
     Stop,
 
+    /// <summary>It is over for us and runs all the same: its host was given up and came back.</summary>
+    Evict,
+
     /// <summary>It runs, as it should.</summary>
     Watch,
     NoteExit,
@@ -54,6 +57,8 @@ public static class AttemptSteps
             return facts switch
             {
                 { ContainerRemoved: true } => Step.Done,
+                // Given up with its host, which is back with the container alive: its place may be taken elsewhere
+                _ when seen is { State: ContainerState.Running or ContainerState.Paused } && isOurs => Step.Evict,
                 { LogArchived: false } => Step.Archive,
                 _ when seen is not null && isOurs => Step.Remove,
                 _ => Step.NoteRemoved,

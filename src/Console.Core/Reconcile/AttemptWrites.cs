@@ -10,7 +10,9 @@ namespace DeepLab.Core.Reconcile;
 public sealed record AttemptRead(Attempt Attempt, Workload Workload, JobSpec Spec, IReadOnlyList<string> Gpus)
 {
     public bool StopWanted =>
-        Workload.Desired == DesiredState.Stop
+        Workload.Desired != DesiredState.Run
+        // Given up with its host: its job has a new round
+        || Attempt.Number < Workload.Round
         || Workload.State is WorkloadState.Stopping or WorkloadState.Restarting
         || Workload.State.IsTerminal();
 
@@ -83,14 +85,29 @@ public sealed class AttemptWrites(LeaderWrites writes, IDbContextFactory<Console
         ChangeAsync(
             term,
             attemptId,
-            (db, w, a, now) =>
+            async (db, w, a, now, ct) =>
             {
                 if (a.State is AttemptState.Leased or AttemptState.Creating)
                 {
                     Started(db, w, a, containerId, startedAt, now);
+                    w.ExpectedSeconds ??= await MedianSecondsAsync(db, w, ct);
                 }
             }
         );
+
+    /// <summary>How long the last twenty successes of this name and owner took; null where there is none.</summary>
+    private static async Task<double?> MedianSecondsAsync(ConsoleDb db, Workload w, CancellationToken ct)
+    {
+        var took = await db
+            .Workloads.AsNoTracking()
+            .Where(x => x.OwnerId == w.OwnerId && x.Name == w.Name && x.State == WorkloadState.Succeeded)
+            .OrderByDescending(x => x.Id)
+            .Take(20)
+            .Select(x => x.EndedAt - x.StartedAt)
+            .ToListAsync(ct);
+        var seconds = took.OfType<TimeSpan>().Select(t => t.TotalSeconds).Order().ToArray();
+        return seconds.Length == 0 ? null : seconds[seconds.Length / 2];
+    }
 
     private static void Started(
         ConsoleDb db,
@@ -133,7 +150,11 @@ public sealed class AttemptWrites(LeaderWrites writes, IDbContextFactory<Console
             }
         );
 
-    /// <summary>Records an end and releases the GPUs: the caller has seen the container dead, or never made.</summary>
+    /// <summary>Records an end.</summary>
+    /// <param name="seenDead">
+    /// the caller has seen the container dead, or never made: its GPUs are released. False for one that is given up with
+    /// its host: its GPUs stay leased until <see cref="RemovedAsync"/>.
+    /// </param>
     public Task EndedAsync(
         LeaderTerm term,
         long attemptId,
@@ -143,7 +164,8 @@ public sealed class AttemptWrites(LeaderWrites writes, IDbContextFactory<Console
         int? exitCode = null,
         bool oomKilled = false,
         DateTimeOffset? startedAt = null,
-        DateTimeOffset? endedAt = null
+        DateTimeOffset? endedAt = null,
+        bool seenDead = true
     ) =>
         ChangeAsync(
             term,
@@ -159,7 +181,7 @@ public sealed class AttemptWrites(LeaderWrites writes, IDbContextFactory<Console
                     // It began and ended between two looks; its history tells both all the same
                     Started(db, w, a, containerId!, began, now);
                     var round = await db
-                        .Attempts.Where(x => x.WorkloadId == w.Id && x.Number == w.Restarts + 1)
+                        .Attempts.Where(x => x.WorkloadId == w.Id && x.Number == w.Round)
                         .OrderBy(x => x.Id)
                         .ToListAsync(ct);
                     Rollup.Apply(db, w, round, Operations.Jobs.StoredSpec.Read(w.SpecJson), now);
@@ -170,14 +192,10 @@ public sealed class AttemptWrites(LeaderWrites writes, IDbContextFactory<Console
                 a.OomKilled = oomKilled;
                 a.EndedAt = endedAt ?? now;
                 a.MoveTo(state, reason, message);
-                var leases = await db
-                    .Leases.Where(l => l.AttemptId == attemptId && l.ReleasedAt == null)
-                    .ToListAsync(ct);
-                foreach (var lease in leases)
+                if (seenDead)
                 {
-                    lease.ReleasedAt = now;
+                    await ReleaseAsync(db, w, a, now, ct);
                 }
-                w.GpusHeld -= leases.Count;
                 db.AddEvent(w, now, "console", "exited", reason, $"{a.ReplicaName} {message}", a);
                 db.Tell(ChangeKind.Queue);
             }
@@ -197,8 +215,48 @@ public sealed class AttemptWrites(LeaderWrites writes, IDbContextFactory<Console
             }
         );
 
+    /// <summary>Its container was seen gone; what it may still have held is free.</summary>
     public Task RemovedAsync(LeaderTerm term, long attemptId) =>
-        ChangeAsync(term, attemptId, (_, _, a, _) => a.ContainerRemoved = true);
+        ChangeAsync(
+            term,
+            attemptId,
+            async (db, w, a, now, ct) =>
+            {
+                a.ContainerRemoved = true;
+                await ReleaseAsync(db, w, a, now, ct);
+            }
+        );
+
+    private static async Task ReleaseAsync(
+        ConsoleDb db,
+        Workload w,
+        Attempt a,
+        DateTimeOffset now,
+        CancellationToken ct
+    )
+    {
+        var leases = await db.Leases.Where(l => l.AttemptId == a.Id && l.ReleasedAt == null).ToListAsync(ct);
+        if (leases.Count == 0)
+        {
+            return;
+        }
+        foreach (var lease in leases)
+        {
+            lease.ReleasedAt = now;
+        }
+        w.GpusHeld -= leases.Count;
+        db.Tell(ChangeKind.Queue);
+        var (used, halfLife) = (leases.Sum(l => (now - l.LeasedAt).TotalSeconds), Tenancy.Team.HalfLife.TotalSeconds);
+        // The decay of Team.RecentAt, in one statement: ends of one team come many at once
+        await db.Database.ExecuteSqlAsync(
+            $"""
+            update teams set recent_use_at = {now}, recent_gpu_seconds = {used}
+              + recent_gpu_seconds * power(0.5, greatest(0, extract(epoch from {now} - recent_use_at)) / {halfLife})
+            where id = {w.TeamId}
+            """,
+            ct
+        );
+    }
 
     public Task NoteAsync(LeaderTerm term, long attemptId, string kind, string message) =>
         ChangeAsync(term, attemptId, (db, w, a, now) => db.AddEvent(w, now, "console", kind, Reason.None, message, a));
@@ -237,7 +295,7 @@ public sealed class AttemptWrites(LeaderWrites writes, IDbContextFactory<Console
                         string.Create(CultureInfo.InvariantCulture, $"Attempt {attemptId} has no workload.")
                     );
                 var round = await db
-                    .Attempts.Where(a => a.WorkloadId == workloadId && a.Number == w.Restarts + 1)
+                    .Attempts.Where(a => a.WorkloadId == workloadId && a.Number == w.Round)
                     .OrderBy(a => a.Id)
                     .ToListAsync(ct);
                 var attempt =

@@ -17,6 +17,7 @@ public sealed partial class ControlLoop(
     Leadership leadership,
     QueuePass pass,
     IEngineFactory engines,
+    JobNetworks networks,
     DriverTools tools,
     ProbeStarter probes,
     SeriesWriter series,
@@ -59,6 +60,7 @@ public sealed partial class ControlLoop(
             c.Kind is ChangeKind.Queue or ChangeKind.Workload or ChangeKind.Everything
         );
         var workers = new Dictionary<Guid, (HostWorker Worker, Task Run)>();
+        var sweeping = networks.RunAsync(term);
         // Another console may have written series since this one led last
         await series.ForgetAsync(term.Ended);
         try
@@ -86,6 +88,7 @@ public sealed partial class ControlLoop(
         }
         finally
         {
+            await sweeping.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             foreach (var (worker, run) in workers.Values)
             {
                 await run.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -138,7 +141,8 @@ public sealed partial class ControlLoop(
         var known = workers.Keys.ToArray();
         foreach (var host in await db.Hosts.AsNoTracking().Where(h => !known.Contains(h.Id)).ToListAsync(term.Ended))
         {
-            var worker = new HostWorker(host, engines.Get(host.Address), tools, databases, probes, term);
+            var engine = engines.Get(host.Address, host.SealedCredentials);
+            var worker = new HostWorker(host, engine, tools, databases, probes, term);
             workers[host.Id] = (worker, RunWorkerAsync(worker));
         }
     }

@@ -12,6 +12,7 @@ public sealed class DriverTools(
     JobFiles files,
     ImageNames images,
     TelemetryStarter telemetry,
+    JobNetworks networks,
     Failpoints failpoints,
     InstallationId installation,
     TimeProvider time,
@@ -23,6 +24,7 @@ public sealed class DriverTools(
     public JobFiles Files { get; } = files;
     public ImageNames Images { get; } = images;
     public TelemetryStarter Telemetry { get; } = telemetry;
+    public JobNetworks Networks { get; } = networks;
     public Failpoints Failpoints { get; } = failpoints;
     public string InstallId => installation.Value;
     public TimeProvider Time { get; } = time;

@@ -19,10 +19,12 @@ public sealed class HostWrites(LeaderWrites writes, IDbContextFactory<ConsoleDb>
             hostId,
             (db, h) =>
             {
-                if (h.State == HostState.Unreachable)
+                if (h.UnreachableSince is not null)
                 {
-                    h.State = HostState.Ready;
-                    h.StateMessage = "";
+                    h.UnreachableSince = null;
+                    h.LostAt = null;
+                    h.StateMessage = h.Wish == HostWish.Active ? "" : h.StateMessage;
+                    h.Settle();
                     db.Tell(ChangeKind.Queue);
                 }
                 h.EngineVersion = info.EngineVersion;
@@ -41,12 +43,16 @@ public sealed class HostWrites(LeaderWrites writes, IDbContextFactory<ConsoleDb>
             hostId,
             (db, h) =>
             {
-                if (h.State is HostState.Ready or HostState.Unreachable)
+                if (h.UnreachableSince is null)
                 {
-                    h.State = HostState.Unreachable;
-                    h.StateMessage = message;
+                    h.UnreachableSince = time.GetUtcNow();
                     db.Tell(ChangeKind.Queue);
                 }
+                if (h.LostAt is null)
+                {
+                    h.StateMessage = message;
+                }
+                h.Settle();
             }
         );
 
@@ -120,7 +126,11 @@ public sealed class HostWrites(LeaderWrites writes, IDbContextFactory<ConsoleDb>
             term,
             async (db, ct) =>
             {
-                var host = await db.Hosts.SingleAsync(h => h.Id == hostId, ct);
+                if (await db.LockHostAsync(hostId, ct) is not { } host)
+                {
+                    // Removed by an operator meanwhile
+                    return 0;
+                }
                 change(db, host);
                 if (db.ChangeTracker.HasChanges())
                 {

@@ -14,6 +14,9 @@ public static class LaunchPlan
     public static string NameOf(string installId, long workloadId, string replica, int attempt) =>
         string.Create(CultureInfo.InvariantCulture, $"dl-{installId[..6]}-{workloadId}-{replica}-{attempt}");
 
+    public static string NetworkOf(string installId, long workloadId, int round) =>
+        string.Create(CultureInfo.InvariantCulture, $"dl-{installId[..6]}-{workloadId}-net-{round}");
+
     public static ContainerPlan Make(
         string installId,
         Workload workload,
@@ -24,7 +27,7 @@ public static class LaunchPlan
         IReadOnlyList<string> gpus
     )
     {
-        var role = spec.Roles.First(r => attempt.ReplicaName.StartsWith(r.Name + "-", StringComparison.Ordinal));
+        var role = spec.RoleOf(attempt.ReplicaName);
         var threads = Math.Max(1, (int)Math.Floor(role.Resources.Cpus)).ToString(CultureInfo.InvariantCulture);
         var env = new Dictionary<string, string>(StringComparer.Ordinal)
         {
@@ -67,6 +70,7 @@ public static class LaunchPlan
             GpuUuids = gpus,
             WorkingDirectory = hasFiles ? Workspace : null,
             Hostname = attempt.ReplicaName,
+            Network = workload.NetworkName,
         };
     }
 

@@ -10,7 +10,7 @@ using Microsoft.EntityFrameworkCore;
 
 namespace DeepLab.Core.Reconcile;
 
-/// <param name="NextDeadline">the soonest end of a running job's longest duration; null where none has one</param>
+/// <param name="NextDeadline">when the clock alone asks for the next pass: a longest duration, a drain, a host's grace; null for never</param>
 /// <param name="Leased">attempts that were leased in this pass, by host</param>
 public sealed record PassResult(ImmutableArray<(Guid HostId, long AttemptId)> Leased, DateTimeOffset? NextDeadline);
 
@@ -20,6 +20,9 @@ public sealed record PassResult(ImmutableArray<(Guid HostId, long AttemptId)> Le
 /// </summary>
 public sealed class QueuePass(
     LeaderWrites writes,
+    WaitWrites waits,
+    HostDuties duties,
+    QueueReader reader,
     IDbContextFactory<ConsoleDb> databases,
     InstallationId installation,
     Failpoints failpoints,
@@ -33,13 +36,19 @@ public sealed class QueuePass(
     {
         var ct = term.Ended;
         await StopQueuedAsync(term);
-        var nextDeadline = await StopOverdueAsync(term);
-        QueuePlan plan;
+        var nextDeadline = Soonest(await StopOverdueAsync(term), await duties.RunAsync(term));
+        IReadOnlyList<JobRequest> queue;
+        var plan = QueuePlan.Empty;
         await using (var db = await databases.CreateDbContextAsync(ct))
         {
-            var queue = await QueueReader.ReadAsync(db, ct);
-            plan = queue.Count == 0 ? new QueuePlan([], []) : Planner.Plan(await FleetReader.ReadAsync(db, ct), queue);
+            queue = await reader.ReadAsync(db, ct);
+            if (queue.Count > 0)
+            {
+                var now = time.GetUtcNow();
+                plan = Planner.Plan(await FleetReader.ReadAsync(db, now, ct), queue, now);
+            }
         }
+        var requests = queue.ToDictionary(r => r.Id);
         var leased = ImmutableArray.CreateBuilder<(Guid, long)>();
         foreach (var chunk in plan.Placements.Chunk(PlacementsPerCommit))
         {
@@ -48,7 +57,7 @@ public sealed class QueuePass(
                     term,
                     async (db, token) =>
                     {
-                        var attempts = await LeaseAsync(db, chunk, token);
+                        var attempts = await LeaseAsync(db, chunk, requests, token);
                         failpoints.Hit(Failpoints.BeforeLeaseCommit);
                         return attempts;
                     }
@@ -56,55 +65,55 @@ public sealed class QueuePass(
             );
             failpoints.Hit(Failpoints.AfterLeaseCommit);
         }
-        await WriteWaitsAsync(term, plan);
+        await PreemptAsync(term, plan.Preemptions);
+        await waits.WriteAsync(term, plan);
         return new PassResult(leased.ToImmutable(), nextDeadline);
     }
+
+    private static DateTimeOffset? Soonest(DateTimeOffset? a, DateTimeOffset? b) => a is null || b < a ? b : a;
 
     private async Task<IReadOnlyList<(Guid, long)>> LeaseAsync(
         ConsoleDb db,
         JobPlacement[] placements,
+        Dictionary<long, JobRequest> requests,
         CancellationToken ct
     )
     {
         var now = time.GetUtcNow();
         // Read again under the leadership lock: only what still fits is leased, by the function that planned it
-        var hosts = (await FleetReader.ReadAsync(db, ct)).Hosts.ToDictionary(h => h.Id);
+        var fleet = await FleetReader.ReadAsync(db, now, ct);
         var made = new List<Attempt>();
         var leases = new List<(Attempt Attempt, string Gpu)>();
         foreach (var placement in placements.OrderBy(p => p.JobId))
         {
             var w = await db.LockWorkloadAsync(placement.JobId, ct);
-            if (w is not { State: WorkloadState.Queued, Desired: DesiredState.Run })
+            var request = requests[placement.JobId];
+            if (
+                w is not { State: WorkloadState.Queued, Desired: DesiredState.Run, Held: false }
+                || Fit.WhyNot(fleet, request, placement) is not null
+            )
             {
                 continue;
             }
-            var role = StoredSpec.Read(w.SpecJson).Roles[0];
-            var request = new JobRequest(w.Id, w.ClusterId, w.Priority, role);
-            var host = hosts[placement.HostId];
-            if (!Fit.Check(host, request).IsEmpty)
-            {
-                continue;
-            }
-            var gpus = Fit.ChooseGpus(host, request);
-            hosts[host.Id] = Planner.Take(host, request, gpus);
+            fleet = Fit.Take(fleet, request, placement);
             var replicas = await db
                 .Replicas.Where(r => r.WorkloadId == w.Id)
-                .OrderBy(r => r.Role)
-                .ThenBy(r => r.Index)
-                .ToListAsync(ct);
-            for (var i = 0; i < replicas.Count; i++)
+                .ToDictionaryAsync(r => (r.Role, r.Index), ct);
+            var resources = request.Roles.ToDictionary(r => r.Name, r => r.Resources, StringComparer.Ordinal);
+            foreach (var placed in placement.Replicas)
             {
-                var attempt = MakeAttempt(w, replicas[i], host.Id, role.Resources, now);
+                var attempt = MakeAttempt(
+                    w,
+                    replicas[(placed.Role, placed.Index)],
+                    placed,
+                    resources[placed.Role],
+                    now
+                );
                 db.Attempts.Add(attempt);
                 made.Add(attempt);
-                leases.AddRange(gpus[i].Select(g => (attempt, g)));
+                leases.AddRange(placed.Gpus.Select(g => (attempt, g)));
             }
-            w.HostName = host.Name;
-            w.PlacedAt = now;
-            w.GpusHeld = request.Gpus;
-            w.Waits = [];
-            var what = request.Gpus == 0 ? "" : $" with {request.Gpus} {(request.Gpus == 1 ? "GPU" : "GPUs")}";
-            Rollup.Move(db, w, WorkloadState.Starting, "placed", Reason.Placed, $"placed on {host.Name}{what}", now);
+            Place(db, w, request, placement, now);
         }
         await db.SaveChangesAsync(ct);
         db.Leases.AddRange(
@@ -124,69 +133,86 @@ public sealed class QueuePass(
         return [.. made.Select(a => (a.HostId, a.Id))];
     }
 
-    private Attempt MakeAttempt(Workload w, Replica replica, Guid hostId, ResourcesSpec asked, DateTimeOffset now)
+    private void Place(ConsoleDb db, Workload w, JobRequest request, JobPlacement placement, DateTimeOffset now)
     {
-        var number = w.Restarts + 1;
-        return new Attempt
+        w.HostNames = [.. placement.HostNames];
+        w.HostName = string.Join(", ", w.HostNames);
+        w.PlacedAt = now;
+        // What an earlier round left on a host that does not answer counts too, until it is seen dead
+        w.GpusHeld += request.Gpus;
+        w.Borrowing = placement.Borrowing;
+        w.Waits = [];
+        w.EstimateErrorSeconds = w.FirstEstimate is { } told ? (now - told).TotalSeconds : null;
+        w.NetworkName = null;
+        if (w.HostNames.Length > 1)
+        {
+            w.NetworkName = LaunchPlan.NetworkOf(installation.Value, w.Id, w.Round);
+            db.Networks.Add(
+                new JobNetwork
+                {
+                    Name = w.NetworkName,
+                    WorkloadId = w.Id,
+                    Round = w.Round,
+                    ClusterId = w.ClusterId,
+                }
+            );
+        }
+        var what = request.Gpus == 0 ? "" : $" with {request.Gpus} {(request.Gpus == 1 ? "GPU" : "GPUs")}";
+        var borrowed = placement.Borrowing ? ", above its team's quota: it gives way when they are wanted back" : "";
+        Rollup.Move(
+            db,
+            w,
+            WorkloadState.Starting,
+            "placed",
+            Reason.Placed,
+            $"placed on {w.HostName}{what}{borrowed}",
+            now
+        );
+    }
+
+    private Attempt MakeAttempt(
+        Workload w,
+        Replica replica,
+        ReplicaPlacement placed,
+        ResourcesSpec asked,
+        DateTimeOffset now
+    ) =>
+        new()
         {
             WorkloadId = w.Id,
             ReplicaId = replica.Id,
             ReplicaName = replica.Name,
-            Number = number,
-            HostId = hostId,
-            ContainerName = LaunchPlan.NameOf(installation.Value, w.Id, replica.Name, number),
+            Number = w.Round,
+            HostId = placed.HostId,
+            ContainerName = LaunchPlan.NameOf(installation.Value, w.Id, replica.Name, w.Round),
             State = AttemptState.Leased,
             Reason = Reason.Placed,
             Cpus = asked.Cpus,
             MemoryBytes = asked.Memory,
             LeasedAt = now,
         };
-    }
 
-    /// <summary>Only reasons that changed are written: a long queue at rest costs no write.</summary>
-    private async Task WriteWaitsAsync(LeaderTerm term, QueuePlan plan)
+    private async Task PreemptAsync(LeaderTerm term, ImmutableArray<Preemption> preemptions)
     {
-        if (plan.Waiting.IsEmpty)
-        {
-            return;
-        }
-        var waits = plan.Waiting.ToDictionary(x => x.JobId, x => x.Waits);
-        var stale = new List<long>();
-        await using (var db = await databases.CreateDbContextAsync(term.Ended))
-        {
-            var stored = await db
-                .Workloads.AsNoTracking()
-                .Where(w => w.State == WorkloadState.Queued)
-                .Select(w => new { w.Id, w.Waits })
-                .ToListAsync(term.Ended);
-            stale.AddRange(
-                stored.Where(s => waits.TryGetValue(s.Id, out var now) && !Same(s.Waits, now)).Select(s => s.Id)
-            );
-        }
-        foreach (var chunk in stale.Order().Chunk(200))
+        foreach (var preemption in preemptions)
         {
             await writes.RunAsync(
                 term,
                 async (db, ct) =>
                 {
-                    var rows = await db
-                        .Workloads.FromSql($"select * from workloads where id = any({chunk}) order by id for update")
-                        .ToListAsync(ct);
-                    foreach (var w in rows.Where(w => w.State == WorkloadState.Queued))
+                    var w = await db.LockWorkloadAsync(preemption.JobId, ct);
+                    if (
+                        w is { Desired: DesiredState.Run, State: WorkloadState.Starting or WorkloadState.Running }
+                        && (w.Preemptible || w.Borrowing)
+                    )
                     {
-                        w.Waits = [.. waits[w.Id]];
-                        w.Reason = Reason.WaitingForResources;
-                        w.Message = waits[w.Id].IsEmpty ? "waits for the next plan" : waits[w.Id][0].Message;
-                        db.Tell(ChangeKind.Workload, w.Id);
+                        Rollup.AskToRequeue(db, w, Reason.Preempted, preemption.Message, time.GetUtcNow());
                     }
                     return 0;
                 }
             );
         }
     }
-
-    private static bool Same(IReadOnlyList<WaitReason> a, ImmutableArray<WaitReason> b) =>
-        a.Select(x => (x.Kind, x.Message)).SequenceEqual(b.Select(x => (x.Kind, x.Message)));
 
     private async Task StopQueuedAsync(LeaderTerm term)
     {

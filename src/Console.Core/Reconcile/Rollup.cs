@@ -4,8 +4,8 @@ using DeepLab.Core.Workloads;
 namespace DeepLab.Core.Reconcile;
 
 /// <summary>
-/// A workload's state follows from its replicas' attempts of the present round (attempt number = restarts + 1). Runs
-/// inside the transaction that changed an attempt.
+/// A workload's state follows from its replicas' attempts of the present round. Runs inside the transaction that changed
+/// an attempt.
 /// </summary>
 public static class Rollup
 {
@@ -26,13 +26,13 @@ public static class Rollup
             End(db, w, round, failure, spec, now);
             return;
         }
-        var ending = w.Desired == DesiredState.Stop || failure is not null;
+        var ending = w.Desired != DesiredState.Run || failure is not null;
         if (ending)
         {
             if (w.State is WorkloadState.Starting or WorkloadState.Running)
             {
                 var (reason, message) =
-                    w.Desired == DesiredState.Stop
+                    w.Desired != DesiredState.Run
                         ? StopReason(w)
                         : (
                             Reason.SiblingFailed,
@@ -45,15 +45,19 @@ public static class Rollup
         if (w.State == WorkloadState.Starting && round.All(a => a.State is AttemptState.Running or AttemptState.Exited))
         {
             w.StartedAt ??= round.Min(a => a.StartedAt);
-            w.Deadline ??= w.StartedAt + spec.MaxDuration;
+            w.Deadline ??= round.Min(a => a.StartedAt) + spec.MaxDuration;
             Move(db, w, WorkloadState.Running, "running", Reason.StartedRunning, $"runs on {w.HostName}", now);
         }
     }
 
     public static (Reason Reason, string Message) StopReason(Workload w) =>
-        w.StopRequestedBy == MaxDurationActor
-            ? (Reason.MaxDurationReached, "it ran for its longest allowed duration")
-            : (Reason.StoppedByUser, $"{w.StopRequestedBy} asked to stop it");
+        w.Desired == DesiredState.Requeue
+            ? (
+                w.RequeueReason,
+                w.RequeueReason == Reason.HostDrained ? "its host is drained" : "another job has its place"
+            )
+        : w.StopRequestedBy == MaxDurationActor ? (Reason.MaxDurationReached, "it ran for its longest allowed duration")
+        : (Reason.StoppedByUser, $"{w.StopRequestedBy} asked to stop it");
 
     /// <summary>Who asked for a stop when nobody did: the job's own limit.</summary>
     public const string MaxDurationActor = "console (max duration)";
@@ -79,22 +83,33 @@ public static class Rollup
             // Attempts that never ran cannot be Completed: all of them ended by themselves with exit code 0
             Finish(db, w, WorkloadState.Succeeded, Reason.Completed, Completed(round), now);
         }
-        else if (w.Restarts < spec.Restart.MaxRestarts && MayRestart(failure.Reason))
+        else if (w.Desired == DesiredState.Requeue)
         {
-            w.Restarts++;
-            w.QueuedAt = now;
-            w.HostName = null;
-            Move(
+            w.Preemptions++;
+            var (reason, message) = StopReason(w);
+            Requeue(db, w, reason, $"{message}; it waits for another", now);
+        }
+        else if (IsInterruption(failure.Reason) && spec.Restart.MaxRestarts > 0 && w.Interruptions < MostInterruptions)
+        {
+            w.Interruptions++;
+            Requeue(
                 db,
                 w,
-                WorkloadState.Restarting,
-                "restarting",
+                failure.Reason,
+                $"{failure.ReplicaName} {failure.Message}; interruption {w.Interruptions} of at most {MostInterruptions}",
+                now
+            );
+        }
+        else if (!IsInterruption(failure.Reason) && w.Restarts < spec.Restart.MaxRestarts && MayRestart(failure.Reason))
+        {
+            w.Restarts++;
+            Requeue(
+                db,
+                w,
                 Reason.RestartRequested,
                 $"{failure.ReplicaName} {failure.Message}; restart {w.Restarts} of {spec.Restart.MaxRestarts}",
                 now
             );
-            Move(db, w, WorkloadState.Queued, "queued", Reason.WaitingForResources, "waits for the next plan", now);
-            db.Tell(Feeds.ChangeKind.Queue);
         }
         else
         {
@@ -102,6 +117,40 @@ public static class Rollup
             Finish(db, w, WorkloadState.Failed, failure.Reason, who + failure.Message, now);
         }
     }
+
+    /// <summary>The loop's own wish: end what runs, and take a place in the queue again. Never counted as a failure.</summary>
+    public static void AskToRequeue(ConsoleDb db, Workload w, Reason reason, string message, DateTimeOffset now)
+    {
+        w.Desired = DesiredState.Requeue;
+        w.RequeueReason = reason;
+        w.StopRequestedAt = now;
+        db.AddEvent(w, now, "console", "requeue-requested", reason, message);
+    }
+
+    /// <summary>A new round: every replica is placed again, as a job that came just now.</summary>
+    private static void Requeue(ConsoleDb db, Workload w, Reason reason, string message, DateTimeOffset now)
+    {
+        w.Round++;
+        w.QueuedAt = now;
+        w.HostName = null;
+        w.HostNames = [];
+        w.Borrowing = false;
+        w.Deadline = null;
+        w.Desired = DesiredState.Run;
+        w.StopRequestedAt = null;
+        w.FirstEstimate = null;
+        w.EstimatedStart = null;
+        Move(db, w, WorkloadState.Restarting, "restarting", reason, message, now);
+        Move(db, w, WorkloadState.Queued, "queued", Reason.WaitingForResources, "waits for the next plan", now);
+        db.Tell(Feeds.ChangeKind.Queue);
+    }
+
+    /// <summary>A program that dies with every host it meets is no bad luck any more.</summary>
+    public const int MostInterruptions = 10;
+
+    /// <summary>Ends that are nobody's failure but a machine's or an operator's.</summary>
+    private static bool IsInterruption(Reason reason) =>
+        reason is Reason.HostLost or Reason.EngineStopped or Reason.ContainerLost;
 
     private static string Completed(IReadOnlyList<Attempt> round)
     {

@@ -21,6 +21,9 @@ public sealed class ConsoleDb(DbContextOptions<ConsoleDb> options) : DbContext(o
     public DbSet<EngineOutage> EngineOutages => Set<EngineOutage>();
     public DbSet<User> Users => Set<User>();
     public DbSet<ApiToken> Tokens => Set<ApiToken>();
+    public DbSet<Team> Teams => Set<Team>();
+    public DbSet<TeamMember> TeamMembers => Set<TeamMember>();
+    public DbSet<JobNetwork> Networks => Set<JobNetwork>();
     public DbSet<Cluster> Clusters => Set<Cluster>();
     public DbSet<Host> Hosts => Set<Host>();
     public DbSet<Gpu> Gpus => Set<Gpu>();
@@ -37,6 +40,10 @@ public sealed class ConsoleDb(DbContextOptions<ConsoleDb> options) : DbContext(o
     /// <summary>Reads a workload and holds its row until the transaction ends, so that its events stay contiguous.</summary>
     public Task<Workload?> LockWorkloadAsync(long id, CancellationToken ct) =>
         Workloads.FromSql($"select * from workloads where id = {id} for update").SingleOrDefaultAsync(ct);
+
+    /// <summary>Reads a host and holds its row: operators' verbs and the loop both write it.</summary>
+    public Task<Clusters.Host?> LockHostAsync(Guid id, CancellationToken ct) =>
+        Hosts.FromSql($"select * from hosts where id = {id} for update").SingleOrDefaultAsync(ct);
 
     /// <summary>Adds the next event of a workload, whose row the caller holds, and announces the workload.</summary>
     public void AddEvent(
@@ -131,4 +138,17 @@ public sealed class EngineOutage
     public Guid HostId { get; set; }
     public DateTimeOffset From { get; set; }
     public DateTimeOffset To { get; set; }
+}
+
+/// <summary>
+/// A network across hosts for one round of one workload. The row stands before the network is made, and goes when it was
+/// seen gone.
+/// </summary>
+public sealed class JobNetwork
+{
+    /// <summary>`dl-<installation>-<job>-net-<round>`</summary>
+    public required string Name { get; set; }
+    public long WorkloadId { get; set; }
+    public int Round { get; set; }
+    public Guid ClusterId { get; set; }
 }

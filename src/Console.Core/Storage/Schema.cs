@@ -13,6 +13,7 @@ internal static class Schema
 {
     public static void Configure(ModelBuilder model)
     {
+        model.HasPostgresExtension("pg_trgm");
         model.Entity<Installation>().Property(x => x.Id).ValueGeneratedNever();
         model.Entity<LeaderRow>(e =>
         {
@@ -43,6 +44,17 @@ internal static class Schema
         {
             e.HasIndex(x => x.UserName).IsUnique();
             e.Property(x => x.Role).HasConversion<string>();
+            Json(e.Property(x => x.Quota));
+        });
+        model.Entity<Team>(e =>
+        {
+            e.HasIndex(x => x.Name).IsUnique();
+            Json(e.Property(x => x.Quota));
+        });
+        model.Entity<TeamMember>(e =>
+        {
+            e.HasKey(x => new { x.TeamId, x.UserId });
+            e.HasIndex(x => x.UserId);
         });
         model.Entity<ApiToken>(e =>
         {
@@ -58,7 +70,9 @@ internal static class Schema
         {
             e.HasIndex(x => x.Name).IsUnique();
             e.Property(x => x.State).HasConversion<string>();
+            e.Property(x => x.Wish).HasConversion<string>();
             Json(e.Property(x => x.Labels));
+            Json(e.Property(x => x.Preflight!));
         });
         model.Entity<Gpu>(e =>
         {
@@ -82,6 +96,7 @@ internal static class Schema
             e.Property(x => x.State).HasConversion<string>();
             e.Property(x => x.Desired).HasConversion<string>();
             e.Property(x => x.Reason).HasConversion<string>();
+            e.Property(x => x.RequeueReason).HasConversion<string>();
             e.Property(x => x.SpecJson).HasColumnType("jsonb");
             Json(e.Property(x => x.Waits));
             // What the loop reads each pass: the few that have not ended, however long the history
@@ -91,6 +106,16 @@ internal static class Schema
             e.HasIndex(x => new { x.OwnerId, x.Id }).HasFilter("deleted_at is null");
             e.HasIndex(x => new { x.State, x.Id }).HasFilter("deleted_at is null");
             e.HasIndex(x => x.EndedAt).HasFilter("ended_at is not null");
+            // Search by any part of a name in a long history
+            e.HasIndex(x => x.Name).HasMethod("gin").HasOperators("gin_trgm_ops");
+            // How long jobs of a name took
+            e.HasIndex(x => new
+                {
+                    x.OwnerId,
+                    x.Name,
+                    x.Id,
+                })
+                .HasFilter("state = 'Succeeded'");
         });
         model.Entity<Replica>(e =>
         {
@@ -122,6 +147,12 @@ internal static class Schema
                 .IsUnique()
                 .HasFilter("released_at is null");
             e.HasIndex(x => x.AttemptId);
+            e.HasIndex(x => x.WorkloadId);
+        });
+        model.Entity<JobNetwork>(e =>
+        {
+            e.ToTable("job_networks");
+            e.HasKey(x => x.Name);
             e.HasIndex(x => x.WorkloadId);
         });
         model.Entity<WorkloadEvent>(e =>

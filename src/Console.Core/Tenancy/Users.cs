@@ -17,6 +17,9 @@ public sealed class User
     /// <summary>Changes with the password and with the role; a session that carries another stamp is over.</summary>
     public required string SecurityStamp { get; set; }
     public bool Disabled { get; set; }
+
+    /// <summary>The most this user's workloads hold at one time, whatever the team's quota.</summary>
+    public Quota Quota { get; set; } = Quota.None;
     public DateTimeOffset CreatedAt { get; set; }
 }
 

@@ -8,6 +8,9 @@ public sealed record JobSpec
     public required string Name { get; init; }
     public string Cluster { get; init; } = "local";
 
+    /// <summary>The team whose share and quota it uses; null = the owner's own first team.</summary>
+    public string? Team { get; init; }
+
     /// <summary>An image reference, or the name of a catalogue entry.</summary>
     public required string Image { get; init; }
 
@@ -24,13 +27,46 @@ public sealed record JobSpec
     /// <summary>0-100, higher first.</summary>
     public int Priority { get; init; } = 50;
 
-    /// <summary>Counted from the first replica's start; null = no limit.</summary>
+    /// <summary>May be stopped (SIGTERM, then a new place in the queue) for a job of higher priority, or for a team that wants its quota back.</summary>
+    public bool Preemptible { get; init; }
+    public PlacementSpec Placement { get; init; } = new();
+
+    /// <summary>Counted from the first replica's start, anew in each round; null = no limit.</summary>
     public TimeSpan? MaxDuration { get; init; }
 
     /// <summary>Steps between checkpoints, handed to the program; null = the program's own choice.</summary>
     public CheckpointSpec? Checkpoint { get; init; }
 
     public int GpusAsked => Roles.Sum(r => r.Replicas * r.Resources.Gpus);
+
+    /// <summary>The role of a replica such as `worker-0`.</summary>
+    public RoleSpec RoleOf(string replica) => Roles.First(r => r.Name == replica[..replica.LastIndexOf('-')]);
+}
+
+public enum PlacementMode
+{
+    /// <summary>As few hosts as hold all replicas.</summary>
+    Pack,
+
+    /// <summary>One host, or none.</summary>
+    SameHost,
+
+    /// <summary>As many hosts as have room, evenly.</summary>
+    Spread,
+}
+
+/// <summary>Where replicas may go. In a cluster without a network across hosts, all go to one host.</summary>
+public sealed record PlacementSpec
+{
+    public PlacementMode Mode { get; init; }
+
+    /// <summary>Labels that a host must carry, each with this value.</summary>
+    public ImmutableSortedDictionary<string, string> HostLabels { get; init; } = NoLabels;
+    internal static ImmutableSortedDictionary<string, string> NoLabels { get; } =
+        ImmutableSortedDictionary.Create<string, string>(StringComparer.Ordinal);
+
+    /// <summary>Names of hosts it must not run on.</summary>
+    public ImmutableArray<string> ExcludeHosts { get; init; } = [];
 }
 
 public sealed record RoleSpec

@@ -121,6 +121,16 @@ internal readonly partial record struct SpecNode(JsonElement Value, string Path,
         return text;
     }
 
+    public bool? Flag()
+    {
+        if (Value.ValueKind is JsonValueKind.True or JsonValueKind.False)
+        {
+            return Value.GetBoolean();
+        }
+        Fail($"This is {Kind}; true or false is allowed.");
+        return null;
+    }
+
     public int? Whole(int least, int most)
     {
         if (Value.ValueKind == JsonValueKind.Number && Value.TryGetInt32(out var n) && n >= least && n <= most)

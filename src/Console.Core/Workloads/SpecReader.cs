@@ -23,6 +23,7 @@ public static partial class SpecReader
     /// <summary>Bytes of UTF-8.</summary>
     public const int MaxScriptBytes = 256 << 10;
     public const int MaxReplicas = 256;
+    public const int MaxRoles = 16;
     public const int MaxGpus = 1024;
     public const double MaxCpus = 1024;
 
@@ -33,6 +34,7 @@ public static partial class SpecReader
     [
         "name",
         "cluster",
+        "team",
         "image",
         "code",
         "script",
@@ -42,6 +44,8 @@ public static partial class SpecReader
         "checkpoint",
         "restart",
         "priority",
+        "preemptible",
+        "placement",
         "maxDuration",
     ];
     private static readonly string[] RoleKeys = ["name", "replicas", "command", "resources"];
@@ -116,6 +120,7 @@ public static partial class SpecReader
         }
         var name = job.Need("name", "a name such as \"digits\"")?.Name();
         var cluster = job.Find("cluster")?.Name();
+        var team = job.Find("team")?.Name();
         var image = job.Need(
                 "image",
                 "an image reference such as \"deeplab/pytorch-cpu:2.6\", or a name of the catalogue"
@@ -132,6 +137,8 @@ public static partial class SpecReader
         var checkpoint = Checkpoint(job.Find("checkpoint"));
         var restart = Restart(job.Find("restart"));
         var priority = job.Find("priority")?.Whole(0, 100);
+        var preemptible = job.Find("preemptible")?.Flag();
+        var placement = SpecPlacement.Read(job.Find("placement"));
         var maxDuration = job.Find("maxDuration")?.Duration();
         if (errors.All.Count > 0)
         {
@@ -147,11 +154,14 @@ public static partial class SpecReader
             plain with
             {
                 Cluster = cluster ?? plain.Cluster,
+                Team = team,
                 Code = code,
                 Script = script,
                 Env = env,
                 Restart = restart,
                 Priority = priority ?? plain.Priority,
+                Preemptible = preemptible ?? false,
+                Placement = placement,
                 MaxDuration = maxDuration,
                 Checkpoint = checkpoint,
             },
@@ -161,20 +171,30 @@ public static partial class SpecReader
 
     private static ImmutableArray<RoleSpec> Roles(SpecObject job)
     {
-        var node = job.Need("roles", "a list of one role");
-        if (node?.Items(0, 64) is not { } items)
+        var node = job.Need("roles", "a list of at least one role");
+        if (node?.Items(1, MaxRoles) is not { } items)
         {
             return [];
         }
-        if (items.Length != 1)
+        var roles = new List<RoleSpec>();
+        foreach (var item in items)
         {
-            node.Value.Fail(
-                items.Length == 0
-                    ? "The list is empty; exactly one role is needed."
-                    : $"There are {items.Length} roles; exactly one is allowed, since several roles come with distributed training."
-            );
+            if (Role(item) is not { } role)
+            {
+                continue;
+            }
+            if (role.Name.Length > 0 && roles.Any(r => r.Name == role.Name))
+            {
+                item.Fail($"There is a role \"{role.Name}\" before it; each role needs a name of its own.");
+            }
+            roles.Add(role);
         }
-        return [.. items.Select(Role).OfType<RoleSpec>()];
+        var replicas = roles.Sum(r => r.Replicas);
+        if (replicas > MaxReplicas && roles.Count > 1)
+        {
+            node.Value.Fail($"The roles have {replicas:N0} replicas together; at most {MaxReplicas} are allowed.");
+        }
+        return [.. roles];
     }
 
     private static RoleSpec? Role(SpecNode node)

@@ -31,6 +31,7 @@ public static class SpecWriter
             w.WriteStartObject();
             w.WriteString("name", spec.Name);
             w.WriteString("cluster", spec.Cluster);
+            Optional(w, "team", spec.Team);
             w.WriteString("image", spec.Image);
             Optional(w, "code", spec.Code);
             Optional(w, "script", spec.Script);
@@ -59,10 +60,31 @@ public static class SpecWriter
             w.WriteNumber("maxRestarts", spec.Restart.MaxRestarts);
             w.WriteEndObject();
             w.WriteNumber("priority", spec.Priority);
+            w.WriteBoolean("preemptible", spec.Preemptible);
+            Write(w, spec.Placement);
             Optional(w, "maxDuration", spec.MaxDuration?.ToString("c"));
             w.WriteEndObject();
         }
         return Encoding.UTF8.GetString(stream.GetBuffer(), 0, (int)stream.Length);
+    }
+
+    private static void Write(Utf8JsonWriter w, PlacementSpec placement)
+    {
+        w.WriteStartObject("placement");
+        w.WriteString("mode", SpecPlacement.NameOf(placement.Mode));
+        w.WriteStartObject("hostLabels");
+        foreach (var (name, value) in placement.HostLabels.OrderBy(l => l.Key, StringComparer.Ordinal))
+        {
+            w.WriteString(name, value);
+        }
+        w.WriteEndObject();
+        w.WriteStartArray("excludeHosts");
+        foreach (var host in placement.ExcludeHosts.Order(StringComparer.Ordinal))
+        {
+            w.WriteStringValue(host);
+        }
+        w.WriteEndArray();
+        w.WriteEndObject();
     }
 
     private static void Write(Utf8JsonWriter w, RoleSpec role)

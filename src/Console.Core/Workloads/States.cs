@@ -33,6 +33,9 @@ public enum DesiredState
 {
     Run,
     Stop,
+
+    /// <summary>End what runs and take a place in the queue again; set by the loop for a preemption or a drain.</summary>
+    Requeue,
 }
 
 /// <summary>Why a workload or an attempt is in its state. Machine-readable; a sentence for people stands beside it.</summary>
@@ -64,6 +67,11 @@ public enum Reason
     SiblingFailed,
     RestartRequested,
     DiskFull,
+    Preempted,
+    HostDrained,
+    WaitingForPreemption,
+    HeldByAdmin,
+    NetworkFailed,
 }
 
 /// <summary>The one table of allowed moves. An illegal move is a bug and throws.</summary>

@@ -9,6 +9,8 @@ public sealed class Workload
     public Guid OwnerId { get; set; }
     public required string OwnerName { get; set; }
     public Guid ClusterId { get; set; }
+    public Guid TeamId { get; set; }
+    public string TeamName { get; set; } = "";
 
     /// <summary>The spec as normalised JSON.</summary>
     public required string SpecJson { get; set; }
@@ -28,9 +30,47 @@ public sealed class Workload
     /// <summary>The reasons of the last plan, in order, while queued.</summary>
     public List<WaitReason> Waits { get; set; } = [];
 
-    /// <summary>Name of the host the replicas run or ran on.</summary>
+    /// <summary>Names of the hosts the replicas run or ran on, for people: `gpu1, gpu2`.</summary>
     public string? HostName { get; set; }
+    public string[] HostNames { get; set; } = [];
+
+    /// <summary>Number of the present round of attempts, from 1: one attempt of this number for each replica.</summary>
+    public int Round { get; set; } = 1;
+
+    /// <summary>Rounds that failed by themselves, against the spec's `maxRestarts`.</summary>
     public int Restarts { get; set; }
+
+    /// <summary>Rounds that a host, an engine or an operator ended; a budget apart, since they are no failures of the program.</summary>
+    public int Interruptions { get; set; }
+
+    /// <summary>Times it was stopped for another job or a drain; never counted as a failure.</summary>
+    public int Preemptions { get; set; }
+
+    /// <summary>Why <see cref="DesiredState.Requeue"/> was set: preempted or drained.</summary>
+    public Reason RequeueReason { get; set; }
+    public bool Preemptible { get; set; }
+
+    /// <summary>It runs above its team's quota, on GPUs that another team may want back.</summary>
+    public bool Borrowing { get; set; }
+
+    /// <summary>An admin keeps it from starting.</summary>
+    public bool Held { get; set; }
+
+    /// <summary>Place that an admin gave it before all others: the least first; null = its own place.</summary>
+    public double? Rank { get; set; }
+
+    /// <summary>When the last plan expects it to start; null where nothing says.</summary>
+    public DateTimeOffset? EstimatedStart { get; set; }
+
+    /// <summary>The first estimate of this stay in the queue and what it was off by in the end, seconds; kept to tell how good estimates are.</summary>
+    public DateTimeOffset? FirstEstimate { get; set; }
+    public double? EstimateErrorSeconds { get; set; }
+
+    /// <summary>Median duration of jobs of this name and owner when it started, seconds; null where none had succeeded.</summary>
+    public double? ExpectedSeconds { get; set; }
+
+    /// <summary>Name of the network across hosts of the present round; null where one host holds it all.</summary>
+    public string? NetworkName { get; set; }
     public DateTimeOffset SubmittedAt { get; set; }
     public DateTimeOffset QueuedAt { get; set; }
     public DateTimeOffset? PlacedAt { get; set; }
@@ -144,6 +184,12 @@ public enum WaitKind
     NotEnoughMemory,
     BehindInQueue,
     PlannerBehind,
+    Held,
+    NoHostMatches,
+    CannotSpanHosts,
+    QuotaReached,
+    WaitingForPreemption,
+    WouldDelay,
 }
 
 /// <summary>Why a queued workload waits: typed, with numbers, and the sentence that says it.</summary>

@@ -305,6 +305,28 @@ public sealed class FakeEngine(TimeProvider time) : IContainerEngine
     public Task<Stream?> GetArchiveAsync(string id, string path, CancellationToken ct) =>
         DoAsync<Stream?>(id, () => Need(id).Archives.TryGetValue(path, out var tar) ? new MemoryStream(tar) : null, ct);
 
+    /// <summary>Nodes of the Swarm it manages; null = it manages none.</summary>
+    public IReadOnlyList<SwarmNode>? Nodes { get; set; }
+    public ConcurrentDictionary<string, string> Networks { get; } = new();
+
+    public Task<IReadOnlyList<string>> ImagesAsync(CancellationToken ct) =>
+        DoAsync<IReadOnlyList<string>>("", () => [.. Images.Keys.Order(StringComparer.Ordinal)], ct);
+
+    public Task<IReadOnlyList<SwarmNode>?> NodesAsync(CancellationToken ct) => DoAsync("", () => Nodes, ct);
+
+    public Task EnsureNetworkAsync(string name, IReadOnlyDictionary<string, string> labels, CancellationToken ct) =>
+        DoAsync(name, () => Networks.TryAdd(name, labels.GetValueOrDefault(Labels.Install, "")), ct);
+
+    public Task RemoveNetworkAsync(string name, CancellationToken ct) =>
+        DoAsync(name, () => Networks.TryRemove(name, out _), ct);
+
+    public Task<IReadOnlyList<string>> NetworksAsync(string installId, CancellationToken ct) =>
+        DoAsync<IReadOnlyList<string>>(
+            installId,
+            () => [.. Networks.Where(n => n.Value == installId).Select(n => n.Key)],
+            ct
+        );
+
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
     private async Task<T> DoAsync<T>(

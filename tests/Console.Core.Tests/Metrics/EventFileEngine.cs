@@ -71,6 +71,18 @@ internal sealed class EventFileEngine : IContainerEngine
         return new Unseekable(tar.ToArray());
     }
 
+    public Task<IReadOnlyList<string>> ImagesAsync(CancellationToken ct) => throw new NotSupportedException();
+
+    public Task<IReadOnlyList<SwarmNode>?> NodesAsync(CancellationToken ct) => throw new NotSupportedException();
+
+    public Task EnsureNetworkAsync(string name, IReadOnlyDictionary<string, string> labels, CancellationToken ct) =>
+        throw new NotSupportedException();
+
+    public Task RemoveNetworkAsync(string name, CancellationToken ct) => throw new NotSupportedException();
+
+    public Task<IReadOnlyList<string>> NetworksAsync(string installId, CancellationToken ct) =>
+        throw new NotSupportedException();
+
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
     public Task<EngineInfo> InfoAsync(CancellationToken ct) => throw new NotSupportedException();

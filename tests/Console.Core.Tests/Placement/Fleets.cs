@@ -8,6 +8,7 @@ internal static class Fleets
 {
     public static Guid Cluster { get; } = Guid.Parse("00000000-0000-0000-0000-0000000000c1");
     public const long Gib = 1L << 30;
+    public static DateTimeOffset Now { get; } = new(2026, 1, 2, 3, 4, 5, TimeSpan.Zero);
 
     public static HostSlot Host(
         string name,
@@ -47,21 +48,23 @@ internal static class Fleets
             id,
             Cluster,
             priority,
-            new RoleSpec
-            {
-                Name = "worker",
-                Replicas = replicas,
-                Resources = new ResourcesSpec
+            [
+                new RoleSpec
                 {
-                    Gpus = gpus,
-                    Cpus = cpus,
-                    Memory = memory,
-                    GpuModel = model,
-                    GpuMemory = gpuMemory,
+                    Name = "worker",
+                    Replicas = replicas,
+                    Resources = new ResourcesSpec
+                    {
+                        Gpus = gpus,
+                        Cpus = cpus,
+                        Memory = memory,
+                        GpuModel = model,
+                        GpuMemory = gpuMemory,
+                    },
                 },
-            }
+            ]
         );
 
     public static QueuePlan Plan(IEnumerable<HostSlot> hosts, params IEnumerable<JobRequest> jobs) =>
-        Planner.Plan(new FleetSnapshot([.. hosts]), jobs);
+        Planner.Plan(new FleetSnapshot([.. hosts]), jobs, Now);
 }

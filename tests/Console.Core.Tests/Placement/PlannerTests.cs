@@ -12,8 +12,8 @@ public sealed class PlannerTests
     {
         var plan = Plan([Host("local", 4)], Job(1, 2), Job(2, 2), Job(3, 2));
         Assert.Equal([1, 2], plan.Placements.Select(p => p.JobId));
-        Assert.Equal(4, plan.Placements.SelectMany(p => p.Gpus).SelectMany(g => g).Distinct().Count());
-        var (job, waits) = Assert.Single(plan.Waiting);
+        Assert.Equal(4, plan.Placements.SelectMany(p => p.Replicas).SelectMany(r => r.Gpus).Distinct().Count());
+        var (job, _, waits, _) = Assert.Single(plan.Waiting);
         Assert.Equal(3, job);
         var why = Assert.Single(waits);
         Assert.Equal(WaitKind.NotEnoughGpus, why.Kind);
@@ -33,7 +33,7 @@ public sealed class PlannerTests
     public void The_fullest_host_that_fits_is_taken()
     {
         var plan = Plan([Host("big", 8), Host("small", 2), Host("none", 0)], Job(1, 2), Job(2, 0));
-        Assert.Equal(["small", "none"], plan.Placements.Select(p => p.HostName));
+        Assert.Equal(["small", "none"], plan.Placements.Select(p => Assert.Single(p.HostNames)));
     }
 
     [Fact]
@@ -43,15 +43,15 @@ public sealed class PlannerTests
         Assert.Empty(plan.Placements);
         Assert.Equal(WaitKind.NoHostReady, Assert.Single(Assert.Single(plan.Waiting).Waits).Kind);
         var placed = Assert.Single(Plan([Host("a", 4)], Job(1, 2, replicas: 2)).Placements);
-        Assert.Equal([2, 2], placed.Gpus.Select(g => g.Length));
+        Assert.Equal([2, 2], placed.Replicas.Select(r => r.Gpus.Length));
     }
 
     [Fact]
     public void Models_and_least_memory_are_met_and_named()
     {
         HostSlot[] hosts = [Host("t4", 4, model: "Tesla T4", gpuMemory: 16 * Gib), Host("a100", 1)];
-        Assert.Equal("a100", Assert.Single(Plan(hosts, Job(1, 1, model: "a100")).Placements).HostName);
-        Assert.Equal("a100", Assert.Single(Plan(hosts, Job(1, 1, gpuMemory: 40 * Gib)).Placements).HostName);
+        Assert.Equal("a100", Assert.Single(Plan(hosts, Job(1, 1, model: "a100")).Placements).HostNames.Single());
+        Assert.Equal("a100", Assert.Single(Plan(hosts, Job(1, 1, gpuMemory: 40 * Gib)).Placements).HostNames.Single());
         var waiting = Plan(hosts, Job(1, 1, model: "A100"), Job(2, 1, model: "A100")).Waiting;
         var why = Assert.Single(Assert.Single(waiting).Waits);
         Assert.Equal(WaitKind.NotEnoughGpusOfModel, why.Kind);
@@ -95,7 +95,7 @@ public sealed class PlannerTests
         var host = Host("local", 2);
         host = host with { Gpus = host.Gpus.SetItem(0, host.Gpus[0] with { Healthy = false }) };
         var plan = Plan([host], Job(1, 1));
-        Assert.Equal("GPU-local-1", Assert.Single(Assert.Single(plan.Placements).Gpus[0]));
+        Assert.Equal("GPU-local-1", Assert.Single(Assert.Single(plan.Placements).Replicas[0].Gpus));
         Assert.Empty(Plan([host], Job(1, 2)).Placements);
     }
 
@@ -103,13 +103,13 @@ public sealed class PlannerTests
     public void What_no_host_could_ever_give_is_refused_by_field()
     {
         HostSlot[] hosts = [Host("a", 2, cpus: 4, memory: 8 * Gib), Host("b", 4, cpus: 2)];
-        var errors = Fit.CheckEver(hosts, Job(1, 8, cpus: 5, memory: 100 * Gib));
+        var errors = Fit.CheckEver(new FleetSnapshot([.. hosts]), Job(1, 8, cpus: 5, memory: 100 * Gib));
         Assert.Equal(
             ["roles[0].resources.gpus", "roles[0].resources.cpus", "roles[0].resources.memory"],
             errors.Select(e => e.Path)
         );
         Assert.Equal("asks for 8 GPUs; the largest host, b, has 4.", errors[0].Message);
-        Assert.Empty(Fit.CheckEver(hosts, Job(1, 4, cpus: 2)));
+        Assert.Empty(Fit.CheckEver(new FleetSnapshot([.. hosts]), Job(1, 4, cpus: 2)));
     }
 
     /// <summary>Random fleets and queues: nothing is given twice, nothing over capacity, and every job is answered.</summary>
@@ -141,18 +141,21 @@ public sealed class PlannerTests
             var plan = Plan(hosts, jobs);
             Assert.Equal(jobs.Length, plan.Placements.Length + plan.Waiting.Length);
             Assert.All(plan.Waiting, w => Assert.NotEmpty(w.Waits));
-            var gpus = plan.Placements.SelectMany(p => p.Gpus).SelectMany(g => g).ToArray();
+            var gpus = plan.Placements.SelectMany(p => p.Replicas).SelectMany(r => r.Gpus).ToArray();
             Assert.Equal(gpus.Length, gpus.Distinct().Count());
             foreach (var host in hosts)
             {
-                var here = plan.Placements.Where(p => p.HostId == host.Id).Select(p => jobs[p.JobId - 1]).ToArray();
+                var here = plan
+                    .Placements.Where(p => p.Replicas[0].HostId == host.Id)
+                    .Select(p => jobs[p.JobId - 1])
+                    .ToArray();
                 Assert.True(here.Sum(j => j.Cpus) <= host.Cpus, $"seed {seed}: CPUs of {host.Name}");
                 Assert.True(here.Sum(j => j.MemoryBytes) <= host.MemoryBytes, $"seed {seed}: memory of {host.Name}");
             }
             var again = Plan(hosts.Reverse(), jobs.Reverse());
             Assert.Equal(
-                plan.Placements.Select(p => (p.JobId, p.HostName)),
-                again.Placements.Select(p => (p.JobId, p.HostName))
+                plan.Placements.Select(p => (p.JobId, p.HostNames.Single())),
+                again.Placements.Select(p => (p.JobId, p.HostNames.Single()))
             );
         }
     }

@@ -163,19 +163,33 @@ public sealed class ConsoleProcess : IAsyncDisposable
     }
 
     /// <summary>Looks again at every quarter second: what is awaited has no event that crosses processes.</summary>
-    public async Task UntilSqlAsync(string condition, string what, CancellationToken ct)
+    public async Task UntilSqlAsync(string condition, string what, CancellationToken ct) =>
+        Assert.True(
+            await IsTrueBeforeItExitsAsync(condition, what, ct),
+            $"the console ended before {what}:{Environment.NewLine}{Tail()}"
+        );
+
+    /// <summary>As <see cref="UntilSqlAsync"/>; false where the console ended first.</summary>
+    public async Task<bool> IsTrueBeforeItExitsAsync(string condition, string what, CancellationToken ct)
     {
         var began = Stopwatch.GetTimestamp();
         while (Stopwatch.GetElapsedTime(began) < s_patience)
         {
+            // Asked before the condition: what came true just before its end counts
+            var exited = HasExited;
             await using var command = Sql.CreateCommand($"select {condition}");
             if (await command.ExecuteScalarAsync(ct) is true)
             {
-                return;
+                return true;
+            }
+            if (exited)
+            {
+                return false;
             }
             await Task.Delay(TimeSpan.FromMilliseconds(250), ct);
         }
         Assert.Fail($"{what} did not come true within {s_patience}:{Environment.NewLine}{Tail()}");
+        return false;
     }
 
     public async ValueTask DisposeAsync()

@@ -75,14 +75,14 @@ public sealed class JobFormTests : BunitContext, IAsyncLifetime
     public void The_answer_names_host_and_GPUs_or_why_it_waits()
     {
         var starts = Render<PreviewAnswer>(p =>
-            p.Add(c => c.Answer, new JobPreview([], "local", ["GPU-1"], []))
+            p.Add(c => c.Answer, new JobPreview([], ["local"], ["GPU-1"], []))
                 .Add(c => c.Errors, new DraftErrors([]))
                 .Add(c => c.Hosts, [])
         );
         var waits = Render<PreviewAnswer>(p =>
             p.Add(
                     c => c.Answer,
-                    new JobPreview([], null, [], [new WaitReason(WaitKind.NotEnoughGpus, "needs 4 GPUs on one host")])
+                    new JobPreview([], [], [], [new WaitReason(WaitKind.NotEnoughGpus, "needs 4 GPUs on one host")])
                 )
                 .Add(c => c.Errors, new DraftErrors([]))
                 .Add(c => c.Hosts, [])

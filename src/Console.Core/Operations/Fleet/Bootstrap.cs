@@ -56,6 +56,22 @@ public sealed class Bootstrap(
             """,
             ct
         );
+        await db.Database.ExecuteSqlAsync(
+            $"""
+            insert into teams (id, name, weight, quota, recent_gpu_seconds, recent_use_at, created_at)
+            values ({Guid.CreateVersion7()}, {Tenancy.Team.Everyone}, 1, {"{}"}::jsonb, 0, {now}, {now})
+            on conflict (name) do nothing
+            """,
+            ct
+        );
+        // Jobs of the time before there were teams
+        await db.Database.ExecuteSqlAsync(
+            $"""
+            update workloads set team_id = t.id, team_name = t.name from teams t
+            where t.name = {Tenancy.Team.Everyone} and workloads.team_name = ''
+            """,
+            ct
+        );
         await HostAsync(db, now, ct);
         await ImagesAsync(db, now, ct);
         installation.Value = await db.Installations.Select(i => i.InstallId).SingleAsync(ct);
@@ -74,6 +90,7 @@ public sealed class Bootstrap(
                 Name = options.HostName,
                 Address = options.DockerHost,
                 State = HostState.Unreachable,
+                UnreachableSince = now,
                 StateMessage = "not reached yet",
                 CreatedAt = now,
             };

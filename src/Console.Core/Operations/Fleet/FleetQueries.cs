@@ -21,7 +21,7 @@ public sealed class FleetQueries(
     public async Task<IReadOnlyList<ClusterView>> ClustersAsync(CancellationToken ct)
     {
         await using var db = await databases.CreateDbContextAsync(ct);
-        var fleet = await FleetReader.ReadAsync(db, ct);
+        var fleet = await FleetReader.ReadAsync(db, time.GetUtcNow(), ct);
         var clusters = await db.Clusters.AsNoTracking().OrderBy(c => c.Name).ToListAsync(ct);
         return
         [
@@ -44,19 +44,19 @@ public sealed class FleetQueries(
     public async Task<IReadOnlyList<HostView>> HostsAsync(Actor actor, CancellationToken ct)
     {
         await using var db = await databases.CreateDbContextAsync(ct);
-        return await HostReader.ReadAsync(db, actor, readings, null, ct);
+        return await HostReader.ReadAsync(db, actor, readings, null, time.GetUtcNow(), ct);
     }
 
     public async Task<HostView?> FindHostAsync(Actor actor, string name, CancellationToken ct)
     {
         await using var db = await databases.CreateDbContextAsync(ct);
-        return (await HostReader.ReadAsync(db, actor, readings, name, ct)).SingleOrDefault();
+        return (await HostReader.ReadAsync(db, actor, readings, name, time.GetUtcNow(), ct)).SingleOrDefault();
     }
 
     public async Task<OverviewView> OverviewAsync(Actor actor, CancellationToken ct)
     {
         await using var db = await databases.CreateDbContextAsync(ct);
-        var hosts = await HostReader.ReadAsync(db, actor, readings, null, ct);
+        var hosts = await HostReader.ReadAsync(db, actor, readings, null, time.GetUtcNow(), ct);
         var visible = db.Workloads.AsNoTracking().VisibleTo(actor).Where(w => w.Kind == WorkloadKind.Job);
         var active = await visible
             .Where(w =>
@@ -126,10 +126,11 @@ internal static class HostReader
         Actor actor,
         LatestReadings readings,
         string? name,
+        DateTimeOffset now,
         CancellationToken ct
     )
     {
-        var slots = (await FleetReader.ReadAsync(db, ct)).Hosts.ToDictionary(h => h.Id);
+        var slots = (await FleetReader.ReadAsync(db, now, ct)).Hosts.ToDictionary(h => h.Id);
         var clusters = await db.Clusters.AsNoTracking().ToDictionaryAsync(c => c.Id, c => c.Name, ct);
         var gpus = (await db.Gpus.AsNoTracking().OrderBy(g => g.Index).ToListAsync(ct)).ToLookup(g => g.HostId);
         var holders = await db

@@ -203,7 +203,7 @@ public sealed class JobQueries(IDbContextFactory<ConsoleDb> databases, ChangeFee
         }
         if (filter.Host is { Length: > 0 } host)
         {
-            jobs = jobs.Where(w => w.HostName == host);
+            jobs = jobs.Where(w => w.HostName == host || w.HostNames.Contains(host));
         }
         if (filter.Search is { Length: > 0 } search)
         {

@@ -52,12 +52,13 @@ public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, TimeProvid
             return earlier;
         }
         var cluster = await db.Clusters.AsNoTracking().SingleOrDefaultAsync(c => c.Name == spec.Cluster, ct);
-        var errors = await SpecChecks.RunAsync(db, spec, cluster, ct);
+        var errors = await SpecChecks.RunAsync(db, actor, spec, cluster, ct);
         if (errors.Count > 0)
         {
             return new Outcome<Submitted>.Refused(errors);
         }
-        var workload = Make(actor, spec, cluster!.Id, now);
+        var team = await TeamReader.OfAsync(db, actor, spec.Team, ct);
+        var workload = Make(actor, spec, cluster!.Id, team!, now);
         db.Workloads.Add(workload);
         // The identity is needed by the rows below
         await db.SaveChangesAsync(ct);
@@ -95,7 +96,7 @@ public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, TimeProvid
         return new Outcome<Submitted>.Done(new Submitted(workload.Id, false));
     }
 
-    private static Workload Make(Actor actor, JobSpec spec, Guid clusterId, DateTimeOffset now)
+    private static Workload Make(Actor actor, JobSpec spec, Guid clusterId, Team team, DateTimeOffset now)
     {
         var json = SpecWriter.Write(spec);
         return new Workload
@@ -105,6 +106,9 @@ public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, TimeProvid
             OwnerId = actor.UserId,
             OwnerName = actor.UserName,
             ClusterId = clusterId,
+            TeamId = team.Id,
+            TeamName = team.Name,
+            Preemptible = spec.Preemptible,
             SpecJson = json,
             SpecHash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(json))),
             Priority = spec.Priority,
@@ -154,6 +158,7 @@ internal static class SpecChecks
 {
     public static async Task<IReadOnlyList<SpecError>> RunAsync(
         ConsoleDb db,
+        Actor actor,
         JobSpec spec,
         Clusters.Cluster? cluster,
         CancellationToken ct
@@ -170,6 +175,16 @@ internal static class SpecChecks
                 )
             );
         }
+        if (await TeamReader.OfAsync(db, actor, spec.Team, ct) is null)
+        {
+            var teams = await TeamReader.NamesAsync(db, actor, ct);
+            errors.Add(
+                new SpecError(
+                    "team",
+                    $"There is no team \"{spec.Team}\" that you may submit for; there is {string.Join(", ", teams)}."
+                )
+            );
+        }
         if (spec.Code is { } digest && !await db.CodeArchives.AnyAsync(c => c.Digest == digest, ct))
         {
             errors.Add(
@@ -179,7 +194,8 @@ internal static class SpecChecks
         if (cluster is not null)
         {
             var fleet = await FleetReader.ReadCapacityAsync(db, cluster.Id, ct);
-            errors.AddRange(Fit.CheckEver(fleet.Hosts, new JobRequest(0, cluster.Id, spec.Priority, spec.Roles[0])));
+            var request = QueueReader.Request(0, spec, cluster.Id, "", actor.UserId, default);
+            errors.AddRange(Fit.CheckEver(fleet, request));
         }
         return errors;
     }

@@ -1,0 +1,143 @@
+using Docker.DotNet;
+using Docker.DotNet.Models;
+
+namespace DeepLab.Core.Engines;
+
+/// <summary>The Swarm as a manager tells of it, and networks across its hosts.</summary>
+public sealed partial class DockerEngine
+{
+    public Task<IReadOnlyList<string>> ImagesAsync(CancellationToken ct) =>
+        CallAsync<IReadOnlyList<string>>(
+            Ordinary,
+            async (connection, bounded) =>
+                [
+                    .. (await connection.Client.Images.ListImagesAsync(new ImagesListParameters(), bounded))
+                        .SelectMany(i => i.RepoTags ?? [])
+                        .Where(t => t != "<none>:<none>")
+                        .Distinct(StringComparer.Ordinal)
+                        .Order(StringComparer.Ordinal),
+                ],
+            ct
+        );
+
+    public async Task<IReadOnlyList<SwarmNode>?> NodesAsync(CancellationToken ct)
+    {
+        var manages = await CallAsync(
+            Ordinary,
+            async (connection, bounded) =>
+                (await connection.Client.System.GetSystemInfoAsync(bounded)).Swarm is { ControlAvailable: true },
+            ct
+        );
+        return manages
+            ? await CallAsync<IReadOnlyList<SwarmNode>>(
+                Ordinary,
+                async (connection, bounded) =>
+                    [.. (await connection.Client.Swarm.ListNodesAsync(bounded)).Select(From)],
+                ct
+            )
+            : null;
+    }
+
+    private static SwarmNode From(NodeListResponse node) =>
+        new(
+            node.ID,
+            node.Description?.Hostname ?? node.ID,
+            // A manager may report itself with the address it listens on
+            node.Status?.Addr
+                is { Length: > 0 }
+                    and not "0.0.0.0"
+                ? node.Status.Addr
+                : node.ManagerStatus?.Addr?.Split(':')[0] ?? "",
+            node.Status?.State is not "ready",
+            node.Spec?.Availability ?? "active",
+            node.ManagerStatus is not null,
+            Copy(node.Spec?.Labels)
+        );
+
+    public async Task EnsureNetworkAsync(string name, IReadOnlyDictionary<string, string> labels, CancellationToken ct)
+    {
+        // Engines of 2020 made two networks of one name: look first, and let nobody else of this process ask meanwhile
+        await _networks.WaitAsync(ct);
+        try
+        {
+            if (await FindNetworkAsync(name, ct) is null)
+            {
+                await CallAsync(
+                    Ordinary,
+                    (client, bounded) =>
+                        client.Networks.CreateNetworkAsync(
+                            new NetworksCreateParameters
+                            {
+                                Name = name,
+                                Driver = "overlay",
+                                Attachable = true,
+                                Labels = new Dictionary<string, string>(labels),
+                            },
+                            bounded
+                        ),
+                    ct
+                );
+            }
+        }
+        finally
+        {
+            _networks.Release();
+        }
+    }
+
+    public async Task RemoveNetworkAsync(string name, CancellationToken ct)
+    {
+        if (await FindNetworkAsync(name, ct) is not { } id)
+        {
+            return;
+        }
+        try
+        {
+            await CallAsync(Ordinary, (client, bounded) => client.Networks.DeleteNetworkAsync(id, bounded), ct);
+        }
+        catch (EngineException e) when (e.Kind == EngineErrorKind.NotFound)
+        {
+            // Gone meanwhile
+        }
+    }
+
+    public Task<IReadOnlyList<string>> NetworksAsync(string installId, CancellationToken ct) =>
+        CallAsync<IReadOnlyList<string>>(
+            Ordinary,
+            async (connection, bounded) =>
+                [
+                    .. (await ListAsync(connection.Client, "label", $"{Labels.Install}={installId}", bounded)).Select(
+                        n => n.Name
+                    ),
+                ],
+            ct
+        );
+
+    private Task<string?> FindNetworkAsync(string name, CancellationToken ct) =>
+        CallAsync(
+            Ordinary,
+            async (connection, bounded) =>
+                (await ListAsync(connection.Client, "name", name, bounded))
+                    // The filter finds every name that holds this one
+                    .FirstOrDefault(n => n.Name == name)
+                    ?.ID,
+            ct
+        );
+
+    private static Task<IList<NetworkResponse>> ListAsync(
+        DockerClient client,
+        string filter,
+        string value,
+        CancellationToken ct
+    ) =>
+        client.Networks.ListNetworksAsync(
+            new NetworksListParameters
+            {
+                Filters = new Dictionary<string, IDictionary<string, bool>>
+                {
+                    [filter] = new Dictionary<string, bool> { [value] = true },
+                },
+            },
+            ct
+        );
+}

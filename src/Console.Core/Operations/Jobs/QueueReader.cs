@@ -1,0 +1,96 @@
+using System.Collections.Concurrent;
+using DeepLab.Core.Placement;
+using DeepLab.Core.Storage;
+using DeepLab.Core.Workloads;
+using Microsoft.EntityFrameworkCore;
+
+namespace DeepLab.Core.Operations.Jobs;
+
+/// <summary>
+/// Reads the queue as the planner sees it. A spec never changes, so each is read once and kept while its job waits: ten
+/// thousand waiting jobs cost a pass ten thousand short rows.
+/// </summary>
+public sealed class QueueReader
+{
+    private readonly ConcurrentDictionary<long, JobSpec> _specs = new();
+
+    public async Task<IReadOnlyList<JobRequest>> ReadAsync(ConsoleDb db, CancellationToken ct)
+    {
+        var rows = await db
+            .Workloads.AsNoTracking()
+            .Where(w => w.State == WorkloadState.Queued && w.Desired == DesiredState.Run)
+            .Select(w => new Row(w.Id, w.ClusterId, w.Priority, w.TeamName, w.OwnerId, w.QueuedAt, w.Held, w.Rank))
+            .ToListAsync(ct);
+        var unread = rows.Select(r => r.Id).Where(id => !_specs.ContainsKey(id)).ToArray();
+        foreach (var chunk in unread.Chunk(1000))
+        {
+            var specs = await db
+                .Workloads.AsNoTracking()
+                .Where(w => chunk.Contains(w.Id))
+                .Select(w => new { w.Id, w.SpecJson })
+                .ToListAsync(ct);
+            specs.ForEach(s => _specs[s.Id] = StoredSpec.Read(s.SpecJson));
+        }
+        Forget(rows);
+        if (rows.Count == 0)
+        {
+            return [];
+        }
+        var images = await db.Images.AsNoTracking().ToDictionaryAsync(i => i.Name, i => i.Reference, ct);
+        return [.. rows.Where(r => _specs.ContainsKey(r.Id)).Select(r => Request(r, _specs[r.Id], images))];
+    }
+
+    /// <summary>A job that is not in the queue yet, as the planner would see it.</summary>
+    public static JobRequest Request(
+        long id,
+        JobSpec spec,
+        Guid clusterId,
+        string team,
+        Guid ownerId,
+        DateTimeOffset queuedAt
+    ) =>
+        Request(
+            new Row(id, clusterId, spec.Priority, team, ownerId, queuedAt, false, null),
+            spec,
+            new Dictionary<string, string>()
+        );
+
+    private sealed record Row(
+        long Id,
+        Guid ClusterId,
+        int Priority,
+        string Team,
+        Guid OwnerId,
+        DateTimeOffset QueuedAt,
+        bool Held,
+        double? Rank
+    );
+
+    private static JobRequest Request(Row row, JobSpec spec, IReadOnlyDictionary<string, string> images) =>
+        new(row.Id, row.ClusterId, row.Priority, spec.Roles)
+        {
+            Placement = spec.Placement,
+            Team = row.Team,
+            OwnerId = row.OwnerId,
+            QueuedAt = row.QueuedAt,
+            Preemptible = spec.Preemptible,
+            MaxDuration = spec.MaxDuration,
+            Image = images.GetValueOrDefault(spec.Image, spec.Image),
+            Held = row.Held,
+            Rank = row.Rank,
+        };
+
+    private void Forget(List<Row> waiting)
+    {
+        // Some slack, so that a queue that breathes does not read its specs again and again
+        if (_specs.Count <= (waiting.Count * 2) + 1000)
+        {
+            return;
+        }
+        var known = waiting.Select(r => r.Id).ToHashSet();
+        foreach (var id in _specs.Keys.Where(id => !known.Contains(id)))
+        {
+            _specs.TryRemove(id, out _);
+        }
+    }
+}

@@ -67,7 +67,9 @@ public static class DeepLabApi
             .WithProblems();
         api.MapSessions();
         api.MapTokens();
+        api.MapTeams();
         api.MapJobs();
+        api.MapQueueMoves();
         api.MapJobLogs();
         api.MapJobMetrics();
         api.MapCode();

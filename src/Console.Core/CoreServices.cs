@@ -36,16 +36,19 @@ public static class CoreServices
         services.AddSingleton<LatestReadings>();
         services.AddSingleton<CodeFolder>();
         services.AddSingleton<QueueReader>();
+        services.AddSingleton<LivePlan>();
         services.AddSingleton<SubmitJob>();
         services.AddSingleton<PreviewJob>();
         services.AddSingleton<StopWorkload>();
         services.AddSingleton<DeleteWorkload>();
         services.AddSingleton<CloneJob>();
+        services.AddSingleton<QueueVerbs>();
         services.AddSingleton<UploadCode>();
         services.AddSingleton<JobQueries>();
         services.AddSingleton<FleetQueries>();
         services.AddSingleton<TokenVerbs>();
         services.AddSingleton<UserVerbs>();
+        services.AddSingleton<TeamVerbs>();
         services.AddSingleton<Retention>();
         return services;
     }

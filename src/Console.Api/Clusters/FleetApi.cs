@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Security.Claims;
 using DeepLab.Api.Auth;
 using DeepLab.Api.Errors;
@@ -7,6 +8,7 @@ using DeepLab.Core.Operations;
 using DeepLab.Core.Operations.Fleet;
 using DeepLab.Core.Operations.Jobs;
 using DeepLab.Core.Tenancy;
+using DeepLab.Core.Workloads;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -99,9 +101,24 @@ public static class FleetApi
         ClaimsPrincipal user,
         JobQueries jobs,
         CancellationToken ct,
+        string? cursor = null,
         int limit = Paging.DefaultLimit
-    ) =>
-        Paging.Refuse(limit) is { } refused
-            ? refused
-            : TypedResults.Ok(Paging.All(await jobs.QueueAsync(user.Actor(), limit, ct)));
+    )
+    {
+        if (Paging.Refuse(limit) is { } refused)
+        {
+            return refused;
+        }
+        var skip = 0;
+        if (cursor is not null && !int.TryParse(cursor, NumberStyles.None, CultureInfo.InvariantCulture, out skip))
+        {
+            return Problems.Invalid([
+                new SpecError("cursor", "It is not a cursor of this list; use the `next` of an earlier answer."),
+            ]);
+        }
+        var rows = await jobs.QueueAsync(user.Actor(), skip, limit, ct);
+        // The queue moves on between two pages: a row may be seen twice or not at all, as in any queue one walks along
+        var next = rows.Count < limit ? null : (skip + limit).ToString(CultureInfo.InvariantCulture);
+        return TypedResults.Ok(new Page<QueueRow>(rows, next));
+    }
 }

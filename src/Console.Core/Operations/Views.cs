@@ -46,6 +46,13 @@ public sealed record JobDetail(
     int MaxRestarts,
     IReadOnlyList<WaitReason> Waits,
     int? QueuePosition,
+    DateTimeOffset? EstimatedStart,
+    string Team,
+    bool Preemptible,
+    bool Borrowing,
+    bool Held,
+    int Interruptions,
+    int Preemptions,
     IReadOnlyList<ReplicaView> Replicas
 );
 
@@ -80,7 +87,33 @@ public sealed record EventView(
     int? Attempt
 );
 
-public sealed record QueueRow(int Position, JobRow Job, IReadOnlyList<WaitReason> Waits);
+/// <param name="Position">in its cluster's queue, from 1</param>
+/// <param name="EstimatedStart">null where nothing says when room will be</param>
+/// <param name="Held">an admin keeps it from starting</param>
+/// <param name="Moved">an admin gave it a place before all others</param>
+public sealed record QueueRow(
+    int Position,
+    JobRow Job,
+    IReadOnlyList<WaitReason> Waits,
+    string Team,
+    bool Preemptible,
+    bool Held,
+    bool Moved,
+    DateTimeOffset? EstimatedStart
+)
+{
+    internal static QueueRow Of(Placement.WaitingJob waiting, Workload w, JobRow row) =>
+        new(
+            waiting.Position,
+            row,
+            waiting.Waits,
+            w.TeamName,
+            w.Preemptible,
+            w.Held,
+            w.Rank is not null,
+            waiting.EstimatedStart
+        );
+}
 
 public sealed record GpuHolder(long WorkloadId, string WorkloadName, string Owner, string Replica);
 

@@ -22,7 +22,7 @@ public sealed class QueueBoard(
 
     protected override async Task<bool> LoadAsync(IReadOnlyCollection<Change> changes, CancellationToken ct)
     {
-        Rows = await jobs.QueueAsync(actor, Shown, ct);
+        Rows = await jobs.QueueAsync(actor, 0, Shown, ct);
         return true;
     }
 }

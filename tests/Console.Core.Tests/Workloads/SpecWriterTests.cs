@@ -63,7 +63,7 @@ public sealed class SpecWriterTests
     [Fact]
     public void Defaults_are_spelled_out() =>
         Assert.Equal(
-            """{"name":"n","cluster":"local","image":"i","roles":[{"name":"w","replicas":1,"command":[],"resources":{"gpus":0,"cpus":1,"memory":"1GiB","shm":"256MiB"}}],"env":{},"restart":{"maxRestarts":0},"priority":50}""",
+            """{"name":"n","cluster":"local","image":"i","roles":[{"name":"w","replicas":1,"command":[],"resources":{"gpus":0,"cpus":1,"memory":"1GiB","shm":"256MiB"}}],"env":{},"restart":{"maxRestarts":0},"priority":50,"preemptible":false,"placement":{"mode":"pack","hostLabels":{},"excludeHosts":[]}}""",
             SpecWriter.Write(SpecReader.Read("""{"name":"n","image":"i","roles":[{"name":"w"}]}""").Spec!)
         );
 }

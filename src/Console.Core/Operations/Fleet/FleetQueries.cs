@@ -95,7 +95,7 @@ public sealed class FleetQueries(
             ends.GetValueOrDefault(WorkloadState.Succeeded),
             ends.GetValueOrDefault(WorkloadState.Failed),
             active,
-            await jobs.QueueAsync(actor, RowsShown, ct),
+            await jobs.QueueAsync(actor, 0, RowsShown, ct),
             recent
         );
     }

@@ -8,7 +8,12 @@ using Microsoft.EntityFrameworkCore;
 namespace DeepLab.Core.Operations.Jobs;
 
 /// <summary>Reads of jobs. Members find their own, admins all.</summary>
-public sealed class JobQueries(IDbContextFactory<ConsoleDb> databases, ChangeFeed changes, TimeProvider time)
+public sealed class JobQueries(
+    IDbContextFactory<ConsoleDb> databases,
+    LivePlan plan,
+    ChangeFeed changes,
+    TimeProvider time
+)
 {
     public async Task<Outcome<Page<JobRow>>> ListAsync(
         Actor actor,
@@ -84,17 +89,7 @@ public sealed class JobQueries(IDbContextFactory<ConsoleDb> databases, ChangeFee
         }
         var cluster = await db.Clusters.Where(c => c.Id == w.ClusterId).Select(c => c.Name).SingleAsync(ct);
         var spec = StoredSpec.Read(w.SpecJson);
-        int? position =
-            w.State == WorkloadState.Queued
-                ? 1
-                    + await db.Workloads.CountAsync(
-                        x =>
-                            x.State == WorkloadState.Queued
-                            && x.ClusterId == w.ClusterId
-                            && (x.Priority > w.Priority || (x.Priority == w.Priority && x.Id < w.Id)),
-                        ct
-                    )
-                : null;
+        var waiting = w.State == WorkloadState.Queued ? (await plan.GetAsync(ct, id)).Find(id) : null;
         return new JobDetail(
             JobRows.Compiled(w),
             cluster,
@@ -103,8 +98,19 @@ public sealed class JobQueries(IDbContextFactory<ConsoleDb> databases, ChangeFee
             w.Desired,
             w.Restarts,
             spec.Restart.MaxRestarts,
-            w.Waits,
-            position,
+            // The loop writes the reasons a moment after the job came, or changed its place
+            w.Waits.Count > 0
+            || waiting is null
+                ? w.Waits
+                : waiting.Waits,
+            waiting?.Position,
+            waiting?.EstimatedStart,
+            w.TeamName,
+            w.Preemptible,
+            w.Borrowing,
+            w.Held,
+            w.Interruptions,
+            w.Preemptions,
             await ReplicaReader.ReadAsync(db, id, ct)
         );
     }
@@ -131,24 +137,43 @@ public sealed class JobQueries(IDbContextFactory<ConsoleDb> databases, ChangeFee
             .ToListAsync(ct);
     }
 
-    public async Task<IReadOnlyList<QueueRow>> QueueAsync(Actor actor, int limit, CancellationToken ct)
+    /// <summary>The queue in the order of the plan; positions count everyone's jobs, only the actor's own are shown.</summary>
+    /// <param name="skip">rows of the actor to leave out, for the next page</param>
+    public async Task<IReadOnlyList<QueueRow>> QueueAsync(Actor actor, int skip, int limit, CancellationToken ct)
+    {
+        var planned = await plan.GetAsync(ct);
+        var owners = planned.Queue.ToDictionary(j => j.Id, j => j.OwnerId);
+        var shown = planned
+            .Plan.Waiting.Where(w => actor.IsAdmin || owners[w.JobId] == actor.UserId)
+            .Skip(skip)
+            .Take(limit)
+            .ToArray();
+        var ids = shown.Select(w => w.JobId).ToArray();
+        await using var db = await databases.CreateDbContextAsync(ct);
+        var rows = await db
+            .Workloads.AsNoTracking()
+            .Where(w => ids.Contains(w.Id) && w.State == WorkloadState.Queued && w.DeletedAt == null)
+            .ToDictionaryAsync(w => w.Id, ct);
+        return
+        [
+            .. shown
+                .Where(w => rows.ContainsKey(w.JobId))
+                .Select(w => QueueRow.Of(w, rows[w.JobId], JobRows.Compiled(rows[w.JobId]))),
+        ];
+    }
+
+    /// <summary>How far first estimates of the last hundred starts were off, seconds: the median; null where there are none.</summary>
+    public async Task<double?> EstimateErrorAsync(CancellationToken ct)
     {
         await using var db = await databases.CreateDbContextAsync(ct);
-        // Positions count everyone's jobs; only the actor's own are shown
-        var queued = await db
+        var errors = await db
             .Workloads.AsNoTracking()
-            .Where(w => w.State == WorkloadState.Queued && w.DeletedAt == null)
-            .OrderByDescending(w => w.Priority)
-            .ThenBy(w => w.Id)
-            .Select(w => new { w.Id, w.OwnerId })
+            .Where(w => w.EstimateErrorSeconds != null)
+            .OrderByDescending(w => w.Id)
+            .Take(100)
+            .Select(w => Math.Abs(w.EstimateErrorSeconds!.Value))
             .ToListAsync(ct);
-        var shown = queued
-            .Select((w, i) => (w.Id, w.OwnerId, Position: i + 1))
-            .Where(w => actor.IsAdmin || w.OwnerId == actor.UserId)
-            .Take(limit)
-            .ToDictionary(w => w.Id, w => w.Position);
-        var rows = await db.Workloads.AsNoTracking().Where(w => shown.Keys.Contains(w.Id)).ToListAsync(ct);
-        return [.. rows.Select(w => new QueueRow(shown[w.Id], JobRows.Compiled(w), w.Waits)).OrderBy(r => r.Position)];
+        return errors.Count == 0 ? null : errors.Order().ElementAt(errors.Count / 2);
     }
 
     /// <summary>Returns when the job has ended or the timeout ran out; null where there is no such job.</summary>

@@ -8,7 +8,7 @@ using Microsoft.EntityFrameworkCore;
 namespace DeepLab.Core.Operations.Jobs;
 
 /// <summary>Answers what submitting would do now, and changes nothing.</summary>
-public sealed class PreviewJob(IDbContextFactory<ConsoleDb> databases, QueueReader queue, TimeProvider time)
+public sealed class PreviewJob(IDbContextFactory<ConsoleDb> databases, LivePlan live, TimeProvider time)
 {
     public async Task<JobPreview> RunAsync(Actor actor, JobSpec spec, CancellationToken ct)
     {
@@ -23,8 +23,8 @@ public sealed class PreviewJob(IDbContextFactory<ConsoleDb> databases, QueueRead
         var team = await TeamReader.OfAsync(db, actor, spec.Team, ct);
         // It would be the youngest of its priority
         var request = QueueReader.Request(long.MaxValue, spec, cluster!.Id, team!.Name, actor.UserId, now);
-        var waiting = await queue.ReadAsync(db, ct);
-        var plan = Planner.Plan(await FleetReader.ReadAsync(db, now, ct), [.. waiting, request], now);
+        var seen = await live.GetAsync(ct);
+        var plan = Planner.Plan(seen.Fleet, [.. seen.Queue, request], now);
         var placed = plan.Placements.FirstOrDefault(p => p.JobId == request.Id);
         return placed is not null
             ? new JobPreview([], placed.HostNames, [.. placed.Replicas.SelectMany(r => r.Gpus)], [])

@@ -1,0 +1,63 @@
+using DeepLab.Core.Operations.Fleet;
+using DeepLab.Core.Placement;
+using DeepLab.Core.Storage;
+using Microsoft.EntityFrameworkCore;
+
+namespace DeepLab.Core.Operations.Jobs;
+
+/// <summary>The queue, the fleet, and the plan that follows from them at one moment.</summary>
+public sealed record PlannedQueue(
+    DateTimeOffset At,
+    FleetSnapshot Fleet,
+    IReadOnlyList<JobRequest> Queue,
+    QueuePlan Plan
+)
+{
+    private readonly Lazy<Dictionary<long, WaitingJob>> _waiting = new(() => Plan.Waiting.ToDictionary(w => w.JobId));
+
+    public WaitingJob? Find(long jobId) => _waiting.Value.GetValueOrDefault(jobId);
+}
+
+/// <summary>
+/// The plan as it would be made now, for whoever looks: positions, estimates and previews come from the function that
+/// the loop itself plans with, on any console, and cost no write. One is made at a time, and is good for a second.
+/// </summary>
+public sealed class LivePlan(IDbContextFactory<ConsoleDb> databases, QueueReader queue, TimeProvider time) : IDisposable
+{
+    private static readonly TimeSpan s_goodFor = TimeSpan.FromSeconds(1);
+    private readonly SemaphoreSlim _one = new(1);
+    private PlannedQueue? _latest;
+
+    /// <param name="mustKnow">a queued job that the answer must speak of: an older plan may have been made before it came</param>
+    public async Task<PlannedQueue> GetAsync(CancellationToken ct, long? mustKnow = null)
+    {
+        if (Fresh(mustKnow) is { } fresh)
+        {
+            return fresh;
+        }
+        await _one.WaitAsync(ct);
+        try
+        {
+            if (Fresh(mustKnow) is { } meanwhile)
+            {
+                return meanwhile;
+            }
+            await using var db = await databases.CreateDbContextAsync(ct);
+            var now = time.GetUtcNow();
+            var waiting = await queue.ReadAsync(db, ct);
+            var fleet = await FleetReader.ReadAsync(db, now, ct);
+            return _latest = new PlannedQueue(now, fleet, waiting, Planner.Plan(fleet, waiting, now));
+        }
+        finally
+        {
+            _one.Release();
+        }
+    }
+
+    private PlannedQueue? Fresh(long? mustKnow) =>
+        _latest is { } l && time.GetUtcNow() - l.At < s_goodFor && (mustKnow is not { } id || l.Find(id) is not null)
+            ? l
+            : null;
+
+    public void Dispose() => _one.Dispose();
+}

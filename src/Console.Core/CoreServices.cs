@@ -43,6 +43,7 @@ public static class CoreServices
         services.AddSingleton<DeleteWorkload>();
         services.AddSingleton<CloneJob>();
         services.AddSingleton<QueueVerbs>();
+        services.AddSingleton<WhatIfJob>();
         services.AddSingleton<UploadCode>();
         services.AddSingleton<JobQueries>();
         services.AddSingleton<FleetQueries>();

@@ -28,6 +28,8 @@ public static class JobsApi
         read.MapGet("/{id:long}", FindAsync).WithSummary("One job.");
         read.MapGet("/{id:long}/events", EventsAsync).WithSummary("The job's history, oldest first.");
         read.MapGet("/{id:long}/replicas", ReplicasAsync).WithSummary("Replicas, with every attempt at running each.");
+        read.MapGet("/{id:long}/what-if", WhatIfAsync)
+            .WithSummary("The smallest change that would start a queued job now.");
         read.MapPost("/{id:long}/wait", WaitAsync)
             .RequireRateLimiting(ApiLimits.Streams)
             .Produces<JobResponse>(StatusCodes.Status202Accepted)
@@ -129,6 +131,17 @@ public static class JobsApi
         await jobs.FindAsync(user.Actor(), id, ct) is { } job
             ? TypedResults.Ok(Paging.All(job.Replicas))
             : Problems.NotFound("job");
+
+    private static async Task<Results<Ok<StartChange>, ProblemHttpResult>> WhatIfAsync(
+        long id,
+        ClaimsPrincipal user,
+        WhatIfJob whatIf,
+        CancellationToken ct
+    )
+    {
+        var outcome = await whatIf.RunAsync(user.Actor(), id, ct);
+        return outcome is Outcome<StartChange>.Done done ? TypedResults.Ok(done.Value) : Problems.Of(outcome, "job");
+    }
 
     private static async Task<IResult> WaitAsync(
         long id,

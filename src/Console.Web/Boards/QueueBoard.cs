@@ -18,11 +18,15 @@ public sealed class QueueBoard(
 
     public IReadOnlyList<QueueRow> Rows { get; private set; } = [];
 
+    /// <summary>By how much first estimates of the last starts were off, seconds; null where there are none.</summary>
+    public double? EstimateError { get; private set; }
+
     protected override bool Matters(Change change) => change.Kind is ChangeKind.Queue or ChangeKind.Workload;
 
     protected override async Task<bool> LoadAsync(IReadOnlyCollection<Change> changes, CancellationToken ct)
     {
         Rows = await jobs.QueueAsync(actor, 0, Shown, ct);
+        EstimateError = await jobs.EstimateErrorAsync(ct);
         return true;
     }
 }

@@ -144,7 +144,7 @@ public sealed class JobQueries(
         var planned = await plan.GetAsync(ct);
         var owners = planned.Queue.ToDictionary(j => j.Id, j => j.OwnerId);
         var shown = planned
-            .Plan.Waiting.Where(w => actor.IsAdmin || owners[w.JobId] == actor.UserId)
+            .Waiting.Where(w => actor.IsAdmin || owners[w.JobId] == actor.UserId)
             .Skip(skip)
             .Take(limit)
             .ToArray();

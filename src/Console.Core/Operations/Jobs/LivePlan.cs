@@ -1,6 +1,7 @@
 using DeepLab.Core.Operations.Fleet;
 using DeepLab.Core.Placement;
 using DeepLab.Core.Storage;
+using DeepLab.Core.Workloads;
 using Microsoft.EntityFrameworkCore;
 
 namespace DeepLab.Core.Operations.Jobs;
@@ -13,9 +14,32 @@ public sealed record PlannedQueue(
     QueuePlan Plan
 )
 {
-    private readonly Lazy<Dictionary<long, WaitingJob>> _waiting = new(() => Plan.Waiting.ToDictionary(w => w.JobId));
+    private Dictionary<long, WaitingJob>? _byId;
 
-    public WaitingJob? Find(long jobId) => _waiting.Value.GetValueOrDefault(jobId);
+    /// <summary>Everything that is queued, in order; what the next pass of the loop starts comes first.</summary>
+    public IReadOnlyList<WaitingJob> Waiting { get; } = Rows(Plan, Queue, At);
+
+    public WaitingJob? Find(long jobId) => (_byId ??= Waiting.ToDictionary(w => w.JobId)).GetValueOrDefault(jobId);
+
+    private static IReadOnlyList<WaitingJob> Rows(QueuePlan plan, IReadOnlyList<JobRequest> queue, DateTimeOffset now)
+    {
+        var clusters = queue.ToDictionary(j => j.Id, j => j.ClusterId);
+        var ahead = new Dictionary<Guid, int>();
+        var rows = new List<WaitingJob>(queue.Count);
+        foreach (var placed in plan.Placements)
+        {
+            var position = ahead[clusters[placed.JobId]] = ahead.GetValueOrDefault(clusters[placed.JobId]) + 1;
+            var why = new WaitReason(
+                WaitKind.PlannerBehind,
+                $"there is room on {string.Join(", ", placed.HostNames)}: it starts with the next plan"
+            );
+            rows.Add(new WaitingJob(placed.JobId, position, [why], now));
+        }
+        rows.AddRange(
+            plan.Waiting.Select(w => w with { Position = w.Position + ahead.GetValueOrDefault(clusters[w.JobId]) })
+        );
+        return rows;
+    }
 }
 
 /// <summary>

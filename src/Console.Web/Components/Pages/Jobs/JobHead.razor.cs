@@ -33,6 +33,7 @@ public sealed partial class JobHead
     private NavigationManager Navigation { get; set; } = default!;
 
     private JobRow Row => Job.Row;
+    private string[] Hosts => Row.Host?.Split(", ") ?? [];
 
     private string Sentence =>
         Row.Message.Length > 0 ? Sentences.Capital(Row.Message) : StateLooks.Of(Row.State).Word + ".";

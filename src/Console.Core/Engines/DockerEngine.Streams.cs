@@ -63,7 +63,7 @@ public sealed partial class DockerEngine
             path += $"&tail={tail}";
         }
         await using var stream = await OpenAsync(path, ct);
-        await foreach (var frame in LogFrames.ReadAsync(stream, _address, ct))
+        await foreach (var frame in LogFrames.ReadAsync(stream, _address, _time, ct))
         {
             yield return frame;
         }

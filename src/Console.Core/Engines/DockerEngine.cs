@@ -45,7 +45,12 @@ public sealed partial class DockerEngine : IContainerEngine
                 // A follower that stops reading closes its connection at once, so that the engine stops sending
                 MaxResponseDrainSize = 0,
                 ConnectCallback = async (_, ct) =>
-                    new System.Net.Sockets.NetworkStream(await EngineSocket.OpenAsync(address, ct), ownsSocket: true),
+                    new ReadAhead(
+                        new System.Net.Sockets.NetworkStream(
+                            await EngineSocket.OpenAsync(address, ct),
+                            ownsSocket: true
+                        )
+                    ),
             }
         )
         {

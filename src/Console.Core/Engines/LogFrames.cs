@@ -23,9 +23,11 @@ internal static class LogFrames
     public static async IAsyncEnumerable<LogFrame> ReadAsync(
         Stream stream,
         Uri address,
+        TimeProvider time,
         [EnumeratorCancellation] CancellationToken ct
     )
     {
+        var pace = new Pace(time);
         var stamps = new LogStamps();
         var buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
         var start = 0;
@@ -39,7 +41,7 @@ internal static class LogFrames
                     yield return frame;
                 }
                 buffer = MakeRoom(buffer, ref start, ref end);
-                var read = await FillAsync(stream, buffer.AsMemory(end), address, ct);
+                var read = await pace.ReadAsync(FillAsync(stream, buffer.AsMemory(end), address, ct));
                 if (read == 0)
                 {
                     if (end > start)

@@ -22,7 +22,12 @@ public sealed class LogFramesTests
             .ToArray();
         var seen = new List<(LogStream, long, string, bool)>();
         await foreach (
-            var f in LogFrames.ReadAsync(new Trickle(bytes, chunk), Address, TestContext.Current.CancellationToken)
+            var f in LogFrames.ReadAsync(
+                new Trickle(bytes, chunk),
+                Address,
+                TimeProvider.System,
+                TestContext.Current.CancellationToken
+            )
         )
         {
             seen.Add((f.Stream, f.UnixNanos, Encoding.UTF8.GetString(f.Text.Span), f.EndsLine));
@@ -46,7 +51,12 @@ public sealed class LogFramesTests
         await Assert.ThrowsAsync<EngineUnreachableException>(async () =>
         {
             await foreach (
-                var _ in LogFrames.ReadAsync(new MemoryStream(bytes), Address, TestContext.Current.CancellationToken)
+                var _ in LogFrames.ReadAsync(
+                    new MemoryStream(bytes),
+                    Address,
+                    TimeProvider.System,
+                    TestContext.Current.CancellationToken
+                )
             ) { }
         });
     }

@@ -1,0 +1,105 @@
+using DeepLab.Core.Engines;
+using DeepLab.Core.Operations.Fleet;
+using DeepLab.Core.Workloads;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
+
+namespace DeepLab.Engine.Tests.Reconcile;
+
+/// <summary>When nothing changes, another look does nothing: no row is written, no container touched.</summary>
+public sealed class FixpointTests
+{
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task At_rest_the_loop_writes_nothing_and_asks_the_engine_for_nothing()
+    {
+        await using var console = await ConsoleHarness.StartAsync(Ct);
+        await console.UntilAsync(async db => await db.Gpus.CountAsync(Ct) == 4, s_patience, Ct);
+        var ended = await console.SubmitAsync(Specs.Shell("exit 3"), Ct);
+        await console.WaitForEndAsync(ended, Ct);
+        var running = await console.SubmitAsync(Specs.Shell("sleep 600", gpus: 2), Ct);
+        var waiting = await console.SubmitAsync(Specs.Shell("true", gpus: 4), Ct);
+        await console.UntilAsync(
+            async db =>
+                await db.Workloads.AnyAsync(w => w.Id == running && w.State == WorkloadState.Running, Ct)
+                && await db.Attempts.AllAsync(a => a.WorkloadId == running || a.ContainerRemoved, Ct)
+                && (await db.Workloads.AsNoTracking().SingleAsync(w => w.Id == waiting, Ct)).Waits.Count > 0,
+            s_patience,
+            Ct
+        );
+
+        using var watching = CancellationTokenSource.CreateLinkedTokenSource(Ct);
+        var touched = CountAsync(console, watching.Token);
+        var before = await FingerprintAsync(console);
+        // Each full list of the host ends with a note of its time; passes of the queue come twice as often
+        for (var lists = 0; lists < 2; lists++)
+        {
+            var seen = await LastSeenAsync(console);
+            await console.UntilAsync(async _ => await LastSeenAsync(console) > seen, s_patience, Ct);
+        }
+        Assert.Equal(before, await FingerprintAsync(console));
+        await watching.CancelAsync();
+        Assert.Empty(await touched);
+    }
+
+    private static async Task<DateTimeOffset?> LastSeenAsync(ConsoleHarness console)
+    {
+        await using var db = await console.DbAsync(Ct);
+        return await db.Hosts.Select(h => h.LastSeenAt).SingleAsync(Ct);
+    }
+
+    /// <summary>Which row versions there are: a row that is written again has another one, even with the same content.</summary>
+    private static async Task<string> FingerprintAsync(ConsoleHarness console)
+    {
+        string[] tables =
+        [
+            "workloads",
+            "replicas",
+            "attempts",
+            "leases",
+            "workload_events",
+            "audit",
+            "teams",
+            "job_networks",
+        ];
+        var parts = tables
+            .Select(t =>
+                $"select '{t}: ' || coalesce(string_agg(xmin::text || ctid::text, ',' order by ctid), '') from {t}"
+            )
+            // The probe's own clock moves on; what it says of a GPU must not
+            .Append("select 'gpus: ' || string_agg(uuid || health || health_message, ',' order by uuid) from gpus");
+        await using var sql = NpgsqlDataSource.Create(console.Options.Database);
+        var found = new List<string>();
+        foreach (var part in parts)
+        {
+            await using var command = sql.CreateCommand(part);
+            found.Add((string)(await command.ExecuteScalarAsync(Ct))!);
+        }
+        return string.Join(Environment.NewLine, found);
+    }
+
+    /// <summary>Everything that happens to a container of ours, until cancelled. Execs of readers change nothing.</summary>
+    private static async Task<List<string>> CountAsync(ConsoleHarness console, CancellationToken ct)
+    {
+        var engine = console.Services.GetRequiredService<IEngineFactory>().Get(console.Options.DockerHost);
+        var actions = new List<string>();
+        try
+        {
+            await foreach (var e in engine.EventsAsync(console.Services.GetRequiredService<InstallationId>().Value, ct))
+            {
+                if (!e.Action.StartsWith("exec_", StringComparison.Ordinal))
+                {
+                    actions.Add(e.Action);
+                }
+            }
+        }
+        catch (OperationCanceledException) when (ct.IsCancellationRequested)
+        {
+            // The time to look is over
+        }
+        return actions;
+    }
+}

@@ -10,6 +10,7 @@ var benchmarks = new SortedDictionary<string, Func<Run, CancellationToken, Task>
     ["logs"] = LogsBench.RunAsync,
     ["recover"] = RecoverBench.RunAsync,
     ["submit"] = SubmitBench.RunAsync,
+    ["throughput"] = ThroughputBench.RunAsync,
 };
 if (args.Length == 0 || !benchmarks.TryGetValue(args[0], out var benchmark))
 {

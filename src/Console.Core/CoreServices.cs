@@ -73,6 +73,7 @@ public static class CoreServices
         services.AddSingleton<Failpoints>();
         services.AddSingleton<DriverTools>();
         services.AddSingleton<JobNetworks>();
+        services.AddSingleton<JobVolumes>();
         services.AddSingleton<WaitWrites>();
         services.AddSingleton<HostDuties>();
         services.AddSingleton<QueuePass>();

@@ -76,7 +76,31 @@ public static class HostConfigs
                 },
             },
             DeviceRequests = Devices(plan),
+            Mounts = Mounts(plan),
         };
+
+    /// <summary>A volume of the console's own, by name: never a path of the host.</summary>
+    private static List<Mount> Mounts(ContainerPlan plan) =>
+        plan.CheckpointVolume is null
+            ? []
+            :
+            [
+                new Mount
+                {
+                    Type = "volume",
+                    Source = plan.CheckpointVolume,
+                    Target = plan.CheckpointPath,
+                    VolumeOptions = new VolumeOptions
+                    {
+                        NoCopy = true,
+                        Labels = new Dictionary<string, string>
+                        {
+                            [Labels.Install] = plan.Labels[Labels.Install],
+                            [Labels.Workload] = plan.Labels[Labels.Workload],
+                        },
+                    },
+                },
+            ];
 
     private static IList<DeviceRequest> Devices(ContainerPlan plan)
     {

@@ -72,9 +72,17 @@ public interface IContainerEngine : IAsyncDisposable
     /// <summary>One that is gone already is fine; one that is still in use is <see cref="EngineErrorKind.Conflict"/>.</summary>
     Task RemoveNetworkAsync(string name, CancellationToken ct);
 
+    /// <summary>Volumes that carry our label of this installation.</summary>
+    Task<IReadOnlyList<VolumeSummary>> VolumesAsync(string installId, CancellationToken ct);
+
+    /// <summary>One that is gone already is fine; one that a container still has is <see cref="EngineErrorKind.Conflict"/>.</summary>
+    Task RemoveVolumeAsync(string name, CancellationToken ct);
+
     /// <summary>Names of networks that carry our label of this installation.</summary>
     Task<IReadOnlyList<string>> NetworksAsync(string installId, CancellationToken ct);
 }
+
+public sealed record VolumeSummary(string Name, IReadOnlyDictionary<string, string> Labels);
 
 /// <param name="Id">the Swarm's id of the node</param>
 /// <param name="Address">IP address as the manager sees it</param>
@@ -155,6 +163,12 @@ public sealed record ContainerPlan
 
     /// <summary>A network across hosts that it joins first and only; null = the engine's own bridge.</summary>
     public string? Network { get; init; }
+
+    /// <summary>Name of the console's own volume for checkpoints, made with the container where the engine lacks it; null = none.</summary>
+    public string? CheckpointVolume { get; init; }
+
+    /// <summary>Where <see cref="CheckpointVolume"/> is mounted.</summary>
+    public string CheckpointPath { get; init; } = "";
 
     /// <summary>`uid:gid`; null = the policy's own non-root user.</summary>
     public string? User { get; init; }

@@ -8,4 +8,7 @@ public static class ProgramFolders
 
     /// <summary>DEEPLAB_CHECKPOINT_DIR</summary>
     public const string Checkpoints = "/tmp/deeplab/checkpoints";
+
+    /// <summary>DEEPLAB_CHECKPOINT_DIR of a job that asks for checkpoints: a volume of its own, which outlives its containers.</summary>
+    public const string KeptCheckpoints = "/checkpoints";
 }

@@ -18,6 +18,7 @@ public sealed partial class ControlLoop(
     QueuePass pass,
     IEngineFactory engines,
     JobNetworks networks,
+    JobVolumes volumes,
     DriverTools tools,
     ProbeStarter probes,
     SeriesWriter series,
@@ -60,7 +61,7 @@ public sealed partial class ControlLoop(
             c.Kind is ChangeKind.Queue or ChangeKind.Workload or ChangeKind.Everything
         );
         var workers = new Dictionary<Guid, (HostWorker Worker, Task Run)>();
-        var sweeping = networks.RunAsync(term);
+        var sweeping = Task.WhenAll(networks.RunAsync(term), volumes.RunAsync(term));
         // Another console may have written series since this one led last
         await series.ForgetAsync(term.Ended);
         try

@@ -1,6 +1,7 @@
 using System.IO.Pipelines;
 using System.Runtime.ExceptionServices;
 using DeepLab.Core.Engines;
+using DeepLab.Core.Metrics;
 using DeepLab.Core.Operations.Jobs;
 using DeepLab.Core.Workloads;
 
@@ -27,7 +28,7 @@ public sealed class JobFiles(CodeFolder folder)
     /// <exception cref="EngineException">The engine refused them, or the archive kept here is damaged.</exception>
     public async Task PutAsync(IContainerEngine engine, string containerId, JobSpec spec, CancellationToken ct)
     {
-        if (spec.Code is null && spec.Script is null)
+        if (spec.Code is null && spec.Script is null && spec.Checkpoint is null)
         {
             return;
         }
@@ -55,7 +56,15 @@ public sealed class JobFiles(CodeFolder folder)
         {
             await using var tar = pipe.AsStream(leaveOpen: true);
             var writer = new CodeTarWriter(tar);
-            await writer.BeginAsync(ct);
+            if (spec.Checkpoint is not null)
+            {
+                // A volume is born root's; the program runs as another
+                await writer.AddRootFolderAsync(ProgramFolders.KeptCheckpoints, ct);
+            }
+            if (spec.Code is not null || spec.Script is not null)
+            {
+                await writer.BeginAsync(ct);
+            }
             if (spec.Code is { } digest)
             {
                 await using var archive = File.OpenRead(folder.PathOf(digest));

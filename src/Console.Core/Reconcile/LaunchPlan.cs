@@ -17,6 +17,10 @@ public static class LaunchPlan
     public static string NetworkOf(string installId, long workloadId, int round) =>
         string.Create(CultureInfo.InvariantCulture, $"dl-{installId[..6]}-{workloadId}-net-{round}");
 
+    /// <summary>One a job on each host: all its replicas and rounds there share it.</summary>
+    public static string CheckpointsOf(string installId, long workloadId) =>
+        string.Create(CultureInfo.InvariantCulture, $"dl-{installId[..6]}-{workloadId}-checkpoints");
+
     public static ContainerPlan Make(
         string installId,
         Workload workload,
@@ -44,7 +48,9 @@ public static class LaunchPlan
         env["DEEPLAB_REPLICA"] = attempt.ReplicaName;
         env["DEEPLAB_ATTEMPT"] = attempt.Number.ToString(CultureInfo.InvariantCulture);
         env["DEEPLAB_LOG_DIR"] = ProgramFolders.Logs;
-        env["DEEPLAB_CHECKPOINT_DIR"] = ProgramFolders.Checkpoints;
+        env["DEEPLAB_CHECKPOINT_DIR"] = spec.Checkpoint is null
+            ? ProgramFolders.Checkpoints
+            : ProgramFolders.KeptCheckpoints;
         if (spec.Checkpoint?.EverySteps is { } every)
         {
             env["DEEPLAB_CHECKPOINT_EVERY"] = every.ToString(CultureInfo.InvariantCulture);
@@ -71,6 +77,8 @@ public static class LaunchPlan
             WorkingDirectory = hasFiles ? Workspace : null,
             Hostname = attempt.ReplicaName,
             Network = workload.NetworkName,
+            CheckpointVolume = spec.Checkpoint is null ? null : CheckpointsOf(installId, workload.Id),
+            CheckpointPath = ProgramFolders.KeptCheckpoints,
         };
     }
 

@@ -22,6 +22,10 @@ internal sealed class CodeTarWriter(Stream target)
 
     public Task BeginAsync(CancellationToken ct) => WriteHeaderAsync(Root, CodeTarHeader.Folder, 0, Runnable, 0, ct);
 
+    /// <param name="path">absolute, one level</param>
+    public Task AddRootFolderAsync(string path, CancellationToken ct) =>
+        WriteHeaderAsync(path.Trim('/') + "/", CodeTarHeader.Folder, 0, Runnable, 0, ct);
+
     public Task AddFolderAsync(string path, long unixSeconds, CancellationToken ct) =>
         WriteHeaderAsync($"{Root}{path}/", CodeTarHeader.Folder, 0, Runnable, unixSeconds, ct);
 

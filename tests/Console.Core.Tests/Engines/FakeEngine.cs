@@ -320,6 +320,18 @@ public sealed class FakeEngine(TimeProvider time) : IContainerEngine
     public Task RemoveNetworkAsync(string name, CancellationToken ct) =>
         DoAsync(name, () => Networks.TryRemove(name, out _), ct);
 
+    public ConcurrentDictionary<string, VolumeSummary> Volumes { get; } = new();
+
+    public Task<IReadOnlyList<VolumeSummary>> VolumesAsync(string installId, CancellationToken ct) =>
+        DoAsync<IReadOnlyList<VolumeSummary>>(
+            installId,
+            () => [.. Volumes.Values.Where(v => v.Labels.GetValueOrDefault(Labels.Install) == installId)],
+            ct
+        );
+
+    public Task RemoveVolumeAsync(string name, CancellationToken ct) =>
+        DoAsync(name, () => Volumes.TryRemove(name, out _), ct);
+
     public Task<IReadOnlyList<string>> NetworksAsync(string installId, CancellationToken ct) =>
         DoAsync<IReadOnlyList<string>>(
             installId,

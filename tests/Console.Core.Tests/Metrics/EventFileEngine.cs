@@ -80,6 +80,11 @@ internal sealed class EventFileEngine : IContainerEngine
 
     public Task RemoveNetworkAsync(string name, CancellationToken ct) => throw new NotSupportedException();
 
+    public Task<IReadOnlyList<VolumeSummary>> VolumesAsync(string installId, CancellationToken ct) =>
+        throw new NotSupportedException();
+
+    public Task RemoveVolumeAsync(string name, CancellationToken ct) => throw new NotSupportedException();
+
     public Task<IReadOnlyList<string>> NetworksAsync(string installId, CancellationToken ct) =>
         throw new NotSupportedException();
 

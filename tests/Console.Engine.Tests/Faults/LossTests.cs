@@ -1,7 +1,13 @@
 using DeepLab.Core.Clusters;
+using DeepLab.Core.Engines;
 using DeepLab.Core.Feeds;
+using DeepLab.Core.Operations.Fleet;
+using DeepLab.Core.Operations.Jobs;
+using DeepLab.Core.Reconcile;
+using DeepLab.Core.Streams;
 using DeepLab.Core.Workloads;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace DeepLab.Engine.Tests.Faults;
 
@@ -78,11 +84,14 @@ public sealed class LossTests
     }
 
     [Fact]
-    public async Task A_drain_whose_deadline_is_over_requeues_and_counts_no_failure()
+    public async Task A_drain_whose_deadline_is_over_requeues_and_the_job_resumes_from_its_checkpoint()
     {
         await using var console = await ConsoleHarness.StartAsync(Ct);
-        var id = await console.SubmitAsync(Specs.Shell(TwoTries), Ct);
+        const string Program =
+            "cd $DEEPLAB_CHECKPOINT_DIR; [ -f step ] && echo resumed from $(cat step) && exit; echo 7 > step; echo kept; sleep 600";
+        var id = await console.SubmitAsync(Specs.Shell(Program) with { Checkpoint = new CheckpointSpec() }, Ct);
         await UntilAsync(console, id, w => w.State == WorkloadState.Running);
+        await LineAsync(console, id, "kept");
         await WishAsync(console, HostWish.Draining, TimeSpan.FromSeconds(1));
         await UntilAsync(console, id, w => w.State == WorkloadState.Queued && w.Preemptions == 1);
         await using (var db = await console.DbAsync(Ct))
@@ -96,6 +105,35 @@ public sealed class LossTests
         var job = await console.WaitForEndAsync(id, s_patience, Ct);
         Assert.Equal((WorkloadState.Succeeded, 0), (job.Row.State, job.Restarts));
         Assert.Equal([1, 2], Assert.Single(job.Replicas).Attempts.Select(a => a.Number));
+        await LineAsync(console, id, "resumed from 7");
+
+        // Its volume goes with it, and not before
+        await console.UntilAsync(db => db.Attempts.AllAsync(a => a.ContainerRemoved, Ct), s_patience, Ct);
+        var engine = console.Services.GetRequiredService<IEngineFactory>().Get(ConsoleHarness.Engine);
+        var install = console.Services.GetRequiredService<InstallationId>().Value;
+        Assert.Single(await engine.VolumesAsync(install, Ct));
+        await console.Services.GetRequiredService<JobVolumes>().SweepAsync(Ct);
+        Assert.Empty(await engine.VolumesAsync(install, Ct));
+    }
+
+    /// <summary>Waits until the job's newest attempt has written a line.</summary>
+    private static async Task LineAsync(ConsoleHarness console, long id, string text)
+    {
+        var attempt = await console
+            .Services.GetRequiredService<JobQueries>()
+            .FindAttemptAsync(ConsoleHarness.Admin, id, null, null, Ct);
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(Ct);
+        patience.CancelAfter(s_patience);
+        await foreach (
+            var lines in console.Services.GetRequiredService<LogReader>().FollowAsync(attempt!.Id, 0, patience.Token)
+        )
+        {
+            if (lines.Any(l => l.Text == text))
+            {
+                return;
+            }
+        }
+        Assert.Fail($"attempt {attempt!.Id} never wrote \"{text}\"");
     }
 
     private static async Task WishAsync(ConsoleHarness console, HostWish wish, TimeSpan? deadline)

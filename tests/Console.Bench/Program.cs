@@ -8,6 +8,7 @@ var benchmarks = new SortedDictionary<string, Func<Run, CancellationToken, Task>
     ["idle"] = IdleBench.RunAsync,
     ["launch"] = LaunchBench.RunAsync,
     ["logs"] = LogsBench.RunAsync,
+    ["placement"] = PlacementBench.RunAsync,
     ["recover"] = RecoverBench.RunAsync,
     ["submit"] = SubmitBench.RunAsync,
     ["throughput"] = ThroughputBench.RunAsync,

@@ -1,255 +1,135 @@
 using System.Collections.Immutable;
-using DeepLab.Core.Clusters;
 using DeepLab.Core.Workloads;
 
 namespace DeepLab.Core.Placement;
 
-/// <summary>May a job go to a host? The same function ranks in a plan and re-verifies at commit.</summary>
-public static class Fit
+/// <summary>May a job go to a host? What a plan asks is asked again when it is committed.</summary>
+public static partial class Fit
 {
-    // Sums of CPU shares are of doubles
-    private const double Epsilon = 1e-6;
-    private const int HoldersShown = 20;
-
     public static bool Suits(GpuSlot gpu, ResourcesSpec asked) =>
-        gpu.Healthy
-        && (asked.GpuModel is null || gpu.Model.Contains(asked.GpuModel, StringComparison.OrdinalIgnoreCase))
-        && (asked.GpuMemory is null || gpu.MemoryBytes >= asked.GpuMemory);
+        gpu.Healthy && Suits(gpu.Model, gpu.MemoryBytes, asked);
 
-    /// <summary>Empty where the job may start there now.</summary>
-    public static ImmutableArray<WaitReason> Check(HostSlot host, JobRequest job)
-    {
-        var missing = ImmutableArray.CreateBuilder<WaitReason>();
-        if (!host.TakesWork)
-        {
-            return [new WaitReason(WaitKind.NoHostReady, $"host {host.Name} is {host.State}", Host: host.Name)];
-        }
-        if (job.Gpus > 0)
-        {
-            CheckGpus(host, job, missing);
-        }
-        if (job.Cpus > host.CpusFree + Epsilon)
-        {
-            missing.Add(
-                new WaitReason(
-                    WaitKind.NotEnoughCpus,
-                    $"needs {job.Cpus:0.##} CPUs on one host; {host.Name} has {Math.Max(0, host.CpusFree):0.##} of {host.Cpus:0.##} free{Holders(host.HeldBy)}",
-                    job.Cpus,
-                    host.CpusFree,
-                    host.Cpus,
-                    host.Name,
-                    [.. host.HeldBy.Take(HoldersShown)]
-                )
-            );
-        }
-        if (job.MemoryBytes > host.MemoryFreeBytes)
-        {
-            missing.Add(
-                new WaitReason(
-                    WaitKind.NotEnoughMemory,
-                    $"needs {Bytes(job.MemoryBytes)} of memory on one host; {host.Name} has {Bytes(Math.Max(0, host.MemoryFreeBytes))} of {Bytes(host.MemoryBytes)} free{Holders(host.HeldBy)}",
-                    job.MemoryBytes,
-                    host.MemoryFreeBytes,
-                    host.MemoryBytes,
-                    host.Name,
-                    [.. host.HeldBy.Take(HoldersShown)]
-                )
-            );
-        }
-        return missing.ToImmutable();
-    }
+    internal static bool Suits(string model, long memory, ResourcesSpec asked) =>
+        (asked.GpuModel is null || model.Contains(asked.GpuModel, StringComparison.OrdinalIgnoreCase))
+        && (asked.GpuMemory is null || memory >= asked.GpuMemory);
 
-    /// <summary>
-    /// The GPUs each replica gets on a host that fits: the smallest that suit, so that large ones stay free for who needs
-    /// them; ties by the host's own order.
-    /// </summary>
-    public static JobPlacement ChooseGpus(HostSlot host, JobRequest job)
+    internal static bool HasLabels(HostSlot host, PlacementSpec placement)
     {
-        var taken = new HashSet<string>(StringComparer.Ordinal);
-        var replicas = ImmutableArray.CreateBuilder<ReplicaPlacement>();
-        foreach (var role in job.Roles)
+        foreach (var (name, value) in placement.HostLabels)
         {
-            for (var i = 0; i < role.Replicas; i++)
+            if (!host.Labels.TryGetValue(name, out var has) || has != value)
             {
-                var chosen = host
-                    .Gpus.Where(g => g.IsFree && !taken.Contains(g.Uuid) && Suits(g, role.Resources))
-                    .OrderBy(g => g.MemoryBytes)
-                    .Take(role.Resources.Gpus)
-                    .Select(g => g.Uuid)
-                    .ToImmutableArray();
-                taken.UnionWith(chosen);
-                replicas.Add(new ReplicaPlacement(role.Name, i, host.Id, host.Name, chosen));
+                return false;
             }
         }
-        return new JobPlacement(job.Id, replicas.ToImmutable(), false);
+        return true;
     }
+
+    internal static bool IsExcluded(HostSlot host, PlacementSpec placement) =>
+        !placement.ExcludeHosts.IsDefault && placement.ExcludeHosts.Contains(host.Name);
 
     /// <summary>Why a placement that was planned no longer holds, as a sentence; null where it does.</summary>
     public static string? WhyNot(FleetSnapshot fleet, JobRequest job, JobPlacement placement)
     {
-        var resources = job.Roles.ToDictionary(r => r.Name, r => r.Resources, StringComparer.Ordinal);
+        var ids = placement.Replicas.Select(r => r.HostId).ToHashSet();
+        var hosts = new HostTable(fleet with { Hosts = [.. fleet.Hosts.Where(h => ids.Contains(h.Id))] });
+        var shape = ShapeBook.Make(hosts, job, hosts.ClusterOf(job.ClusterId));
         foreach (var group in placement.Replicas.GroupBy(r => r.HostId))
         {
-            var host = fleet.Hosts.FirstOrDefault(h => h.Id == group.Key);
-            if (host is null || !host.TakesWork)
+            var h = hosts.Host(group.Key);
+            if (h < 0 || !hosts.TakesWork[h] || !shape.Allows(h))
             {
-                return $"{group.First().HostName} takes no work any more";
+                return $"{group.First().HostName} takes no work any more, or not this";
             }
-            if (group.Sum(r => resources[r.Role].Cpus) > host.CpusFree + Epsilon)
+            if (WhyNot(hosts, shape, job, h, [.. group]) is { } why)
             {
-                return $"{host.Name} has too few CPUs free";
-            }
-            if (group.Sum(r => resources[r.Role].Memory) > host.MemoryFreeBytes)
-            {
-                return $"{host.Name} has too little memory free";
-            }
-            var free = host.Gpus.Where(g => g.IsFree).Select(g => g.Uuid).ToHashSet(StringComparer.Ordinal);
-            if (group.SelectMany(r => r.Gpus).FirstOrDefault(g => !free.Contains(g)) is { } gone)
-            {
-                return $"{gone} of {host.Name} is not free any more";
+                return why;
             }
         }
-        return null;
+        return WhyNotQuota(fleet, job, shape, placement.Borrowing);
     }
 
     /// <summary>The fleet after the job took its place.</summary>
     public static FleetSnapshot Take(FleetSnapshot fleet, JobRequest job, JobPlacement placement)
     {
         var resources = job.Roles.ToDictionary(r => r.Name, r => r.Resources, StringComparer.Ordinal);
-        var byHost = placement.Replicas.ToLookup(r => r.HostId);
+        var slots = fleet.Hosts.ToBuilder();
+        var holdings = ImmutableArray.CreateBuilder<Holding>();
+        foreach (var group in placement.Replicas.GroupBy(r => r.HostId))
+        {
+            var holding = new Holding(
+                group.Key,
+                group.Sum(r => resources[r.Role].Cpus),
+                group.Sum(r => resources[r.Role].Memory),
+                [.. group.SelectMany(r => r.Gpus)]
+            );
+            holdings.Add(holding);
+            for (var h = 0; h < slots.Count; h++)
+            {
+                if (slots[h].Id == group.Key)
+                {
+                    slots[h] = Take(slots[h], job.Id, holding);
+                }
+            }
+        }
         return fleet with
         {
-            Hosts =
-            [
-                .. fleet.Hosts.Select(h =>
+            Hosts = slots.MoveToImmutable(),
+            Running = fleet.Running.Add(
+                new RunningJob(job.Id, job.ClusterId, job.Priority, holdings.ToImmutable())
                 {
-                    if (!byHost.Contains(h.Id))
-                    {
-                        return h;
-                    }
-                    var taken = byHost[h.Id].SelectMany(r => r.Gpus).ToHashSet(StringComparer.Ordinal);
-                    return h with
-                    {
-                        CpusHeld = h.CpusHeld + byHost[h.Id].Sum(r => resources[r.Role].Cpus),
-                        MemoryHeldBytes = h.MemoryHeldBytes + byHost[h.Id].Sum(r => resources[r.Role].Memory),
-                        Gpus = [.. h.Gpus.Select(g => taken.Contains(g.Uuid) ? g with { HeldBy = job.Id } : g)],
-                        HeldBy = h.HeldBy.Add(job.Id),
-                    };
-                }),
-            ],
+                    Team = job.Team,
+                    OwnerId = job.OwnerId,
+                    Preemptible = job.Preemptible,
+                    Borrowing = placement.Borrowing,
+                }
+            ),
         };
     }
 
-    /// <summary>What no host could ever give, by field path; empty where some host could.</summary>
-    public static IReadOnlyList<SpecError> CheckEver(FleetSnapshot fleet, JobRequest job)
+    private static HostSlot Take(HostSlot host, long job, Holding holding) =>
+        host with
+        {
+            CpusHeld = host.CpusHeld + holding.Cpus,
+            MemoryHeldBytes = host.MemoryHeldBytes + holding.MemoryBytes,
+            Gpus = [.. host.Gpus.Select(g => holding.Gpus.Contains(g.Uuid) ? g with { HeldBy = job } : g)],
+            HeldBy = host.HeldBy.Add(job),
+        };
+
+    private static string? WhyNot(HostTable hosts, Shape shape, JobRequest job, int host, ReplicaPlacement[] replicas)
     {
-        var errors = new List<SpecError>();
-        var candidates = fleet.Hosts.Where(h => h.State != HostState.Disabled && h.Cpus > 0).ToArray();
-        if (candidates.Length == 0)
+        var counts = new int[shape.Needs.Length];
+        for (var n = 0; n < counts.Length; n++)
         {
-            return errors;
+            counts[n] = replicas.Count(r => r.Role == job.Roles[shape.Needs[n].Role].Name);
         }
-        const string path = "roles[0].resources.";
-        var asked = job.Roles[0].Resources;
-        var replicas = job.Replicas > 1 ? $" ({job.Replicas} replicas on one host)" : "";
-        if (job.Gpus > 0)
+        var part = Part.Of(shape.Needs, counts);
+        var (free, name) = (hosts.Free[host], hosts.Slots[host].Name);
+        var gone = replicas
+            .SelectMany(r => r.Gpus)
+            .FirstOrDefault(g => !Array.Exists(hosts.Gpus[host], s => s.Uuid == g && s.IsFree));
+        if (gone is not null)
         {
-            var best = candidates.MaxBy(h => h.Gpus.Count(g => Suits(g, asked)))!;
-            var has = best.Gpus.Count(g => Suits(g, asked));
-            if (job.Gpus > has)
-            {
-                errors.Add(
-                    new SpecError(
-                        path + "gpus",
-                        $"asks for {job.Gpus} GPUs{Kind(asked)}{replicas}; the largest host, {best.Name}, has {has}"
-                            + (has == best.Gpus.Length ? "." : $" such of {best.Gpus.Length}.")
-                    )
-                );
-            }
+            return $"{gone} of {name} is not free any more";
         }
-        var cpus = candidates.MaxBy(h => h.Cpus)!;
-        if (job.Cpus > cpus.Cpus + Epsilon)
-        {
-            errors.Add(
-                new SpecError(
-                    path + "cpus",
-                    $"asks for {job.Cpus:0.##} CPUs{replicas}; the largest host, {cpus.Name}, has {cpus.Cpus:0.##}."
-                )
-            );
-        }
-        var memory = candidates.MaxBy(h => h.MemoryBytes)!;
-        if (job.MemoryBytes > memory.MemoryBytes)
-        {
-            errors.Add(
-                new SpecError(
-                    path + "memory",
-                    $"asks for {Bytes(job.MemoryBytes)}{replicas}; the largest host, {memory.Name}, has {Bytes(memory.MemoryBytes)}."
-                )
-            );
-        }
-        return errors;
+        return Packing.Holds(hosts, shape, part, host, free) ? null
+            : part.Cpus > free.Cpus + Room.Epsilon ? $"{name} has too few CPUs free"
+            : part.Memory > free.Memory ? $"{name} has too little memory free"
+            : $"{name} has too few GPUs free";
     }
 
-    private static void CheckGpus(HostSlot host, JobRequest job, ImmutableArray<WaitReason>.Builder missing)
+    private static string? WhyNotQuota(FleetSnapshot fleet, JobRequest job, Shape shape, bool borrowing)
     {
-        var asked = job.Roles[0].Resources;
-        var free = 0;
-        var total = 0;
-        var holders = new SortedSet<long>();
-        var held = 0;
-        foreach (var gpu in host.Gpus)
+        var own = fleet with
         {
-            if (!Suits(gpu, asked))
-            {
-                continue;
-            }
-            total++;
-            if (gpu.HeldBy is { } holder)
-            {
-                held++;
-                holders.Add(holder);
-            }
-            else
-            {
-                free++;
-            }
-        }
-        if (free >= job.Gpus)
-        {
-            return;
-        }
-        var kind = Kind(asked);
-        var by = held == 0 ? "" : $", {held} held by {holders.Count} {(holders.Count == 1 ? "job" : "jobs")}";
-        missing.Add(
-            new WaitReason(
-                kind.Length == 0 ? WaitKind.NotEnoughGpus : WaitKind.NotEnoughGpusOfModel,
-                $"needs {job.Gpus} {(job.Gpus == 1 ? "GPU" : "GPUs")}{kind} on one host; {host.Name} has {free} of {total} free{by}",
-                job.Gpus,
-                free,
-                total,
-                host.Name,
-                [.. holders.Take(HoldersShown)]
-            )
-        );
+            Running = [.. fleet.Running.Where(r => r.Team == job.Team || r.OwnerId == job.OwnerId)],
+        };
+        var teams = new TeamIndex(own, [job]);
+        var quotas = new Quotas(own, teams);
+        var asker = new Asker(job, shape, null, teams.Of(job.Team), quotas.User(job.OwnerId));
+        var answer = quotas.Ask(asker);
+        return answer == QuotaAnswer.Within || (answer == QuotaAnswer.MayBorrow && borrowing)
+            ? null
+            : quotas.Explain(asker)[0].Message;
     }
-
-    private static string Kind(ResourcesSpec asked) =>
-        (asked.GpuModel, asked.GpuMemory) switch
-        {
-            (null, null) => "",
-            ({ } m, null) => $" of model {m}",
-            (null, { } b) => $" of at least {Bytes(b)}",
-            ({ } m, { } b) => $" of model {m} with at least {Bytes(b)}",
-        };
-
-    private static string Holders(ImmutableArray<long> jobs) =>
-        jobs.IsEmpty ? "" : $", the rest held by {jobs.Length} {(jobs.Length == 1 ? "job" : "jobs")}";
-
-    private static string Bytes(long bytes) =>
-        bytes switch
-        {
-            >= 1L << 30 => $"{bytes / (double)(1L << 30):0.#} GiB",
-            >= 1L << 20 => $"{bytes / (double)(1L << 20):0.#} MiB",
-            _ => $"{bytes} bytes",
-        };
 }

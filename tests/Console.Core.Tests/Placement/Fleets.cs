@@ -65,6 +65,89 @@ internal static class Fleets
             ]
         );
 
+    public static RoleSpec Role(string name, int replicas, int gpus, string? model = null, double cpus = 1) =>
+        new()
+        {
+            Name = name,
+            Replicas = replicas,
+            Resources = new ResourcesSpec
+            {
+                Gpus = gpus,
+                GpuModel = model,
+                Cpus = cpus,
+            },
+        };
+
+    public static QueuePlan Plan(FleetSnapshot fleet, params IEnumerable<JobRequest> jobs) =>
+        Planner.Plan(fleet, jobs, Now);
+
     public static QueuePlan Plan(IEnumerable<HostSlot> hosts, params IEnumerable<JobRequest> jobs) =>
         Planner.Plan(new FleetSnapshot([.. hosts]), jobs, Now);
+
+    public static FleetSnapshot Spanning(params IEnumerable<HostSlot> hosts) =>
+        new([.. hosts]) { Clusters = [new ClusterSlot(Cluster, "swarm", true)] };
+
+    public static TeamSlot Team(string name, int? gpus = null, double weight = 1) =>
+        new(name, weight, new Tenancy.Quota(gpus), 0);
+
+    /// <summary>The fleet once these run; the jobs are answered as they were asked for, as if started now.</summary>
+    public static FleetSnapshot Run(this FleetSnapshot fleet, params IEnumerable<JobRequest> jobs)
+    {
+        JobRequest[] queue = [.. jobs];
+        return fleet.Apply(Planner.Plan(fleet, queue, Now), queue, Now);
+    }
+
+    /// <summary>The fleet after the loop did what the plan says.</summary>
+    public static FleetSnapshot Apply(
+        this FleetSnapshot fleet,
+        QueuePlan plan,
+        IEnumerable<JobRequest> queue,
+        DateTimeOffset now
+    )
+    {
+        var jobs = queue.ToDictionary(j => j.Id);
+        foreach (var placement in plan.Placements)
+        {
+            var job = jobs[placement.JobId];
+            Assert.Null(Fit.WhyNot(fleet, job, placement));
+            fleet = Fit.Take(fleet, job, placement);
+            fleet = fleet.Change(job.Id, r => r with { StartedAt = now, EndsBy = now + job.MaxDuration });
+        }
+        foreach (var preemption in plan.Preemptions)
+        {
+            fleet = fleet.Change(preemption.JobId, r => r with { IsEnding = true });
+        }
+        return fleet;
+    }
+
+    public static FleetSnapshot Change(this FleetSnapshot fleet, long job, Func<RunningJob, RunningJob> change) =>
+        fleet with
+        {
+            Running = [.. fleet.Running.Select(r => r.Id == job ? change(r) : r)],
+        };
+
+    /// <summary>The fleet once a job was seen dead.</summary>
+    public static FleetSnapshot End(this FleetSnapshot fleet, long job)
+    {
+        var ended = fleet.Running.Single(r => r.Id == job);
+        return fleet with
+        {
+            Running = fleet.Running.Remove(ended),
+            Hosts = [.. fleet.Hosts.Select(h => Free(h, ended))],
+        };
+    }
+
+    private static HostSlot Free(HostSlot host, RunningJob ended)
+    {
+        var here = ended.Holdings.FirstOrDefault(h => h.HostId == host.Id);
+        return here is null
+            ? host
+            : host with
+            {
+                CpusHeld = host.CpusHeld - here.Cpus,
+                MemoryHeldBytes = host.MemoryHeldBytes - here.MemoryBytes,
+                Gpus = [.. host.Gpus.Select(g => g.HeldBy == ended.Id ? g with { HeldBy = null } : g)],
+                HeldBy = host.HeldBy.Remove(ended.Id),
+            };
+    }
 }

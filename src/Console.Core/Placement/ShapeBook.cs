@@ -1,0 +1,129 @@
+using System.Collections.Immutable;
+using System.Runtime.InteropServices;
+using DeepLab.Core.Workloads;
+
+namespace DeepLab.Core.Placement;
+
+/// <summary>Finds the shape of a job: thousands of jobs that wait ask for a few different things.</summary>
+internal sealed class ShapeBook(HostTable hosts)
+{
+    private readonly Dictionary<RoleKey, int> _roles = [];
+
+    /// <summary>A list of roles is its first ones, already numbered, and its last.</summary>
+    private readonly Dictionary<long, int> _lists = [];
+    private readonly Dictionary<string, int> _words = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, bool[]?> _images = new(StringComparer.Ordinal);
+    private readonly Dictionary<ShapeKey, Shape> _shapes = [];
+    private ShapeKey _lastKey;
+    private Shape? _last;
+
+    private readonly record struct RoleKey(int Replicas, int Gpus, int Model, long GpuMemory, double Cpus, long Memory);
+
+    private readonly record struct ShapeKey(int Cluster, int Roles, int Placement);
+
+    public Shape Of(JobRequest job)
+    {
+        var list = 0;
+        foreach (var role in job.Roles)
+        {
+            var r = role.Resources;
+            var key = new RoleKey(
+                role.Replicas,
+                r.Gpus,
+                r.GpuModel is null ? 0 : Number(_words, r.GpuModel),
+                r.GpuMemory ?? -1,
+                r.Cpus,
+                r.Memory
+            );
+            list = Number(_lists, ((long)list << 32) | (uint)Number(_roles, key));
+        }
+        var shape = new ShapeKey(hosts.ClusterOf(job.ClusterId), list, PlacementNumber(job.Placement));
+        if (_last is not null && shape == _lastKey)
+        {
+            return _last;
+        }
+        ref var known = ref CollectionsMarshal.GetValueRefOrAddDefault(_shapes, shape, out _);
+        (_lastKey, _last) = (shape, known ??= Make(hosts, job, shape.Cluster));
+        return known;
+    }
+
+    /// <summary>What the roles of a job need, and where they may go.</summary>
+    public static Shape Make(HostTable hosts, JobRequest job, int cluster)
+    {
+        var needs = Needs(hosts, job.Roles);
+        var counts = needs.Select(n => n.Replicas).ToArray();
+        var whole = Part.Of(needs, counts);
+        var spans = cluster >= 0 && hosts.Clusters[cluster].SpansHosts;
+        return new Shape
+        {
+            Cluster = cluster,
+            Needs = needs,
+            Whole = whole,
+            Placement = job.Placement,
+            OneHost = !spans || job.Placement.Mode == PlacementMode.SameHost || whole.Replicas == 1,
+            AnyGpuSuits = needs.All(n => n.Kinds is null),
+            Families = hosts.FamiliesFor(needs),
+            Allowed = Allowed(hosts, job.Placement),
+        };
+    }
+
+    /// <summary>Hosts that have the image; null where that tells none from another.</summary>
+    public bool[]? WithImage(string image)
+    {
+        if (_images.TryGetValue(image, out var known))
+        {
+            return known;
+        }
+        var has = new bool[hosts.Slots.Length];
+        var count = 0;
+        for (var h = 0; h < has.Length; h++)
+        {
+            has[h] = hosts.Slots[h].Images.Contains(image);
+            count += has[h] ? 1 : 0;
+        }
+        return _images[image] = count == 0 || count == has.Length ? null : has;
+    }
+
+    private static Need[] Needs(HostTable hosts, ImmutableArray<RoleSpec> roles) =>
+        [
+            .. roles
+                .Select((r, i) => new Need(i, r.Replicas, r.Resources, hosts.Kinds(r.Resources)))
+                .OrderBy(n => n.Kinds?.Count(suits => suits) ?? int.MaxValue)
+                .ThenByDescending(n => n.Gpus)
+                .ThenByDescending(n => n.Cpus)
+                .ThenByDescending(n => n.Memory),
+        ];
+
+    private static bool[]? Allowed(HostTable hosts, PlacementSpec placement) =>
+        placement.HostLabels.Count == 0 && placement.ExcludeHosts.IsDefaultOrEmpty
+            ? null
+            : [.. hosts.Slots.Select(h => Fit.HasLabels(h, placement) && !Fit.IsExcluded(h, placement))];
+
+    private int PlacementNumber(PlacementSpec placement)
+    {
+        if (placement.HostLabels.Count == 0 && placement.ExcludeHosts.IsDefaultOrEmpty)
+        {
+            return -(int)placement.Mode - 1;
+        }
+        var excluded = placement.ExcludeHosts.IsDefault ? [] : placement.ExcludeHosts;
+        var text = string.Join(
+            '\n',
+            placement
+                .HostLabels.Select(l => $"{l.Key}={l.Value}")
+                .Append($"{placement.Mode}")
+                .Concat(excluded.Order(StringComparer.Ordinal))
+        );
+        return Number(_words, text);
+    }
+
+    private static int Number<TKey>(Dictionary<TKey, int> numbers, TKey key)
+        where TKey : notnull
+    {
+        ref var number = ref CollectionsMarshal.GetValueRefOrAddDefault(numbers, key, out var known);
+        if (!known)
+        {
+            number = numbers.Count;
+        }
+        return number;
+    }
+}

@@ -27,6 +27,7 @@ public static class CoreServices
         services.AddSingleton<ChangeFeed>();
         services.AddHostedService<ChangeListener>();
         services.AddSingleton<InstallationId>();
+        services.AddSingleton<SecretBox>();
         services.AddSingleton<Bootstrap>();
         services.AddSingleton<ILogStore, PostgresLogStore>();
         services.AddSingleton<ISeriesStore, PostgresSeriesStore>();

@@ -45,10 +45,28 @@ public static class CoreServices
         services.AddSingleton<UploadCode>();
         services.AddSingleton<JobQueries>();
         services.AddSingleton<FleetQueries>();
+        services.AddFleetVerbs();
         services.AddSingleton<TokenVerbs>();
         services.AddSingleton<UserVerbs>();
         services.AddSingleton<Retention>();
         return services;
+    }
+
+    private static void AddFleetVerbs(this IServiceCollection services)
+    {
+        services.AddSingleton<AddCluster>();
+        services.AddSingleton<RemoveCluster>();
+        services.AddSingleton<AddHost>();
+        services.AddSingleton<EditHost>();
+        services.AddSingleton<RemoveHost>();
+        services.AddSingleton<DrainHost>();
+        services.AddSingleton<ActivateHost>();
+        services.AddSingleton<DisableHost>();
+        services.AddSingleton<CheckHost>();
+        services.AddSingleton<FenceHost>();
+        services.AddSingleton<FenceGpu>();
+        services.AddSingleton<ClearGpu>();
+        services.AddSingleton<EvictGpu>();
     }
 
     /// <summary>The control loop; starts after the bootstrap ran.</summary>

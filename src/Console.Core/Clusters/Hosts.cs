@@ -32,6 +32,9 @@ public enum HostWish
     /// <summary>Finish what runs, take nothing new.</summary>
     Draining,
     Disabled,
+
+    /// <summary>Said to be dead: disabled, and what it held is free.</summary>
+    Fenced,
 }
 
 public enum HostState
@@ -95,10 +98,20 @@ public sealed class Host
     /// <summary>The state that follows from the operators' wish and what the loop sees.</summary>
     public void Settle() =>
         State =
-            Wish == HostWish.Disabled ? HostState.Disabled
+            Wish is HostWish.Disabled or HostWish.Fenced ? HostState.Disabled
             : UnreachableSince is not null ? HostState.Unreachable
             : Wish == HostWish.Draining ? HostState.Draining
             : HostState.Ready;
+
+    /// <summary>As <see cref="Settle"/>; the sentence is told unless the host does not answer, which is told first.</summary>
+    public void SettleAs(string message)
+    {
+        Settle();
+        if (State != HostState.Unreachable)
+        {
+            StateMessage = message;
+        }
+    }
 
     /// <summary>Why it takes no new work, as a sentence without its name; null where it does.</summary>
     public string? Closed =>
@@ -127,6 +140,9 @@ public sealed record PreflightFinding(string Check, FindingSeverity Severity, st
 /// <summary>What was found on a host before it took work, finding by finding.</summary>
 public sealed record PreflightReport(DateTimeOffset At, IReadOnlyList<PreflightFinding> Findings)
 {
+    /// <summary>An operator asked for another; this one stands until it is there.</summary>
+    public bool Again { get; init; }
+
     /// <summary>The first error, as a sentence; null where there is none.</summary>
     public string? Failure => Findings.FirstOrDefault(f => f.Severity == FindingSeverity.Error)?.Message;
 }
@@ -150,6 +166,9 @@ public enum GpuHealth
 
     /// <summary>An admin took it out of service.</summary>
     Fenced,
+
+    /// <summary>Leaked, and an admin asked for the end of the container that holds it.</summary>
+    Evicting,
 }
 
 /// <summary>A device of a host, known by its UUID, never by its index.</summary>

@@ -88,6 +88,7 @@ public static class CoreServices
         services.AddSingleton<Failpoints>();
         services.AddSingleton<DriverTools>();
         services.AddSingleton<JobNetworks>();
+        services.AddSingleton<SwarmFollower>();
         services.AddSingleton<WaitWrites>();
         services.AddSingleton<HostDuties>();
         services.AddSingleton<QueuePass>();

@@ -116,7 +116,8 @@ public sealed class Host
     /// <summary>Why it takes no new work, as a sentence without its name; null where it does.</summary>
     public string? Closed =>
         State != HostState.Ready ? $"is {State}{(StateMessage.Length > 0 ? $": {StateMessage}" : "")}"
-        : Preflight?.Failure is { } failure ? $"failed its preflight: {failure}"
+        : Preflight is null ? "has not been checked yet"
+        : Preflight.Failure is { } failure ? $"failed its preflight: {failure}"
         : null;
 
     /// <summary>True where the operator labelled the host so: its GPUs are stand-ins, and pages say it.</summary>

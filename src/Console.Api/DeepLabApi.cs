@@ -75,6 +75,8 @@ public static class DeepLabApi
         api.MapCode();
         api.MapImages();
         api.MapFleet();
+        api.MapFleetEdits();
+        api.MapGpuEdits();
         app.MapSignIn();
         app.MapHealth();
         app.MapApiDocument();

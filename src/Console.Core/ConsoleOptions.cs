@@ -12,6 +12,12 @@ public sealed record ConsoleOptions
     /// <summary>`DOCKER_HOST`: engine of the bootstrap host.</summary>
     public string DockerHost { get; init; } = "unix:///var/run/docker.sock";
 
+    /// <summary>`DOCKER_CERT_PATH`: folder of ca.pem, cert.pem and key.pem, where DOCKER_HOST is `tcp://`.</summary>
+    public string? DockerCertPath { get; init; }
+
+    /// <summary>`DEEPLAB_SECRET_KEY_FILE`: the key that seals credentials in the database; `secrets.key` in the data folder unless given.</summary>
+    public string? SecretKeyFile { get; init; }
+
     /// <summary>`DEEPLAB_HOST_NAME`</summary>
     public string HostName { get; init; } = "local";
 
@@ -92,6 +98,8 @@ public sealed record ConsoleOptions
             Database = Need("DEEPLAB_DB", "Host=/run/postgresql;Database=deeplab;Username=deeplab"),
             DataFolder = Need("DEEPLAB_DATA", "/var/lib/deeplab"),
             DockerHost = Or("DOCKER_HOST", defaults.DockerHost),
+            DockerCertPath = read("DOCKER_CERT_PATH") is { Length: > 0 } c ? c : null,
+            SecretKeyFile = read("DEEPLAB_SECRET_KEY_FILE") is { Length: > 0 } k ? k : null,
             HostName = Or("DEEPLAB_HOST_NAME", defaults.HostName),
             HostLabels = labels,
             ProbeImage = Or("DEEPLAB_PROBE_IMAGE", defaults.ProbeImage),

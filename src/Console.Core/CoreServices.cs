@@ -27,6 +27,7 @@ public static class CoreServices
         services.AddSingleton<ChangeFeed>();
         services.AddHostedService<ChangeListener>();
         services.AddSingleton<InstallationId>();
+        services.AddSingleton<SecretBox>();
         services.AddSingleton<Bootstrap>();
         services.AddSingleton<ILogStore, PostgresLogStore>();
         services.AddSingleton<ISeriesStore, PostgresSeriesStore>();
@@ -47,11 +48,29 @@ public static class CoreServices
         services.AddSingleton<UploadCode>();
         services.AddSingleton<JobQueries>();
         services.AddSingleton<FleetQueries>();
+        services.AddFleetVerbs();
         services.AddSingleton<TokenVerbs>();
         services.AddSingleton<UserVerbs>();
         services.AddSingleton<TeamVerbs>();
         services.AddSingleton<Retention>();
         return services;
+    }
+
+    private static void AddFleetVerbs(this IServiceCollection services)
+    {
+        services.AddSingleton<AddCluster>();
+        services.AddSingleton<RemoveCluster>();
+        services.AddSingleton<AddHost>();
+        services.AddSingleton<EditHost>();
+        services.AddSingleton<RemoveHost>();
+        services.AddSingleton<DrainHost>();
+        services.AddSingleton<ActivateHost>();
+        services.AddSingleton<DisableHost>();
+        services.AddSingleton<CheckHost>();
+        services.AddSingleton<FenceHost>();
+        services.AddSingleton<FenceGpu>();
+        services.AddSingleton<ClearGpu>();
+        services.AddSingleton<EvictGpu>();
     }
 
     /// <summary>The control loop; starts after the bootstrap ran.</summary>
@@ -74,6 +93,7 @@ public static class CoreServices
         services.AddSingleton<DriverTools>();
         services.AddSingleton<JobNetworks>();
         services.AddSingleton<JobVolumes>();
+        services.AddSingleton<SwarmFollower>();
         services.AddSingleton<WaitWrites>();
         services.AddSingleton<HostDuties>();
         services.AddSingleton<QueuePass>();

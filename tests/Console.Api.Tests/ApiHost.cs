@@ -3,6 +3,7 @@ using System.Net.Http.Json;
 using System.Text.Json;
 using DeepLab.Api.Auth;
 using DeepLab.Core;
+using DeepLab.Core.Clusters;
 using DeepLab.Core.Operations.Fleet;
 using DeepLab.Core.Storage;
 using DeepLab.Core.Tenancy;
@@ -130,6 +131,21 @@ public sealed class ApiHost : IAsyncLifetime
         db.Users.Add(user);
         await db.SaveChangesAsync();
         return user;
+    }
+
+    /// <summary>No control loop runs here; this makes the machines there are such that jobs fit on them.</summary>
+    public async Task MakeRoomAsync()
+    {
+        await using var db = await DbAsync();
+        await foreach (var machine in db.Hosts.AsAsyncEnumerable())
+        {
+            machine.UnreachableSince = null;
+            machine.Preflight = new PreflightReport(TimeProvider.System.GetUtcNow(), []);
+            machine.Cpus = 8;
+            machine.MemoryBytes = 64L << 30;
+            machine.SettleAs("");
+        }
+        await db.SaveChangesAsync();
     }
 
     public Task<ConsoleDb> DbAsync() =>

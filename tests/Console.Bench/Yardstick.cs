@@ -20,6 +20,7 @@ internal sealed class BareEngine : IAsyncDisposable
     {
         Engine = new DockerEngine(
             new Uri(Setting.Engine),
+            () => null,
             new EnginePolicy(),
             TimeProvider.System,
             NullLogger<DockerEngine>.Instance

@@ -1,4 +1,5 @@
 using DeepLab.Core;
+using DeepLab.Core.Engines;
 using DeepLab.Core.Operations;
 using DeepLab.Core.Operations.Fleet;
 using DeepLab.Core.Operations.Jobs;
@@ -104,19 +105,29 @@ public sealed class ConsoleHarness : IAsyncDisposable
     {
         // What a failed test left running is stopped by name: another test's containers carry another installation
         using var budget = new CancellationTokenSource(TimeSpan.FromSeconds(60));
-        var install = Services.GetRequiredService<InstallationId>();
         await _host.StopAsync(budget.Token);
-        var engine = Services.GetRequiredService<DeepLab.Core.Engines.IEngineFactory>().Get(Options.DockerHost);
-        foreach (var container in await engine.ListAsync(install.Value, budget.Token))
-        {
-            await engine.RemoveAsync(container.Id, force: true, budget.Token);
-        }
+        await RemoveContainersAsync(budget.Token);
         _host.Dispose();
         Directory.Delete(Options.DataFolder, recursive: true);
         await using var admin = NpgsqlDataSource.Create(AdminDatabase);
         var name = new NpgsqlConnectionStringBuilder(Options.Database).Database;
         await using var drop = admin.CreateCommand($"drop database {name} with (force)");
         await drop.ExecuteNonQueryAsync(budget.Token);
+    }
+
+    private async Task RemoveContainersAsync(CancellationToken ct)
+    {
+        var install = Services.GetRequiredService<InstallationId>();
+        var engines = Services.GetRequiredService<IEngineFactory>();
+        await using var db = await DbAsync(ct);
+        foreach (var host in await db.Hosts.AsNoTracking().ToListAsync(ct))
+        {
+            var engine = engines.Get(host.Address, host.SealedCredentials);
+            foreach (var container in await engine.ListAsync(install.Value, ct))
+            {
+                await engine.RemoveAsync(container.Id, force: true, ct);
+            }
+        }
     }
 
     private async Task BootAsync(Action<IServiceCollection>? services, CancellationToken ct)
@@ -130,7 +141,7 @@ public sealed class ConsoleHarness : IAsyncDisposable
         await Services.GetRequiredService<Bootstrap>().RunAsync(ct);
         await _host.StartAsync(ct);
         await UntilAsync(
-            db => db.Hosts.AnyAsync(h => h.State == DeepLab.Core.Clusters.HostState.Ready, ct),
+            db => db.Hosts.AnyAsync(h => h.State == DeepLab.Core.Clusters.HostState.Ready && h.Preflight != null, ct),
             TimeSpan.FromSeconds(30),
             ct
         );

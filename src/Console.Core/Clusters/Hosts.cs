@@ -32,6 +32,9 @@ public enum HostWish
     /// <summary>Finish what runs, take nothing new.</summary>
     Draining,
     Disabled,
+
+    /// <summary>Said to be dead: disabled, and what it held is free.</summary>
+    Fenced,
 }
 
 public enum HostState
@@ -95,15 +98,26 @@ public sealed class Host
     /// <summary>The state that follows from the operators' wish and what the loop sees.</summary>
     public void Settle() =>
         State =
-            Wish == HostWish.Disabled ? HostState.Disabled
+            Wish is HostWish.Disabled or HostWish.Fenced ? HostState.Disabled
             : UnreachableSince is not null ? HostState.Unreachable
             : Wish == HostWish.Draining ? HostState.Draining
             : HostState.Ready;
 
+    /// <summary>As <see cref="Settle"/>; the sentence is told unless the host does not answer, which is told first.</summary>
+    public void SettleAs(string message)
+    {
+        Settle();
+        if (State != HostState.Unreachable)
+        {
+            StateMessage = message;
+        }
+    }
+
     /// <summary>Why it takes no new work, as a sentence without its name; null where it does.</summary>
     public string? Closed =>
         State != HostState.Ready ? $"is {State}{(StateMessage.Length > 0 ? $": {StateMessage}" : "")}"
-        : Preflight?.Failure is { } failure ? $"failed its preflight: {failure}"
+        : Preflight is null ? "has not been checked yet"
+        : Preflight.Failure is { } failure ? $"failed its preflight: {failure}"
         : null;
 
     /// <summary>True where the operator labelled the host so: its GPUs are stand-ins, and pages say it.</summary>
@@ -127,6 +141,9 @@ public sealed record PreflightFinding(string Check, FindingSeverity Severity, st
 /// <summary>What was found on a host before it took work, finding by finding.</summary>
 public sealed record PreflightReport(DateTimeOffset At, IReadOnlyList<PreflightFinding> Findings)
 {
+    /// <summary>An operator asked for another; this one stands until it is there.</summary>
+    public bool Again { get; init; }
+
     /// <summary>The first error, as a sentence; null where there is none.</summary>
     public string? Failure => Findings.FirstOrDefault(f => f.Severity == FindingSeverity.Error)?.Message;
 }
@@ -150,6 +167,9 @@ public enum GpuHealth
 
     /// <summary>An admin took it out of service.</summary>
     Fenced,
+
+    /// <summary>Leaked, and an admin asked for the end of the container that holds it.</summary>
+    Evicting,
 }
 
 /// <summary>A device of a host, known by its UUID, never by its index.</summary>

@@ -6,6 +6,8 @@ namespace DeepLab.Core.Engines;
 /// <summary>The Swarm as a manager tells of it, and networks across its hosts.</summary>
 public sealed partial class DockerEngine
 {
+    private static readonly TimeSpan RegistryBound = TimeSpan.FromSeconds(20);
+
     public Task<IReadOnlyList<string>> ImagesAsync(CancellationToken ct) =>
         CallAsync<IReadOnlyList<string>>(
             Ordinary,
@@ -19,6 +21,35 @@ public sealed partial class DockerEngine
                 ],
             ct
         );
+
+    public async Task<string?> WhyNoRegistryAsync(string reference, CancellationToken ct)
+    {
+        try
+        {
+            return await CallAsync(
+                RegistryBound,
+                async (connection, bounded) =>
+                {
+                    using var response = await _streams.GetAsync(
+                        $"/v{connection.Api}/distribution/{Uri.EscapeDataString(reference)}/json",
+                        bounded
+                    );
+                    // Refused and unknown are answers of the registry too; the engine says 5xx where it got none
+                    return (int)response.StatusCode < 500
+                        ? null
+                        : EngineErrors
+                            .FromAnswer(response.StatusCode, await response.Content.ReadAsStringAsync(bounded))
+                            .Message;
+                },
+                ct
+            );
+        }
+        catch (EngineUnreachableException e)
+        {
+            // The engine waits for a registry longer than we do
+            return e.Message;
+        }
+    }
 
     public async Task<IReadOnlyList<SwarmNode>?> NodesAsync(CancellationToken ct)
     {

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using DeepLab.Core.Clusters;
 using Docker.DotNet;
 using Microsoft.Extensions.Logging;
 
@@ -19,6 +20,7 @@ public sealed partial class DockerEngine : IContainerEngine
     private const int StartsInFlight = 4;
 
     private readonly Uri _address;
+    private readonly EngineSocket _socket;
     private readonly EnginePolicy _policy;
     private readonly TimeProvider _time;
     private readonly ILogger _log;
@@ -31,9 +33,17 @@ public sealed partial class DockerEngine : IContainerEngine
 
     private sealed record Connection(DockerClient Client, Version Api);
 
-    public DockerEngine(Uri address, EnginePolicy policy, TimeProvider time, ILogger<DockerEngine> log)
+    /// <param name="credentials">asked at the first connection to a `tcp://` engine; null = none, so that it is refused</param>
+    public DockerEngine(
+        Uri address,
+        Func<EngineCredentials?> credentials,
+        EnginePolicy policy,
+        TimeProvider time,
+        ILogger<DockerEngine> log
+    )
     {
         (_address, _policy, _time, _log) = (address, policy, time, log);
+        _socket = new EngineSocket(address, credentials);
         _pulls = new ImagePulls(time);
         _streams = new HttpClient(
             new SocketsHttpHandler
@@ -44,13 +54,7 @@ public sealed partial class DockerEngine : IContainerEngine
                 ActivityHeadersPropagator = null,
                 // A follower that stops reading closes its connection at once, so that the engine stops sending
                 MaxResponseDrainSize = 0,
-                ConnectCallback = async (_, ct) =>
-                    new ReadAhead(
-                        new System.Net.Sockets.NetworkStream(
-                            await EngineSocket.OpenAsync(address, ct),
-                            ownsSocket: true
-                        )
-                    ),
+                ConnectCallback = async (_, ct) => new ReadAhead(await _socket.OpenAsync(ct)),
             }
         )
         {
@@ -65,6 +69,8 @@ public sealed partial class DockerEngine : IContainerEngine
             async (connection, bounded) =>
             {
                 var info = await connection.Client.System.GetSystemInfoAsync(bounded);
+                // Asked again: what stands below the engine may be newer than our connection to it
+                var version = await connection.Client.System.GetVersionAsync(bounded);
                 return new EngineInfo(
                     info.ID,
                     info.Name,
@@ -77,7 +83,11 @@ public sealed partial class DockerEngine : IContainerEngine
                     info.Runtimes?.ContainsKey("nvidia") == true,
                     info.LiveRestoreEnabled,
                     DateTimeOffset.TryParse(info.SystemTime, out var at) ? at : null
-                );
+                )
+                {
+                    RuncVersion = version.Components?.FirstOrDefault(c => c.Name == "runc")?.Version ?? "",
+                    SwarmNodeId = info.Swarm is { LocalNodeState: "active" } swarm ? swarm.NodeID : null,
+                };
             },
             ct
         );
@@ -162,7 +172,7 @@ public sealed partial class DockerEngine : IContainerEngine
         {
             builder = builder.WithApiVersion(api);
         }
-        return builder.WithTransportOptions(new EngineTransport(), new EngineTransportOptions()).Build();
+        return builder.WithTransportOptions(new EngineTransport(_socket), new EngineTransportOptions()).Build();
     }
 
     /// <summary>The engine was replaced by an older one: negotiate anew at the next call.</summary>

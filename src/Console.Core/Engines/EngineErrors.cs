@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Security.Authentication;
 using Docker.DotNet;
 
 namespace DeepLab.Core.Engines;
@@ -11,7 +12,8 @@ internal static class EngineErrors
     public static bool Covers(Exception e) =>
         e switch
         {
-            DockerApiException or HttpRequestException or IOException or SocketException => true,
+            DockerApiException or HttpRequestException or IOException or SocketException or AuthenticationException =>
+                true,
             // The managed handler wraps a refused TCP connection so
             AggregateException { InnerException: { } inner } => Covers(inner),
             _ => false,
@@ -26,7 +28,16 @@ internal static class EngineErrors
         };
 
     public static EngineUnreachableException Unreachable(Exception e, Uri address) =>
-        new($"The engine at {address} does not answer: {e.GetBaseException().Message}", e);
+        new(
+            Refusal(e) is { } refusal
+                ? $"The engine at {address} is not trusted: {refusal.Message}"
+                : $"The engine at {address} does not answer: {e.GetBaseException().Message}",
+            e
+        );
+
+    /// <summary>Ours names the reason; below it stands only the runtime's "failed".</summary>
+    private static AuthenticationException? Refusal(Exception? e) =>
+        e is null ? null : e as AuthenticationException ?? Refusal(e.InnerException);
 
     public static EngineException FromAnswer(HttpStatusCode status, string? body, Exception? inner = null)
     {
@@ -56,6 +67,11 @@ internal static class EngineErrors
         if (Says("could not select device driver") || Says("nvidia-container-cli") || Says("unknown device"))
         {
             return EngineErrorKind.NoSuchDevice;
+        }
+        // Of a network across hosts, engines say so as a bad request
+        if (Says("is in use by task") || Says("has active endpoints"))
+        {
+            return EngineErrorKind.Conflict;
         }
         // runc names the program it was to run: exec: "x": ...
         if (Says("executable file not found") || (Says("exec: \"") && Says("no such file or directory")))

@@ -8,27 +8,23 @@ namespace DeepLab.Core.Engines;
 internal sealed record EngineTransportOptions;
 
 /// <summary>
-/// The library's managed handler on our own sockets. Of the library's transports none has it all: a connection attempt
-/// that can be cancelled, no limit of connections, reads of an exec that can be cancelled, and a half close.
+/// The library's managed handler on our own connections. Of the library's transports none has it all: a connection attempt
+/// that can be cancelled, no limit of connections, reads of an exec that can be cancelled, a half close, and TLS that looks
+/// at the engine's name. The handler speaks plain HTTP over what <see cref="EngineSocket"/> secured.
 /// </summary>
-internal sealed class EngineTransport : IDockerHandlerFactory<EngineTransportOptions>
+internal sealed class EngineTransport(EngineSocket socket) : IDockerHandlerFactory<EngineTransportOptions>
 {
     public ResolvedTransport CreateHandler(ResolvedClientOptions clientOptions, ILogger logger) =>
         CreateHandler(new EngineTransportOptions(), clientOptions, logger);
 
-    /// <remarks>Mutual TLS will come in here, as the client's auth provider and `https` below.</remarks>
     public ResolvedTransport CreateHandler(
         EngineTransportOptions transportOptions,
         ResolvedClientOptions clientOptions,
         ILogger logger
     )
     {
-        var address = clientOptions.Endpoint;
-        var handler = new ManagedHandler((_, _, ct) => EngineSocket.OpenAsync(address, ct), logger)
-        {
-            UseProxy = false,
-        };
-        return new ResolvedTransport(handler, HttpBase(address));
+        var handler = new ManagedHandler(OpenAsync, logger) { UseProxy = false };
+        return new ResolvedTransport(handler, HttpBase(clientOptions.Endpoint));
     }
 
     public Task<WriteClosableStream> HijackStreamAsync(HttpContent content) =>
@@ -36,4 +32,6 @@ internal sealed class EngineTransport : IDockerHandlerFactory<EngineTransportOpt
 
     public static Uri HttpBase(Uri address) =>
         address.Scheme == "unix" ? new Uri("http://engine") : new UriBuilder(address) { Scheme = "http" }.Uri;
+
+    private Task<Stream> OpenAsync(string host, int port, CancellationToken ct) => socket.OpenAsync(ct);
 }

@@ -55,7 +55,9 @@ public static class HostConfigs
             NanoCPUs = (long)Math.Round(plan.Cpus * 1e9),
             ShmSize = plan.Shm,
             PidsLimit = policy.PidsLimit,
-            Init = true,
+            // Among its host's processes an init of its own would be no init
+            Init = !plan.HostPids,
+            PidMode = plan.HostPids ? "host" : "",
             Privileged = false,
             CapDrop = ["ALL"],
             SecurityOpt = ["no-new-privileges"],

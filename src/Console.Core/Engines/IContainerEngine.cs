@@ -63,6 +63,9 @@ public interface IContainerEngine : IAsyncDisposable
     /// <summary>References (`name:tag`) of the images it has.</summary>
     Task<IReadOnlyList<string>> ImagesAsync(CancellationToken ct);
 
+    /// <summary>Asks the registry of an image, from the engine's own place in the network: null where it answers, else why not.</summary>
+    Task<string?> WhyNoRegistryAsync(string reference, CancellationToken ct);
+
     /// <summary>Nodes of the Swarm that this engine manages; null where it manages none.</summary>
     Task<IReadOnlyList<SwarmNode>?> NodesAsync(CancellationToken ct);
 
@@ -132,7 +135,14 @@ public sealed record EngineInfo(
     bool HasNvidiaRuntime,
     bool LiveRestore,
     DateTimeOffset? SystemTime
-);
+)
+{
+    /// <summary>Empty where the engine does not say.</summary>
+    public string RuncVersion { get; init; } = "";
+
+    /// <summary>Its node's id; null where it is in no Swarm.</summary>
+    public string? SwarmNodeId { get; init; }
+}
 
 public sealed record ImageInfo(string Id, string Reference, long Bytes, IReadOnlyDictionary<string, string> Labels);
 
@@ -176,6 +186,9 @@ public sealed record ContainerPlan
 
     /// <summary>Probes only: sees every GPU of its host.</summary>
     public bool AllGpus { get; init; }
+
+    /// <summary>Probes only: sees its host's processes.</summary>
+    public bool HostPids { get; init; }
 
     /// <summary>Bytes after which the engine rotates its log file; null = the policy's own.</summary>
     public long? LogMaxSize { get; init; }

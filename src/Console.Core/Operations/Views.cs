@@ -153,9 +153,38 @@ public sealed record HostView(
     HostReading? Reading,
     IReadOnlyList<GpuView> Gpus,
     int RunningReplicas
-);
+)
+{
+    public HostWish Wish { get; init; }
+    public DateTimeOffset? DrainDeadline { get; init; }
+    public DateTimeOffset? UnreachableSince { get; init; }
 
-public sealed record ClusterView(Guid Id, string Name, int Hosts, int HostsReady, int Gpus, int GpusFree);
+    /// <summary>Since when its attempts are given up; their GPUs stay held until their containers are seen dead.</summary>
+    public DateTimeOffset? LostAt { get; init; }
+    public string NetworkAddress { get; init; } = "";
+
+    /// <summary>Id of the Swarm's node that it is.</summary>
+    public string? NodeId { get; init; }
+
+    /// <summary>Null before the first.</summary>
+    public PreflightReport? Preflight { get; init; }
+
+    /// <summary>Images that its engine has.</summary>
+    public int Images { get; init; }
+
+    /// <summary>Why it takes no new work, as a sentence without its name; null where it does.</summary>
+    public string? Closed { get; init; }
+}
+
+public sealed record ClusterView(Guid Id, string Name, int Hosts, int HostsReady, int Gpus, int GpusFree)
+{
+    /// <summary>Engine of its Swarm's manager; null where hosts are added one by one.</summary>
+    public string? ManagerAddress { get; init; }
+    public int? NodePort { get; init; }
+
+    /// <summary>What is wrong with the manager; empty where nothing is.</summary>
+    public string Trouble { get; init; } = "";
+}
 
 public sealed record OverviewView(
     IReadOnlyList<HostView> Hosts,

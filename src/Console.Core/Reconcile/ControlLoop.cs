@@ -19,6 +19,7 @@ public sealed partial class ControlLoop(
     IEngineFactory engines,
     JobNetworks networks,
     JobVolumes volumes,
+    SwarmFollower swarms,
     DriverTools tools,
     ProbeStarter probes,
     SeriesWriter series,
@@ -58,24 +59,30 @@ public sealed partial class ControlLoop(
     private async Task LeadAsync(LeaderTerm term)
     {
         using var subscription = changes.Subscribe(c =>
-            c.Kind is ChangeKind.Queue or ChangeKind.Workload or ChangeKind.Everything
+            c.Kind is ChangeKind.Queue or ChangeKind.Host or ChangeKind.Workload or ChangeKind.Everything
         );
-        var workers = new Dictionary<Guid, (HostWorker Worker, Task Run)>();
+        await using var workers = new HostWorkers(engines, tools, databases, probes, term);
         var sweeping = Task.WhenAll(networks.RunAsync(term), volumes.RunAsync(term));
+        var following = swarms.RunAsync(term);
         // Another console may have written series since this one led last
         await series.ForgetAsync(term.Ended);
         try
         {
             var patience = TimeSpan.Zero;
+            var mayHaveHosts = true;
             while (!term.Ended.IsCancellationRequested)
             {
                 try
                 {
-                    await EnsureWorkersAsync(workers, term);
+                    if (mayHaveHosts)
+                    {
+                        await workers.FollowAsync();
+                        mayHaveHosts = false;
+                    }
                     var result = await pass.RunAsync(term);
                     foreach (var (hostId, attemptId) in result.Leased)
                     {
-                        workers[hostId].Worker.EnsureDriver(attemptId);
+                        workers.EnsureDriver(hostId, attemptId);
                     }
                     patience = Patience(result.NextDeadline);
                 }
@@ -84,24 +91,20 @@ public sealed partial class ControlLoop(
                     Log.Fault(logger, e.Message);
                     patience = s_retry;
                 }
-                await NextAsync(subscription, workers, patience, term.Ended);
+                mayHaveHosts |= await NextAsync(subscription, workers, patience, term.Ended);
             }
         }
         finally
         {
+            await following.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             await sweeping.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            foreach (var (worker, run) in workers.Values)
-            {
-                await run.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-                await worker.DisposeAsync();
-            }
         }
     }
 
-    /// <summary>Wakes drivers of workloads that changed; returns when the queue may have.</summary>
-    private async Task NextAsync(
+    /// <summary>Wakes drivers of workloads that changed; returns when the queue may have, and answers whether hosts may have.</summary>
+    private async Task<bool> NextAsync(
         ChangeFeed.Subscription subscription,
-        Dictionary<Guid, (HostWorker Worker, Task Run)> workers,
+        HostWorkers workers,
         TimeSpan patience,
         CancellationToken ct
     )
@@ -112,12 +115,12 @@ public sealed partial class ControlLoop(
             var left = patience - time.GetElapsedTime(began);
             if (left <= TimeSpan.Zero)
             {
-                return;
+                return true;
             }
             var batch = await subscription.NextAsync(left, time, ct);
             foreach (var change in batch)
             {
-                foreach (var (worker, _) in workers.Values)
+                foreach (var worker in workers.All)
                 {
                     if (change.Kind == ChangeKind.Workload)
                     {
@@ -131,34 +134,8 @@ public sealed partial class ControlLoop(
             }
             if (batch.Count == 0 || batch.Any(c => c.Kind != ChangeKind.Workload))
             {
-                return;
+                return batch.Count == 0 || batch.Any(c => c.Kind is ChangeKind.Host or ChangeKind.Everything);
             }
-        }
-    }
-
-    private async Task EnsureWorkersAsync(Dictionary<Guid, (HostWorker Worker, Task Run)> workers, LeaderTerm term)
-    {
-        await using var db = await databases.CreateDbContextAsync(term.Ended);
-        var known = workers.Keys.ToArray();
-        foreach (var host in await db.Hosts.AsNoTracking().Where(h => !known.Contains(h.Id)).ToListAsync(term.Ended))
-        {
-            var engine = engines.Get(host.Address, host.SealedCredentials);
-            var worker = new HostWorker(host, engine, tools, databases, probes, term);
-            workers[host.Id] = (worker, RunWorkerAsync(worker));
-        }
-    }
-
-    private async Task RunWorkerAsync(HostWorker worker)
-    {
-        await Task.Yield();
-        try
-        {
-            await worker.RunAsync();
-        }
-        catch (Exception e) when (e is not OperationCanceledException)
-        {
-            Log.WorkerEnded(logger, e, worker.Host.Name);
-            throw;
         }
     }
 
@@ -174,11 +151,5 @@ public sealed partial class ControlLoop(
     {
         [LoggerMessage(LogLevel.Warning, "The queue's pass waits for the database: {Error}")]
         public static partial void Fault(ILogger logger, string error);
-
-        [LoggerMessage(
-            LogLevel.Critical,
-            "The worker of host {Host} ended; it takes no more work until another console leads"
-        )]
-        public static partial void WorkerEnded(ILogger logger, Exception e, string host);
     }
 }

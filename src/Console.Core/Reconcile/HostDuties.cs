@@ -25,7 +25,9 @@ public sealed class HostDuties(
         await using var db = await databases.CreateDbContextAsync(term.Ended);
         var hosts = await db
             .Hosts.AsNoTracking()
-            .Where(h => h.DrainDeadline != null || (h.UnreachableSince != null && h.LostAt == null))
+            .Where(h =>
+                h.DrainDeadline != null || (h.UnreachableSince != null && h.LostAt == null) || h.Wish == HostWish.Fenced
+            )
             .ToListAsync(term.Ended);
         var now = time.GetUtcNow();
         var next = new List<DateTimeOffset>();
@@ -42,7 +44,11 @@ public sealed class HostDuties(
                     next.Add(deadline);
                 }
             }
-            if (host is { UnreachableSince: { } since, LostAt: null })
+            if (host.Wish == HostWish.Fenced)
+            {
+                await FenceAsync(term, host);
+            }
+            else if (host is { UnreachableSince: { } since, LostAt: null })
             {
                 if (since + options.HostGrace <= now)
                 {
@@ -79,6 +85,35 @@ public sealed class HostDuties(
                     return 0;
                 }
             );
+        }
+    }
+
+    /// <summary>
+    /// An operator said that the host is dead: what it may have run is lost, and what that held is free, unseen. The host
+    /// takes no work before it was activated and checked, and by then nothing of it is left.
+    /// </summary>
+    private async Task FenceAsync(LeaderTerm term, Host host)
+    {
+        foreach (var attempt in await LiveAsync(host.Id, term.Ended))
+        {
+            await attempts.EndedAsync(
+                term,
+                attempt.Id,
+                AttemptState.Lost,
+                (_, _) => (Reason.HostLost, $"was given up: {host.Name} was fenced"),
+                endedAt: host.LastSeenAt ?? host.UnreachableSince,
+                seenDead: false
+            );
+        }
+        await using var db = await databases.CreateDbContextAsync(term.Ended);
+        var left = await db
+            .Attempts.Where(a => a.HostId == host.Id && !a.ContainerRemoved)
+            .OrderBy(a => a.Id)
+            .Select(a => a.Id)
+            .ToListAsync(term.Ended);
+        foreach (var id in left)
+        {
+            await attempts.RemovedAsync(term, id);
         }
     }
 

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using DeepLab.Core.Clusters;
 using DeepLab.Core.Engines;
+using DeepLab.Core.Metrics;
 using DeepLab.Core.Storage;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Logging;
@@ -22,6 +23,8 @@ internal sealed partial class HostWorker : IAsyncDisposable
     private readonly IDbContextFactory<ConsoleDb> _databases;
     private readonly ProbeStarter _probes;
     private readonly LeaderTerm _term;
+    private readonly HostCheckup _checkup;
+    private readonly HostLedger _ledger;
     private readonly ConcurrentDictionary<long, (AttemptDriver Driver, Task Run)> _drivers = new();
     private readonly ConcurrentDictionary<string, bool> _names = new(StringComparer.Ordinal);
     private readonly Lock _gate = new();
@@ -39,9 +42,12 @@ internal sealed partial class HostWorker : IAsyncDisposable
     )
     {
         (Host, Engine, _tools, _databases, _probes, _term) = (host, engine, tools, databases, probes, term);
+        _checkup = new HostCheckup(this, tools, databases, term);
+        _ledger = new HostLedger(engine, host.Id, tools.Hosts, databases, term);
     }
 
-    public Host Host { get; }
+    /// <summary>As it was read last.</summary>
+    public Host Host { get; private set; }
     public IContainerEngine Engine { get; }
 
     public Task WhenConnectedAsync(CancellationToken ct) => _connected.Task.WaitAsync(ct);
@@ -50,6 +56,16 @@ internal sealed partial class HostWorker : IAsyncDisposable
     public bool? Knows(string containerName) => _listed ? _names.ContainsKey(containerName) : null;
 
     public void Remember(string containerName) => _names[containerName] = true;
+
+    /// <summary>Its row changed, or was read again.</summary>
+    public void Renew(Host host)
+    {
+        Host = host;
+        if (host.Preflight is null or { Again: true })
+        {
+            _checkup.Ask();
+        }
+    }
 
     /// <summary>A call found the engine away: the session is broken off and begun again with its checks.</summary>
     public void NoteTrouble()
@@ -160,8 +176,9 @@ internal sealed partial class HostWorker : IAsyncDisposable
     {
         var info = await Engine.InfoAsync(ct);
         await NoteOutageAsync(ct);
-        await _tools.Hosts.ReachedAsync(_term, Host.Id, info);
+        // Before it takes work again: what a fenced host still runs goes first
         await ListAsync(ct);
+        await _tools.Hosts.ReachedAsync(_term, Host.Id, info);
         lock (_gate)
         {
             _connected.TrySetResult();
@@ -188,11 +205,13 @@ internal sealed partial class HostWorker : IAsyncDisposable
     private async Task WatchAsync(CancellationTokenSource session)
     {
         var events = WatchEventsAsync(session.Token);
-        var lists = WatchListsAsync(session.Token);
-        var probes = _probes.RunAsync(this, _tools, _term, session.Token);
-        var first = await Task.WhenAny(events, lists, probes);
+        var sight = new ProbeSight();
+        var lists = WatchListsAsync(sight, session.Token);
+        var probes = _probes.RunAsync(this, sight, _tools, _term, session.Token);
+        var checkup = _checkup.RunAsync(sight, session.Token);
+        var first = await Task.WhenAny(events, lists, probes, checkup);
         await session.CancelAsync();
-        await Task.WhenAll(events, lists, probes).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Task.WhenAll(events, lists, probes, checkup).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await first;
     }
 
@@ -212,18 +231,18 @@ internal sealed partial class HostWorker : IAsyncDisposable
         throw new EngineUnreachableException("the stream of events ended");
     }
 
-    private async Task WatchListsAsync(CancellationToken ct)
+    private async Task WatchListsAsync(ProbeSight sight, CancellationToken ct)
     {
         while (true)
         {
             await Task.Delay(s_listEvery, _tools.Time, ct);
-            await ListAsync(ct);
+            await _ledger.LookAsync(await ListAsync(ct), sight.View, ct);
             await _tools.Hosts.SeenAsync(Host.Id, ct);
         }
     }
 
     /// <summary>The full list: makes the drivers that are missing, wakes those that saw something else.</summary>
-    private async Task ListAsync(CancellationToken ct)
+    public async Task<IReadOnlyList<ContainerSummary>> ListAsync(CancellationToken ct)
     {
         var containers = await Engine.ListAsync(_tools.InstallId, ct);
         var byAttempt = new Dictionary<long, ContainerSummary>();
@@ -256,6 +275,7 @@ internal sealed partial class HostWorker : IAsyncDisposable
             }
         }
         await RemoveStaleAsync(byAttempt, [.. unfinished], ct);
+        return containers;
     }
 
     /// <summary>

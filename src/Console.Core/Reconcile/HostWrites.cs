@@ -21,10 +21,15 @@ public sealed class HostWrites(LeaderWrites writes, IDbContextFactory<ConsoleDb>
             {
                 if (h.UnreachableSince is not null)
                 {
+                    var toldAway = h.State == HostState.Unreachable;
                     h.UnreachableSince = null;
                     h.LostAt = null;
-                    h.StateMessage = h.Wish == HostWish.Active ? "" : h.StateMessage;
-                    h.Settle();
+                    // A disabled one kept the operator's words all along
+                    h.SettleAs(
+                        !toldAway ? h.StateMessage
+                        : h.Wish == HostWish.Draining ? "is drained"
+                        : ""
+                    );
                     db.Tell(ChangeKind.Queue);
                 }
                 h.EngineVersion = info.EngineVersion;
@@ -48,13 +53,49 @@ public sealed class HostWrites(LeaderWrites writes, IDbContextFactory<ConsoleDb>
                     h.UnreachableSince = time.GetUtcNow();
                     db.Tell(ChangeKind.Queue);
                 }
-                if (h.LostAt is null)
+                h.Settle();
+                if (h.LostAt is null && h.State == HostState.Unreachable)
                 {
                     h.StateMessage = message;
                 }
-                h.Settle();
             }
         );
+
+    public Task CheckedAsync(LeaderTerm term, Guid hostId, PreflightReport report) =>
+        ChangeAsync(
+            term,
+            hostId,
+            (db, h) =>
+            {
+                h.Preflight = report;
+                db.Tell(ChangeKind.Queue);
+            }
+        );
+
+    /// <summary>Writes only what changed.</summary>
+    public async Task ImagesAsync(LeaderTerm term, Guid hostId, string[] images)
+    {
+        await using (var db = await databases.CreateDbContextAsync(term.Ended))
+        {
+            var known = await db
+                .Hosts.Where(h => h.Id == hostId)
+                .Select(h => h.Images)
+                .SingleOrDefaultAsync(term.Ended);
+            if (known is null || known.SequenceEqual(images, StringComparer.Ordinal))
+            {
+                return;
+            }
+        }
+        await ChangeAsync(
+            term,
+            hostId,
+            (db, h) =>
+            {
+                h.Images = images;
+                db.Tell(ChangeKind.Queue);
+            }
+        );
+    }
 
     public async Task SeenAsync(Guid hostId, CancellationToken ct)
     {
@@ -106,11 +147,15 @@ public sealed class HostWrites(LeaderWrites writes, IDbContextFactory<ConsoleDb>
                     gpu.MemoryBytes = row.MemoryBytes;
                     gpu.DriverVersion = row.DriverVersion;
                     gpu.PciBusId = row.PciBusId;
-                    gpu.Health = row.Trouble is null ? GpuHealth.Healthy : GpuHealth.Sick;
-                    gpu.HealthMessage = row.Trouble ?? "";
                     gpu.LastSeenAt = now;
+                    // The rest is the ledger's
+                    if (gpu.Health is GpuHealth.Healthy or GpuHealth.Sick)
+                    {
+                        gpu.Health = row.Trouble is null ? GpuHealth.Healthy : GpuHealth.Sick;
+                        gpu.HealthMessage = row.Trouble ?? "";
+                    }
                 }
-                foreach (var gone in known.Values)
+                foreach (var gone in known.Values.Where(g => g.Health is GpuHealth.Healthy or GpuHealth.Sick))
                 {
                     gone.Health = GpuHealth.Sick;
                     gone.HealthMessage = "the probe no longer lists it";
@@ -120,6 +165,39 @@ public sealed class HostWrites(LeaderWrites writes, IDbContextFactory<ConsoleDb>
                 return 0;
             }
         );
+
+    /// <summary>Writes only what changed, and nothing over what an admin said meanwhile.</summary>
+    /// <param name="recorded">what the verdicts were made from</param>
+    public async Task HealthAsync(
+        LeaderTerm term,
+        Guid hostId,
+        IReadOnlyList<Gpu> recorded,
+        IReadOnlyDictionary<string, GpuVerdict> verdicts
+    )
+    {
+        static bool Differs(Gpu g, GpuVerdict v) => g.Health != v.Health || g.HealthMessage != v.Evidence;
+        var changed = recorded.Where(g => Differs(g, verdicts[g.Uuid])).ToDictionary(g => g.Uuid, g => g.Health);
+        if (changed.Count == 0)
+        {
+            return;
+        }
+        await writes.RunAsync(
+            term,
+            async (db, ct) =>
+            {
+                var rows = await db
+                    .Gpus.FromSql($"select * from gpus where host_id = {hostId} order by uuid for update")
+                    .ToListAsync(ct);
+                foreach (var gpu in rows.Where(g => changed.TryGetValue(g.Uuid, out var was) && was == g.Health))
+                {
+                    (gpu.Health, gpu.HealthMessage) = (verdicts[gpu.Uuid].Health, verdicts[gpu.Uuid].Evidence);
+                }
+                db.Tell(ChangeKind.Host);
+                db.Tell(ChangeKind.Queue);
+                return 0;
+            }
+        );
+    }
 
     private Task ChangeAsync(LeaderTerm term, Guid hostId, Action<ConsoleDb, Host> change) =>
         writes.RunAsync(

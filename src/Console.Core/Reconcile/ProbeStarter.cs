@@ -1,3 +1,4 @@
+using DeepLab.Core.Engines;
 using DeepLab.Core.Metrics;
 using Microsoft.Extensions.Logging;
 
@@ -15,7 +16,27 @@ public sealed class ProbeStarter(
     /// <summary>The probe that ends only with its engine: found dead, it tells when the engine stopped.</summary>
     public string WitnessOf(string installId) => ProbePlans.HostName(installId);
 
-    internal Task RunAsync(HostWorker host, DriverTools tools, LeaderTerm term, CancellationToken ct) =>
+    /// <summary>Takes away what ran on a host that was taken out; what does not answer keeps it, and it does no harm.</summary>
+    internal static async Task RemoveAsync(IContainerEngine engine, string installId, CancellationToken ct)
+    {
+        try
+        {
+            await engine.RemoveAsync(ProbePlans.GpuName(installId), force: true, ct);
+            await engine.RemoveAsync(ProbePlans.HostName(installId), force: true, ct);
+        }
+        catch (Exception e) when (e is EngineException or EngineUnreachableException)
+        {
+            // Said above
+        }
+    }
+
+    internal Task RunAsync(
+        HostWorker host,
+        ProbeSight sight,
+        DriverTools tools,
+        LeaderTerm term,
+        CancellationToken ct
+    ) =>
         new ProbeRunner(
             host.Engine,
             host.Host.Id,
@@ -25,6 +46,7 @@ public sealed class ProbeStarter(
             latest,
             (rows, _) => tools.Hosts.InventoryAsync(term, host.Host.Id, rows),
             time,
-            logger
+            logger,
+            sight
         ).RunAsync(ct);
 }

@@ -109,6 +109,10 @@ public sealed class LeaderRow
     public required string Holder { get; set; }
     public long Epoch { get; set; }
     public DateTimeOffset ExpiresAt { get; set; }
+
+    /// <summary>Until the transaction ends the loop, which shares the row in each of its writes, writes nothing.</summary>
+    internal static Task HoldAsync(ConsoleDb db, CancellationToken ct) =>
+        db.Database.SqlQuery<int>($"select id as \"Value\" from leadership where id = 1 for update").ToListAsync(ct);
 }
 
 /// <summary>Who did what, when: one row per mutation by a user.</summary>

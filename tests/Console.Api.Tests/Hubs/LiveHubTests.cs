@@ -8,14 +8,7 @@ public sealed class LiveHubTests(ApiHost host)
 {
     private async Task<long> SubmitAsync(HttpClient client)
     {
-        await using (var db = await host.DbAsync())
-        {
-            await db.Hosts.ExecuteUpdateAsync(s =>
-                s.SetProperty(h => h.State, HostState.Ready)
-                    .SetProperty(h => h.Cpus, 8)
-                    .SetProperty(h => h.MemoryBytes, 64L << 30)
-            );
-        }
+        await host.MakeRoomAsync();
         using var answer = await client.PostAsync(
             "/api/v1/jobs",
             Answers.Json("""{"name":"hub","image":"base","roles":[{"name":"worker","command":["true"]}]}""")

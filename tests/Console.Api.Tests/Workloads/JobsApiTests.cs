@@ -13,20 +13,9 @@ public sealed class JobsApiTests(ApiHost host)
 
     private static string NewName() => "job-" + Guid.NewGuid().ToString("N")[..10];
 
-    /// <summary>The host of the tests runs no control loop; this makes its only machine one that jobs fit on.</summary>
-    private async Task MakeRoomAsync()
-    {
-        await using var db = await host.DbAsync();
-        await db.Hosts.ExecuteUpdateAsync(s =>
-            s.SetProperty(h => h.State, Core.Clusters.HostState.Ready)
-                .SetProperty(h => h.Cpus, 8)
-                .SetProperty(h => h.MemoryBytes, 64L << 30)
-        );
-    }
-
     private async Task<long> SubmitAsync(HttpClient client, string name)
     {
-        await MakeRoomAsync();
+        await host.MakeRoomAsync();
         using var answer = await client.PostAsync("/api/v1/jobs", Answers.Json(Job(name)));
         var made = await answer.OkAsync(HttpStatusCode.Created);
         var id = made.GetProperty("id").GetInt64();
@@ -131,7 +120,7 @@ public sealed class JobsApiTests(ApiHost host)
     [InlineData("cluster", """{"name":"a","image":"b","cluster":"elsewhere","roles":[{"name":"w"}]}""")]
     public async Task What_cannot_be_here_is_refused(string path, string spec)
     {
-        await MakeRoomAsync();
+        await host.MakeRoomAsync();
         using var client = host.Admin();
         using var answer = await client.PostAsync("/api/v1/jobs", Answers.Json(spec));
         Assert.Contains(path, (await answer.ProblemAsync(HttpStatusCode.UnprocessableEntity)).Paths());
@@ -142,7 +131,7 @@ public sealed class JobsApiTests(ApiHost host)
     [Fact]
     public async Task A_dry_run_makes_nothing()
     {
-        await MakeRoomAsync();
+        await host.MakeRoomAsync();
         using var client = host.Admin();
         var name = NewName();
         using var answer = await client.PostAsync("/api/v1/jobs?dryRun=true", Answers.Json(Job(name)));
@@ -154,7 +143,7 @@ public sealed class JobsApiTests(ApiHost host)
     [Fact]
     public async Task An_idempotency_key_makes_one_job()
     {
-        await MakeRoomAsync();
+        await host.MakeRoomAsync();
         using var client = host.Admin();
         var key = Guid.NewGuid().ToString();
         var name = NewName();

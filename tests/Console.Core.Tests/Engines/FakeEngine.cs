@@ -312,6 +312,9 @@ public sealed class FakeEngine(TimeProvider time) : IContainerEngine
     public Task<IReadOnlyList<string>> ImagesAsync(CancellationToken ct) =>
         DoAsync<IReadOnlyList<string>>("", () => [.. Images.Keys.Order(StringComparer.Ordinal)], ct);
 
+    public Task<string?> WhyNoRegistryAsync(string reference, CancellationToken ct) =>
+        DoAsync<string?>(reference, () => null, ct);
+
     public Task<IReadOnlyList<SwarmNode>?> NodesAsync(CancellationToken ct) => DoAsync("", () => Nodes, ct);
 
     public Task EnsureNetworkAsync(string name, IReadOnlyDictionary<string, string> labels, CancellationToken ct) =>

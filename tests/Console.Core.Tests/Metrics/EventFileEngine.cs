@@ -73,6 +73,9 @@ internal sealed class EventFileEngine : IContainerEngine
 
     public Task<IReadOnlyList<string>> ImagesAsync(CancellationToken ct) => throw new NotSupportedException();
 
+    public Task<string?> WhyNoRegistryAsync(string reference, CancellationToken ct) =>
+        throw new NotSupportedException();
+
     public Task<IReadOnlyList<SwarmNode>?> NodesAsync(CancellationToken ct) => throw new NotSupportedException();
 
     public Task EnsureNetworkAsync(string name, IReadOnlyDictionary<string, string> labels, CancellationToken ct) =>

@@ -23,7 +23,7 @@ public sealed class TestEngine : IAsyncLifetime
     public DockerEngine Engine { get; } = Make(new EnginePolicy());
 
     public static DockerEngine Make(EnginePolicy policy, string? address = null) =>
-        new(new Uri(address ?? Address), policy, TimeProvider.System, NullLogger<DockerEngine>.Instance);
+        new(new Uri(address ?? Address), () => null, policy, TimeProvider.System, NullLogger<DockerEngine>.Instance);
 
     public ContainerPlan Plan(string script) => Plan("sh", "-c", script);
 

@@ -221,6 +221,7 @@ public sealed class ConsoleProcess : IAsyncDisposable
         }
         await using var engine = new DockerEngine(
             new Uri(ConsoleHarness.Engine),
+            () => null,
             new EnginePolicy(),
             TimeProvider.System,
             NullLogger<DockerEngine>.Instance

@@ -21,6 +21,7 @@ public sealed class KillTests(ITestOutputHelper output)
         await using var console = await ConsoleProcess.CreateAsync(Ct);
         await using var engine = new DockerEngine(
             new Uri(ConsoleHarness.Engine),
+            () => null,
             new EnginePolicy(),
             TimeProvider.System,
             NullLogger<DockerEngine>.Instance

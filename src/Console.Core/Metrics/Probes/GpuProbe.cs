@@ -24,14 +24,11 @@ public static class GpuProbe
     private const int FieldsBeforeName = 2;
     private const int FieldsAfterName = 7;
 
-    public static IReadOnlyList<string> Command { get; } =
-    [
-        "nvidia-smi",
-        "--query-gpu=index,uuid,name,driver_version,memory.total,memory.used,utilization.gpu,temperature.gpu,power.draw,pci.bus_id",
-        "--format=csv,noheader,nounits",
-        "-l",
-        "2",
-    ];
+    private const string Devices =
+        "exec nvidia-smi --query-gpu=index,uuid,name,driver_version,memory.total,memory.used,utilization.gpu,temperature.gpu,power.draw,pci.bus_id --format=csv,noheader,nounits -l 2";
+
+    /// <summary>The devices' question stands in front, so that the probe ends with it.</summary>
+    public static IReadOnlyList<string> Command { get; } = ["sh", "-c", $"{GpuApps.Script}\n{Devices}"];
 
     /// <summary>Null for a blank line.</summary>
     public static GpuLine? Parse(string line)
@@ -91,7 +88,7 @@ public static class GpuProbe
     }
 
     /// <summary>`GPU-` or, for a slice of one, `MIG-`.</summary>
-    private static bool IsUuid(string s) =>
+    internal static bool IsUuid(string s) =>
         s.Length is > 4 and <= 128
         && (s.StartsWith("GPU-", StringComparison.Ordinal) || s.StartsWith("MIG-", StringComparison.Ordinal))
         && s.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '/');

@@ -45,6 +45,8 @@ public static class ProbePlans
             Memory = 64 << 20,
             Shm = 1 << 20,
             AllGpus = allGpus,
+            // The driver tells a process only to whoever sees it
+            HostPids = allGpus,
             Hostname = name,
             StopGrace = TimeSpan.FromSeconds(1),
             LogMaxSize = LogBytes,

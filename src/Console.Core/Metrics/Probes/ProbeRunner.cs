@@ -17,7 +17,8 @@ public sealed class ProbeRunner(
     LatestReadings latest,
     Func<IReadOnlyList<GpuInventoryRow>, CancellationToken, Task> onInventory,
     TimeProvider time,
-    ILogger<ProbeRunner> logger
+    ILogger<ProbeRunner> logger,
+    ProbeSight? sight = null
 )
 {
     private static readonly TimeSpan s_noGpuRetry = TimeSpan.FromMinutes(5);
@@ -58,6 +59,7 @@ public sealed class ProbeRunner(
                 if (!heard)
                 {
                     // It runs and says nothing, or a follower cannot read it: a new one
+                    Silent(plan);
                     await container.RemoveAsync(probe.Id, ct);
                 }
                 pause = Backoff(failures);
@@ -65,15 +67,41 @@ public sealed class ProbeRunner(
             catch (EngineException e) when (plan.AllGpus && SaysNoGpus(e))
             {
                 await TellAsync(_rounds.None(), ct);
+                sight?.SetGpus([], e.Message);
                 Log.NoGpus(logger, plan.Name, e.Message);
                 pause = s_noGpuRetry;
             }
             catch (Exception e) when (e is EngineException or EngineUnreachableException or IOException)
             {
                 Log.ProbeLater(logger, plan.Name, e.Message);
+                if (e is EngineException)
+                {
+                    Trouble(plan, e.Message);
+                }
                 pause = Backoff(++failures);
             }
             await Task.Delay(pause, time, ct);
+        }
+    }
+
+    /// <summary>What it complained of stands, if it did.</summary>
+    private void Silent(ContainerPlan plan)
+    {
+        if (!plan.AllGpus || sight?.View.GpuTrouble is null)
+        {
+            Trouble(plan, "its probe runs and says nothing");
+        }
+    }
+
+    private void Trouble(ContainerPlan plan, string message)
+    {
+        if (plan.AllGpus)
+        {
+            sight?.SetGpus([], message);
+        }
+        else
+        {
+            sight?.SetHost(null, message);
         }
     }
 
@@ -86,9 +114,15 @@ public sealed class ProbeRunner(
         || e.Message.Contains("nvidia", StringComparison.OrdinalIgnoreCase)
             && e.Kind is not (EngineErrorKind.ImageNotFound or EngineErrorKind.NameTaken or EngineErrorKind.Conflict);
 
+    /// <summary>The tool is there and finds none, or the runtime brought no tool.</summary>
+    private static bool SaysNoGpus(string complaint) =>
+        complaint.StartsWith("No devices were found", StringComparison.OrdinalIgnoreCase)
+        || complaint.Contains("nvidia-smi: not found", StringComparison.Ordinal);
+
     private async Task<bool> FollowGpusAsync(RunningProbe probe, CancellationToken ct)
     {
         var heard = false;
+        var processes = new List<GpuProcess>();
         _rounds.Begin(fromMiddle: !probe.IsFresh);
         await foreach (var text in ProbeLines.FollowAsync(engine, probe, s_quiet, s_silence, time, ct))
         {
@@ -97,20 +131,31 @@ public sealed class ProbeRunner(
                 await TellAsync(_rounds.End(), ct);
                 continue;
             }
+            if (GpuApps.IsOurs(text))
+            {
+                processes.AddRange(GpuApps.Parse(text) is { } process ? [process] : []);
+                if (GpuApps.EndsRound(text))
+                {
+                    sight?.SetProcesses([.. processes]);
+                    processes.Clear();
+                }
+                continue;
+            }
             if (GpuProbe.Parse(text) is not { } line)
             {
                 continue;
             }
-            heard = true;
             if (line.Row is not { } row)
             {
                 Log.ProbeComplains(logger, ProbePlans.GpuName(installId), line.Complaint!);
-                if (line.Complaint!.StartsWith("No devices were found", StringComparison.OrdinalIgnoreCase))
+                if (SaysNoGpus(line.Complaint!))
                 {
                     await TellAsync(_rounds.None(), ct);
+                    sight?.SetGpus([], line.Complaint);
                 }
                 continue;
             }
+            heard = true;
             if (_rounds.Begins(row.Uuid))
             {
                 await TellAsync(_rounds.End(), ct);
@@ -132,6 +177,7 @@ public sealed class ProbeRunner(
                 continue;
             }
             heard = true;
+            sight?.SetHost(line, null);
             var now = time.GetUtcNow();
             if (_before is not null && HostProbe.Between(_before, line, hostId, now) is { } reading)
             {
@@ -190,6 +236,10 @@ public sealed class ProbeRunner(
         {
             await onInventory(rows, ct);
             isTold = true;
+            if (rows.Count > 0)
+            {
+                sight?.SetGpus(rows, null);
+            }
         }
         finally
         {

@@ -28,6 +28,7 @@ public sealed class Bootstrap(
     IDbContextFactory<ConsoleDb> databases,
     ConsoleOptions options,
     InstallationId installation,
+    SecretBox box,
     TimeProvider time
 )
 {
@@ -97,8 +98,52 @@ public sealed class Bootstrap(
             db.Hosts.Add(host);
         }
         host.Address = options.DockerHost;
+        await SealAsync(host, ct);
         host.Labels = new Dictionary<string, string>(options.HostLabels);
         await db.SaveChangesAsync(ct);
+    }
+
+    /// <summary>Sealed anew only where they changed: each sealing is another text, and another client of the engine.</summary>
+    /// <exception cref="InvalidOperationException">The folder does not hold what a client of a `tcp://` engine needs.</exception>
+    private async Task SealAsync(Host host, CancellationToken ct)
+    {
+        if (!EngineAddress.IsTcp(host.Address))
+        {
+            host.SealedCredentials = null;
+            return;
+        }
+        if (options.DockerCertPath is not { } folder)
+        {
+            throw new InvalidOperationException(
+                $"DOCKER_HOST is {host.Address}; DOCKER_CERT_PATH must name the folder of its ca.pem, cert.pem and key.pem: plain TCP is refused."
+            );
+        }
+        async Task<string> ReadAsync(string name) => await File.ReadAllTextAsync(Path.Combine(folder, name), ct);
+        var given = new EngineCredentials(
+            await ReadAsync("ca.pem"),
+            await ReadAsync("cert.pem"),
+            await ReadAsync("key.pem")
+        );
+        if (given.Check().Select(e => $"{e.Part}: {e.Message}").ToArray() is { Length: > 0 } errors)
+        {
+            throw new InvalidOperationException($"{folder}: {string.Join(' ', errors)}");
+        }
+        if (!Holds(host.SealedCredentials, given))
+        {
+            host.SealedCredentials = given.Seal(box);
+        }
+    }
+
+    private bool Holds(string? sealedCredentials, EngineCredentials given)
+    {
+        try
+        {
+            return sealedCredentials is not null && EngineCredentials.Open(box, sealedCredentials) == given;
+        }
+        catch (SecretBoxException)
+        {
+            return false;
+        }
     }
 
     private static async Task ImagesAsync(ConsoleDb db, DateTimeOffset now, CancellationToken ct)

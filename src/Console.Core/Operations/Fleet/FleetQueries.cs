@@ -28,7 +28,7 @@ public sealed class FleetQueries(
             .. clusters.Select(c =>
             {
                 var hosts = fleet.Hosts.Where(h => h.ClusterId == c.Id).ToArray();
-                var ready = hosts.Where(h => h.State == HostState.Ready).ToArray();
+                var ready = hosts.Where(h => h.Closed is null).ToArray();
                 return new ClusterView(
                     c.Id,
                     c.Name,
@@ -36,7 +36,12 @@ public sealed class FleetQueries(
                     ready.Length,
                     hosts.Sum(h => h.Gpus.Length),
                     ready.Sum(h => h.Gpus.Count(g => g.IsFree))
-                );
+                )
+                {
+                    ManagerAddress = c.ManagerAddress,
+                    NodePort = c.ManagerAddress is null ? null : c.NodePort,
+                    Trouble = c.Trouble,
+                };
             }),
         ];
     }
@@ -175,11 +180,12 @@ internal static class HostReader
         [
             .. hosts.Select(h =>
             {
-                var slot = slots[h.Id];
+                // Entered between the two reads
+                var slot = slots.GetValueOrDefault(h.Id);
                 return new HostView(
                     h.Id,
                     h.Name,
-                    clusters[h.ClusterId],
+                    clusters.GetValueOrDefault(h.ClusterId, ""),
                     h.Address,
                     h.State,
                     h.StateMessage,
@@ -190,9 +196,9 @@ internal static class HostReader
                     h.OperatingSystem,
                     h.KernelVersion,
                     h.Cpus,
-                    slot.CpusHeld,
+                    slot?.CpusHeld ?? 0,
                     h.MemoryBytes,
-                    slot.MemoryHeldBytes,
+                    slot?.MemoryHeldBytes ?? 0,
                     h.LastSeenAt,
                     readings.Host(h.Id),
                     [
@@ -218,7 +224,18 @@ internal static class HostReader
                             }),
                     ],
                     running.GetValueOrDefault(h.Id)
-                );
+                )
+                {
+                    Wish = h.Wish,
+                    DrainDeadline = h.DrainDeadline,
+                    UnreachableSince = h.UnreachableSince,
+                    LostAt = h.LostAt,
+                    NetworkAddress = h.NetworkAddress,
+                    NodeId = h.NodeId,
+                    Preflight = h.Preflight,
+                    Images = h.Images.Length,
+                    Closed = h.Closed,
+                };
             }),
         ];
     }

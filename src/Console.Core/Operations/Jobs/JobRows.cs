@@ -43,11 +43,10 @@ internal static class ReplicaReader
                 .Attempts.AsNoTracking()
                 .Where(a => a.WorkloadId == workloadId)
                 .OrderBy(a => a.Number)
-                .Join(db.Hosts, a => a.HostId, h => h.Id, (a, h) => new { Attempt = a, Host = h.Name })
+                // Its host may have been taken out since
+                .LeftJoin(db.Hosts, a => a.HostId, h => h.Id, (a, h) => new { Attempt = a, Host = h!.Name })
                 .ToListAsync(ct)
-        )
-            .OrderBy(a => a.Attempt.Number)
-            .ToLookup(a => a.Attempt.ReplicaId);
+        ).OrderBy(a => a.Attempt.Number).ToLookup(a => a.Attempt.ReplicaId);
         var gpus = (
             await db
                 .Leases.AsNoTracking()
@@ -62,7 +61,7 @@ internal static class ReplicaReader
                 r.Name,
                 r.Role,
                 r.Index,
-                [.. attempts[r.Id].Select(a => View(a.Attempt, a.Host, [.. gpus[a.Attempt.Id]]))]
+                [.. attempts[r.Id].Select(a => View(a.Attempt, a.Host ?? "", [.. gpus[a.Attempt.Id]]))]
             )),
         ];
     }

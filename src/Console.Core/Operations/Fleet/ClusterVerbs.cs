@@ -1,0 +1,136 @@
+using DeepLab.Core.Clusters;
+using DeepLab.Core.Feeds;
+using DeepLab.Core.Storage;
+using DeepLab.Core.Tenancy;
+using Microsoft.EntityFrameworkCore;
+
+namespace DeepLab.Core.Operations.Fleet;
+
+/// <param name="ManagerAddress">engine of a Swarm manager; null = hosts are added one by one</param>
+/// <param name="NodePort">port of every node's engine; null = 2376</param>
+/// <param name="Credentials">for the manager and its nodes</param>
+public sealed record NewCluster(string Name, string? ManagerAddress, int? NodePort, CredentialInput Credentials);
+
+public sealed class AddCluster(IDbContextFactory<ConsoleDb> databases, SecretBox box, TimeProvider time)
+{
+    public async Task<Outcome<string>> RunAsync(Actor actor, NewCluster given, CancellationToken ct)
+    {
+        if (!actor.IsAdmin)
+        {
+            return new Outcome<string>.NotFound();
+        }
+        var input = new FleetInput();
+        input.Name("name", given.Name);
+        var credentials = input.Credentials("credentials.", given.Credentials);
+        if (given.ManagerAddress is { } manager)
+        {
+            input.Address("managerAddress", manager);
+            input.Port("nodePort", given.NodePort ?? 1);
+            if (EngineAddress.IsTcp(manager) && given.Credentials.IsEmpty)
+            {
+                input.Add("credentials", "A tcp:// manager needs ca, certificate and key: plain TCP is refused.");
+            }
+        }
+        else if (given.NodePort is not null || !given.Credentials.IsEmpty)
+        {
+            input.Add("managerAddress", "A port and credentials are for a Swarm's nodes; its manager is needed.");
+        }
+        if (input.Errors.Count > 0)
+        {
+            return new Outcome<string>.Refused(input.Errors);
+        }
+        await using var db = await databases.CreateDbContextAsync(ct);
+        return await db
+            .Database.CreateExecutionStrategy()
+            .ExecuteAsync(async () =>
+            {
+                db.ChangeTracker.Clear();
+                await using var transaction = await db.Database.BeginTransactionAsync(ct);
+                await db.Database.ExecuteSqlAsync($"lock table clusters in share row exclusive mode", ct);
+                if (await db.Clusters.AnyAsync(c => c.Name == given.Name, ct))
+                {
+                    return new Outcome<string>.Conflict($"There is a cluster {given.Name} already.");
+                }
+                var now = time.GetUtcNow();
+                var cluster = new Cluster
+                {
+                    Id = Guid.CreateVersion7(now),
+                    Name = given.Name,
+                    ManagerAddress = given.ManagerAddress,
+                    SealedCredentials = credentials?.Seal(box),
+                    CreatedAt = now,
+                };
+                cluster.NodePort = given.NodePort ?? cluster.NodePort;
+                db.Clusters.Add(cluster);
+                db.Audit.Add(HostChange.Audit(now, actor, "cluster.add", $"cluster {given.Name}"));
+                db.Tell(ChangeKind.Host);
+                await db.CommitAsync(ct);
+                return (Outcome<string>)new Outcome<string>.Done(given.Name);
+            });
+    }
+}
+
+/// <summary>Takes an empty cluster out. Nodes of its Swarm on which nothing runs or holds go with it.</summary>
+public sealed class RemoveCluster(IDbContextFactory<ConsoleDb> databases, TimeProvider time)
+{
+    public async Task<Outcome<string>> RunAsync(Actor actor, string name, CancellationToken ct)
+    {
+        if (!actor.IsAdmin || !FleetInput.IsName(name))
+        {
+            return new Outcome<string>.NotFound();
+        }
+        await using var db = await databases.CreateDbContextAsync(ct);
+        return await db
+            .Database.CreateExecutionStrategy()
+            .ExecuteAsync(async () =>
+            {
+                db.ChangeTracker.Clear();
+                await using var transaction = await db.Database.BeginTransactionAsync(ct);
+                await LeaderRow.HoldAsync(db, ct);
+                var cluster = await db
+                    .Clusters.FromSql($"select * from clusters where name = {name} for update")
+                    .SingleOrDefaultAsync(ct);
+                if (cluster is null)
+                {
+                    return new Outcome<string>.NotFound();
+                }
+                if (await WhyNotAsync(db, cluster, ct) is { } why)
+                {
+                    return new Outcome<string>.Conflict(why);
+                }
+                foreach (var host in await db.Hosts.Where(h => h.ClusterId == cluster.Id).ToListAsync(ct))
+                {
+                    await HostRows.RemoveAsync(db, host, ct);
+                }
+                db.Clusters.Remove(cluster);
+                db.Audit.Add(HostChange.Audit(time.GetUtcNow(), actor, "cluster.remove", $"cluster {name}"));
+                db.Tell(ChangeKind.Host);
+                await db.CommitAsync(ct);
+                return (Outcome<string>)new Outcome<string>.Done(name);
+            });
+    }
+
+    private static async Task<string?> WhyNotAsync(ConsoleDb db, Cluster cluster, CancellationToken ct)
+    {
+        foreach (
+            var host in await db
+                .Hosts.AsNoTracking()
+                .Where(h => h.ClusterId == cluster.Id)
+                .OrderBy(h => h.Name)
+                .ToListAsync(ct)
+        )
+        {
+            if (host.NodeId is null)
+            {
+                return $"Cluster {cluster.Name} is not empty: {host.Name} is in it. Remove its hosts first.";
+            }
+            if (await HostRows.WhatHoldsAsync(db, host.Id, ct) is { } what)
+            {
+                return $"Cluster {cluster.Name} is not empty: on {host.Name}, {what}.";
+            }
+        }
+        // Their pages name the cluster
+        var jobs = await db.Workloads.CountAsync(w => w.ClusterId == cluster.Id && w.DeletedAt == null, ct);
+        return jobs > 0 ? $"Cluster {cluster.Name} has {jobs} jobs in its history; delete them first." : null;
+    }
+}

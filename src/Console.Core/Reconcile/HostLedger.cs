@@ -1,0 +1,109 @@
+using System.Globalization;
+using DeepLab.Core.Clusters;
+using DeepLab.Core.Engines;
+using DeepLab.Core.Metrics;
+using DeepLab.Core.Storage;
+using Microsoft.EntityFrameworkCore;
+
+namespace DeepLab.Core.Reconcile;
+
+/// <summary>Keeps the ledger of one host's GPUs, at each full list, and takes away containers that an admin asked to evict.</summary>
+internal sealed class HostLedger(
+    IContainerEngine engine,
+    Guid hostId,
+    HostWrites writes,
+    IDbContextFactory<ConsoleDb> databases,
+    LeaderTerm term
+)
+{
+    private static readonly TimeSpan s_stopGrace = TimeSpan.FromSeconds(10);
+
+    /// <summary>A container's device requests never change.</summary>
+    private readonly Dictionary<string, IReadOnlyList<string>> _devices = new(StringComparer.Ordinal);
+    private IReadOnlyDictionary<string, GpuVerdict>? _before;
+
+    public async Task LookAsync(IReadOnlyList<ContainerSummary> containers, ProbeView probes, CancellationToken ct)
+    {
+        var running = await RunningAsync(containers, ct);
+        var view = await ReadAsync(running, probes, ct);
+        if (view.Gpus.Count == 0)
+        {
+            return;
+        }
+        var verdicts = Ledger.Judge(view);
+        await writes.HealthAsync(term, hostId, view.Gpus, Ledger.Steady(_before, verdicts, view.Gpus));
+        _before = verdicts;
+        await EvictAsync(view, ct);
+    }
+
+    private async Task<LedgerView> ReadAsync(
+        IReadOnlyList<LedgerContainer> running,
+        ProbeView probes,
+        CancellationToken ct
+    )
+    {
+        await using var db = await databases.CreateDbContextAsync(ct);
+        var gpus = await db.Gpus.AsNoTracking().Where(g => g.HostId == hostId).ToListAsync(ct);
+        var uuids = gpus.Select(g => g.Uuid).ToArray();
+        // Read after the containers were: one that was leased since is not yet among them, and so is no leak
+        var leases = await db
+            .Leases.AsNoTracking()
+            .Where(l => l.ReleasedAt == null && uuids.Contains(l.GpuUuid))
+            .ToDictionaryAsync(l => l.GpuUuid, l => l.AttemptId, ct);
+        return new LedgerView(
+            gpus,
+            leases,
+            running,
+            probes.Gpus.Count > 0 || probes.GpuTrouble is not null ? probes.Gpus : null,
+            probes.Processes
+        );
+    }
+
+    private async Task<IReadOnlyList<LedgerContainer>> RunningAsync(
+        IReadOnlyList<ContainerSummary> containers,
+        CancellationToken ct
+    )
+    {
+        var running = new List<LedgerContainer>();
+        foreach (
+            var c in containers.Where(c =>
+                c.State is ContainerState.Running or ContainerState.Paused && !c.Labels.ContainsKey(Labels.Probe)
+            )
+        )
+        {
+            if (!_devices.TryGetValue(c.Id, out var gpus))
+            {
+                if (await engine.InspectAsync(c.Id, ct) is not { } report)
+                {
+                    continue;
+                }
+                _devices[c.Id] = gpus = report.GpuUuids;
+            }
+            var attempt =
+                c.Labels.TryGetValue(Labels.Attempt, out var text)
+                && long.TryParse(text, CultureInfo.InvariantCulture, out var id)
+                    ? id
+                    : (long?)null;
+            running.Add(new LedgerContainer(c.Id, c.Name, attempt, gpus));
+        }
+        var there = containers.Select(c => c.Id).ToHashSet(StringComparer.Ordinal);
+        foreach (var gone in _devices.Keys.Where(id => !there.Contains(id)).ToArray())
+        {
+            _devices.Remove(gone);
+        }
+        return running;
+    }
+
+    private async Task EvictAsync(LedgerView view, CancellationToken ct)
+    {
+        var leaking = view
+            .Gpus.Where(g => g.Health == GpuHealth.Evicting)
+            .SelectMany(g => Ledger.Leaking(view, g.Uuid))
+            .DistinctBy(c => c.Id);
+        foreach (var container in leaking)
+        {
+            await engine.StopAsync(container.Id, s_stopGrace, ct);
+            await engine.RemoveAsync(container.Id, force: true, ct);
+        }
+    }
+}

@@ -4,6 +4,7 @@ using DeepLab.Core.Operations;
 using DeepLab.Core.Operations.Fleet;
 using DeepLab.Core.Operations.Jobs;
 using DeepLab.Core.Storage;
+using DeepLab.Core.Streams;
 using DeepLab.Core.Tenancy;
 using DeepLab.Core.Workloads;
 using Microsoft.EntityFrameworkCore;
@@ -96,6 +97,21 @@ public sealed class ConsoleHarness : IAsyncDisposable
             }
             await subscription.NextAsync(TimeSpan.FromSeconds(1), TimeProvider.System, deadline.Token);
         }
+    }
+
+    /// <summary>Waits until an attempt has written a line.</summary>
+    public async Task UntilLineAsync(long attemptId, string text, TimeSpan timeout, CancellationToken ct)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        patience.CancelAfter(timeout);
+        await foreach (var lines in Services.GetRequiredService<LogReader>().FollowAsync(attemptId, 0, patience.Token))
+        {
+            if (lines.Any(l => l.Text == text))
+            {
+                return;
+            }
+        }
+        Assert.Fail($"attempt {attemptId} never wrote \"{text}\"");
     }
 
     public Task<ConsoleDb> DbAsync(CancellationToken ct) =>

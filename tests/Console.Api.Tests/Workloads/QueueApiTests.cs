@@ -1,5 +1,4 @@
 using System.Net;
-using DeepLab.Core.Clusters;
 using DeepLab.Core.Workloads;
 using Microsoft.EntityFrameworkCore;
 
@@ -10,14 +9,7 @@ public sealed class QueueApiTests(ApiHost host)
     /// <summary>A job that no host has room for, so that it waits whatever else the tests do.</summary>
     private async Task<long> SubmitAsync(HttpClient client)
     {
-        await using (var db = await host.DbAsync())
-        {
-            await db.Hosts.ExecuteUpdateAsync(s =>
-                s.SetProperty(h => h.State, HostState.Ready)
-                    .SetProperty(h => h.Cpus, 8)
-                    .SetProperty(h => h.MemoryBytes, 64L << 30)
-            );
-        }
+        await host.MakeRoomAsync();
         using var answer = await client.PostAsync(
             "/api/v1/jobs",
             Answers.Json("""{"name":"waits","image":"base","roles":[{"name":"worker","command":["true"]}]}""")

@@ -4,7 +4,6 @@ using DeepLab.Core.Feeds;
 using DeepLab.Core.Operations.Fleet;
 using DeepLab.Core.Operations.Jobs;
 using DeepLab.Core.Reconcile;
-using DeepLab.Core.Streams;
 using DeepLab.Core.Workloads;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
@@ -122,18 +121,7 @@ public sealed class LossTests
         var attempt = await console
             .Services.GetRequiredService<JobQueries>()
             .FindAttemptAsync(ConsoleHarness.Admin, id, null, null, Ct);
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(Ct);
-        patience.CancelAfter(s_patience);
-        await foreach (
-            var lines in console.Services.GetRequiredService<LogReader>().FollowAsync(attempt!.Id, 0, patience.Token)
-        )
-        {
-            if (lines.Any(l => l.Text == text))
-            {
-                return;
-            }
-        }
-        Assert.Fail($"attempt {attempt!.Id} never wrote \"{text}\"");
+        await console.UntilLineAsync(attempt!.Id, text, s_patience, Ct);
     }
 
     private static async Task WishAsync(ConsoleHarness console, HostWish wish, TimeSpan? deadline)

@@ -14,7 +14,6 @@ namespace DeepLab.Engine.Tests.Hosts;
 /// <summary>Three real engines behind mutual TLS, in a Swarm of their own.</summary>
 public sealed class FleetTests(LabFleet fleet)
 {
-    private const string Swarm = "swarm";
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(40);
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
@@ -110,14 +109,9 @@ public sealed class FleetTests(LabFleet fleet)
             Ct,
             o => o with { HostGrace = TimeSpan.FromMinutes(5) }
         );
-        await AddSwarmAsync(console);
+        await SwarmCluster.AddAsync(console, fleet, Ct);
         var (first, last) = (fleet.Hosts[0], fleet.Hosts[2]);
-        await console.UntilAsync(
-            async db =>
-                (await OpenAsync(db)).Count == 3 && await db.Gpus.CountAsync(g => g.DriverVersion != "", Ct) >= 6,
-            s_patience,
-            Ct
-        );
+        await SwarmCluster.OpenAsync(console, s_patience, Ct);
         await using (var db = await console.DbAsync(Ct))
         {
             var host = await db.Hosts.SingleAsync(h => h.Name == last.Name, Ct);
@@ -146,7 +140,7 @@ public sealed class FleetTests(LabFleet fleet)
         await StateAsync(console, last.Name, HostState.Ready);
 
         Assert.IsType<Outcome<string>.Done>(
-            await Verb<RemoveCluster>(console).RunAsync(ConsoleHarness.Admin, Swarm, Ct)
+            await Verb<RemoveCluster>(console).RunAsync(ConsoleHarness.Admin, SwarmCluster.Name, Ct)
         );
         await console.UntilAsync(async db => await db.Hosts.CountAsync(Ct) == 1, s_patience, Ct);
         await NoProbesAsync(console, first);
@@ -201,28 +195,12 @@ public sealed class FleetTests(LabFleet fleet)
         await NoProbesAsync(console, host);
     }
 
-    private async Task AddSwarmAsync(ConsoleHarness console) =>
-        await Done(
-            Verb<AddCluster>(console)
-                .RunAsync(
-                    ConsoleHarness.Admin,
-                    new NewCluster(Swarm, fleet.Hosts[0].Address, null, Given(fleet.Credentials)),
-                    Ct
-                )
-        );
-
     private static async Task Done(Task<Outcome<string>> verb) => Assert.IsType<Outcome<string>.Done>(await verb);
 
     private static CredentialInput Given(EngineCredentials? c) => new(c?.Ca, c?.Certificate, c?.Key);
 
     private static T Verb<T>(ConsoleHarness console)
         where T : notnull => console.Services.GetRequiredService<T>();
-
-    private static async Task<IReadOnlyList<Host>> OpenAsync(Core.Storage.ConsoleDb db)
-    {
-        var hosts = await db.Hosts.AsNoTracking().Where(h => h.NodeId != null).ToListAsync(Ct);
-        return [.. hosts.Where(h => h.Closed is null)];
-    }
 
     private static async Task<bool> IsOpenAsync(Core.Storage.ConsoleDb db, string name) =>
         (await db.Hosts.AsNoTracking().SingleAsync(h => h.Name == name, Ct)).Closed is null

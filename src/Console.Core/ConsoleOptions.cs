@@ -109,6 +109,10 @@ public sealed record ConsoleOptions
             HostGrace = TimeSpan.FromSeconds(Number("DEEPLAB_HOST_GRACE", (long)defaults.HostGrace.TotalSeconds, 1)),
             LogMaxFiles = (int)Number("DEEPLAB_LOG_MAX_FILES", defaults.LogMaxFiles, 1),
         };
+        if (!Clusters.EngineAddress.TryParse(options.DockerHost, out _))
+        {
+            errors.Add($"DOCKER_HOST is \"{options.DockerHost}\"; {Clusters.EngineAddress.Allowed} are allowed.");
+        }
         return errors.Count == 0
             ? options
             : throw new InvalidOperationException(string.Join(Environment.NewLine, errors));

@@ -24,39 +24,24 @@ internal sealed class HostLedger(
 
     public async Task LookAsync(IReadOnlyList<ContainerSummary> containers, ProbeView probes, CancellationToken ct)
     {
-        var running = await RunningAsync(containers, ct);
-        var view = await ReadAsync(running, probes, ct);
-        if (view.Gpus.Count == 0)
+        await using var db = await databases.CreateDbContextAsync(ct);
+        var gpus = await db.Gpus.AsNoTracking().Where(g => g.HostId == hostId).ToListAsync(ct);
+        if (gpus.Count == 0)
         {
             return;
         }
-        var verdicts = Ledger.Judge(view);
-        await writes.HealthAsync(term, hostId, view.Gpus, Ledger.Steady(_before, verdicts, view.Gpus));
-        _before = verdicts;
-        await EvictAsync(view, ct);
-    }
-
-    private async Task<LedgerView> ReadAsync(
-        IReadOnlyList<LedgerContainer> running,
-        ProbeView probes,
-        CancellationToken ct
-    )
-    {
-        await using var db = await databases.CreateDbContextAsync(ct);
-        var gpus = await db.Gpus.AsNoTracking().Where(g => g.HostId == hostId).ToListAsync(ct);
+        var running = await RunningAsync(containers, ct);
         var uuids = gpus.Select(g => g.Uuid).ToArray();
         // Read after the containers were: one that was leased since is not yet among them, and so is no leak
         var leases = await db
             .Leases.AsNoTracking()
             .Where(l => l.ReleasedAt == null && uuids.Contains(l.GpuUuid))
             .ToDictionaryAsync(l => l.GpuUuid, l => l.AttemptId, ct);
-        return new LedgerView(
-            gpus,
-            leases,
-            running,
-            probes.Gpus.Count > 0 || probes.GpuTrouble is not null ? probes.Gpus : null,
-            probes.Processes
-        );
+        var view = new LedgerView(gpus, leases, running, probes.Gpus, probes.Processes);
+        var verdicts = Ledger.Judge(view);
+        await writes.HealthAsync(term, hostId, gpus, Ledger.Steady(_before, verdicts, gpus));
+        _before = verdicts;
+        await EvictAsync(view, ct);
     }
 
     private async Task<IReadOnlyList<LedgerContainer>> RunningAsync(

@@ -133,13 +133,20 @@ public sealed class HostWrites(LeaderWrites writes, IDbContextFactory<ConsoleDb>
             async (db, ct) =>
             {
                 var now = time.GetUtcNow();
-                var known = await db.Gpus.Where(g => g.HostId == hostId).ToDictionaryAsync(g => g.Uuid, ct);
+                var uuids = rows.Select(r => r.Uuid).ToArray();
+                var known = await db
+                    .Gpus.Where(g => g.HostId == hostId || uuids.Contains(g.Uuid))
+                    .ToDictionaryAsync(g => g.Uuid, ct);
                 foreach (var row in rows)
                 {
                     if (!known.Remove(row.Uuid, out var gpu))
                     {
                         gpu = new Gpu { Uuid = row.Uuid, Model = row.Model };
                         db.Gpus.Add(gpu);
+                    }
+                    else if (gpu.HostId != hostId && !await MayMoveAsync(db, gpu, ct))
+                    {
+                        continue;
                     }
                     gpu.HostId = hostId;
                     gpu.Index = row.Index;
@@ -165,6 +172,14 @@ public sealed class HostWrites(LeaderWrites writes, IDbContextFactory<ConsoleDb>
                 return 0;
             }
         );
+
+    /// <summary>
+    /// A card that was put into another machine is gone from its old one. Where it is not, one engine was entered twice, and
+    /// the GPU stays with the host that had it first.
+    /// </summary>
+    private static async Task<bool> MayMoveAsync(ConsoleDb db, Gpu gpu, CancellationToken ct) =>
+        gpu.Health == GpuHealth.Sick
+        && !await db.Leases.AnyAsync(l => l.GpuUuid == gpu.Uuid && l.ReleasedAt == null, ct);
 
     /// <summary>Writes only what changed, and nothing over what an admin said meanwhile.</summary>
     /// <param name="recorded">what the verdicts were made from</param>

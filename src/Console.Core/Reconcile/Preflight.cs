@@ -114,16 +114,16 @@ public static partial class Preflight
     private static IEnumerable<PreflightFinding> Gpus(EngineInfo engine, ProbeView probes)
     {
         const string check = "gpus";
-        if (probes.Gpus.Count > 0)
+        if (probes.Gpus is { Count: > 0 } gpus)
         {
-            var kinds = probes.Gpus.GroupBy(g => g.Model).Select(g => $"{g.Count()} x {g.Key}");
-            var drivers = probes.Gpus.Select(g => g.DriverVersion).Distinct();
+            var kinds = gpus.GroupBy(g => g.Model).Select(g => $"{g.Count()} x {g.Key}");
+            var drivers = gpus.Select(g => g.DriverVersion).Distinct();
             yield return new(
                 check,
                 FindingSeverity.Ok,
                 $"{string.Join(", ", kinds)}, driver {string.Join(", ", drivers)}."
             );
-            foreach (var sick in probes.Gpus.Where(g => g.Trouble is not null))
+            foreach (var sick in gpus.Where(g => g.Trouble is not null))
             {
                 yield return new(
                     check,

@@ -252,6 +252,34 @@ public sealed class FleetEditsTests(ApiHost host)
         await SendAsync(client, HttpMethod.Delete, $"hosts/{name}", status: HttpStatusCode.NoContent);
     }
 
+    [Fact]
+    public async Task A_gpu_is_fenced_cleared_and_evicted_only_where_that_makes_sense()
+    {
+        using var client = host.Admin();
+        var uuid = $"GPU-{Guid.NewGuid()}";
+        await using var db = await host.DbAsync();
+        var machine = await db.Hosts.SingleAsync(h => h.Name == "local");
+        db.Gpus.Add(
+            new Gpu
+            {
+                Uuid = uuid,
+                HostId = machine.Id,
+                Model = "A100",
+            }
+        );
+        await db.SaveChangesAsync();
+        var gpu = await SendAsync(client, HttpMethod.Post, $"gpus/{uuid}/fence");
+        Assert.Equal("Fenced", gpu.GetProperty("health").GetString());
+        Assert.Contains("admin", gpu.GetProperty("healthMessage").GetString(), StringComparison.Ordinal);
+        await SendAsync(client, HttpMethod.Post, $"gpus/{uuid}/evict", status: HttpStatusCode.Conflict);
+        gpu = await SendAsync(client, HttpMethod.Post, $"gpus/{uuid}/clear");
+        // Not leased before somebody looked
+        Assert.Equal("Sick", gpu.GetProperty("health").GetString());
+        await SendAsync(client, HttpMethod.Post, $"gpus/{uuid}/clear", status: HttpStatusCode.Conflict);
+        await SendAsync(client, HttpMethod.Post, "gpus/GPU-none/fence", status: HttpStatusCode.NotFound);
+        await db.Gpus.Where(g => g.Uuid == uuid).ExecuteDeleteAsync();
+    }
+
     private static (string Certificate, string Key) Pair()
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);

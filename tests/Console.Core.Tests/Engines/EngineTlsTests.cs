@@ -65,7 +65,7 @@ public sealed class EngineTlsTests
             "for another name" => s_ours.Server(san: s => s.AddDnsName("other.example")),
             "with the address as common name only" => s_ours.Server(name: "127.0.0.1", san: null),
             "of a client" => s_ours.Server(usage: "1.3.6.1.5.5.7.3.2"),
-            _ => new Authority("127.0.0.1").Itself(),
+            _ => new Authority("itself").Itself(),
         };
     }
 
@@ -133,6 +133,10 @@ public sealed class EngineTlsTests
             using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
             var request = new CertificateRequest($"CN={name}", key, HashAlgorithmName.SHA256);
             request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));
+            // So that only its signature can be what is wrong with it
+            var names = new SubjectAlternativeNameBuilder();
+            names.AddIpAddress(IPAddress.Loopback);
+            request.CertificateExtensions.Add(names.Build());
             var now = TimeProvider.System.GetUtcNow();
             return request.CreateSelfSigned(now.AddDays(-30), now.AddDays(30));
         }

@@ -26,6 +26,8 @@ public sealed class FleetTests(LabFleet fleet)
         Assert.Equal(fleet.Hosts[0].Name, info.Name);
         Assert.NotEmpty(info.RuncVersion);
         Assert.NotNull(info.SwarmNodeId);
+        // Nothing listens there, and the engine says so
+        Assert.Contains("refused", await engine.WhyNoRegistryAsync("127.0.0.1:9/some/image:1", Ct));
         // A call, a stream of events, a log and an exec all go the same way
         var install = $"tls-{Guid.NewGuid():N}"[..14];
         using var enough = CancellationTokenSource.CreateLinkedTokenSource(Ct);
@@ -133,10 +135,10 @@ public sealed class FleetTests(LabFleet fleet)
         await first.DockerAsync(Ct, "node", "update", "--availability", "active", last.Name);
         await WishAsync(console, last.Name, HostWish.Active);
 
-        // Cut off, it is unreachable, and back after
-        await last.CutAsync(Ct);
+        // Down, it is unreachable, and back after
+        await last.StopAsync(Ct);
         await StateAsync(console, last.Name, HostState.Unreachable);
-        await last.HealAsync(Ct);
+        await last.StartAsync(Ct);
         await StateAsync(console, last.Name, HostState.Ready);
 
         Assert.IsType<Outcome<string>.Done>(
@@ -191,8 +193,36 @@ public sealed class FleetTests(LabFleet fleet)
             s_patience,
             Ct
         );
+        await FencedAsync(console, host, id);
         await Done(Verb<RemoveHost>(console).RunAsync(admin, "extra", Ct));
         await NoProbesAsync(console, host);
+    }
+
+    /// <summary>It is cut off with the job on it and called dead; back again, nothing of the job is left before it takes work.</summary>
+    private static async Task FencedAsync(ConsoleHarness console, FleetHost host, long job)
+    {
+        var admin = ConsoleHarness.Admin;
+        await Done(Verb<ActivateHost>(console).RunAsync(admin, "extra", Ct));
+        await console.UntilAsync(
+            db => db.Workloads.AnyAsync(w => w.Id == job && w.State == WorkloadState.Running, Ct),
+            s_patience,
+            Ct
+        );
+        Assert.IsType<Outcome<string>.Conflict>(await Verb<FenceHost>(console).RunAsync(admin, "extra", Ct));
+        await host.CutAsync(Ct);
+        await StateAsync(console, "extra", HostState.Unreachable);
+        await Done(Verb<FenceHost>(console).RunAsync(admin, "extra", Ct));
+        await console.UntilAsync(db => db.Leases.AllAsync(l => l.ReleasedAt != null, Ct), s_patience, Ct);
+        await Verb<Core.Operations.Jobs.StopWorkload>(console).RunAsync(admin, job, Ct);
+        await host.HealAsync(Ct);
+        await Done(Verb<ActivateHost>(console).RunAsync(admin, "extra", Ct));
+        await console.UntilAsync(db => IsOpenAsync(db, "extra"), s_patience, Ct);
+        var install = Verb<InstallationId>(console).Value;
+        var running = await host.DockerAsync(
+            Ct,
+            ["ps", "-aq", "--filter", $"label={Labels.Install}={install}", "--filter", $"label={Labels.Attempt}"]
+        );
+        Assert.Equal("", running.Trim());
     }
 
     private static async Task Done(Task<Outcome<string>> verb) => Assert.IsType<Outcome<string>.Done>(await verb);

@@ -48,7 +48,15 @@ public sealed class SpanningJobTests(LabFleet fleet)
 
         var lost = fleet.Hosts[2];
         await lost.CutAsync(Ct);
-        job = await console.WaitForEndAsync(id, TimeSpan.FromSeconds(120), Ct);
+        try
+        {
+            job = await console.WaitForEndAsync(id, TimeSpan.FromSeconds(120), Ct);
+        }
+        catch
+        {
+            await lost.HealAsync(CancellationToken.None);
+            throw;
+        }
         Assert.Equal(WorkloadState.Succeeded, job.Row.State);
         Assert.Equal((0, 1), (job.Restarts, job.Interruptions));
         Assert.All(job.Replicas, r => Assert.DoesNotContain(r.Attempts[1].Host, lost.Name));

@@ -97,7 +97,7 @@ public sealed class ProbeRunner(
     {
         if (plan.AllGpus)
         {
-            sight?.SetGpus([], message);
+            sight?.SetGpus(null, message);
         }
         else
         {
@@ -123,6 +123,7 @@ public sealed class ProbeRunner(
     {
         var heard = false;
         var processes = new List<GpuProcess>();
+        sight?.SetProcesses([]);
         _rounds.Begin(fromMiddle: !probe.IsFresh);
         await foreach (var text in ProbeLines.FollowAsync(engine, probe, s_quiet, s_silence, time, ct))
         {

@@ -6,7 +6,7 @@ public sealed class ProbeSight
     private readonly Lock _gate = new();
     private readonly TaskCompletionSource _gpusTold = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _hostTold = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private ProbeView _view = new([], null, null, null);
+    private ProbeView _view = new(null, null, null, null);
 
     public ProbeView View
     {
@@ -19,7 +19,8 @@ public sealed class ProbeSight
         }
     }
 
-    public void SetGpus(IReadOnlyList<GpuInventoryRow> rows, string? trouble)
+    /// <param name="rows">none = there are none; null = that cannot be told</param>
+    public void SetGpus(IReadOnlyList<GpuInventoryRow>? rows, string? trouble)
     {
         lock (_gate)
         {
@@ -59,11 +60,12 @@ public sealed class ProbeSight
     }
 }
 
+/// <param name="Gpus">null while that is not told, or cannot be</param>
 /// <param name="GpuTrouble">why no GPU is seen; null where some are, or nothing was told yet</param>
 /// <param name="Host">the newest line; null before the first</param>
 /// <param name="HostTrouble">why the host's probe does not run; null where it does, or nothing was told yet</param>
 public sealed record ProbeView(
-    IReadOnlyList<GpuInventoryRow> Gpus,
+    IReadOnlyList<GpuInventoryRow>? Gpus,
     string? GpuTrouble,
     HostLine? Host,
     string? HostTrouble

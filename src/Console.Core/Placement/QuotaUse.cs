@@ -11,22 +11,21 @@ internal sealed record QuotaUse(string Who, Quota Quota, Usage Used, Usage Promi
     /// <param name="borrow">what to say of GPUs above the quota</param>
     public IEnumerable<WaitReason> Over(Usage asked, string borrow)
     {
-        if (asked.Gpus > 0 && Used.Gpus + asked.Gpus > Quota.Gpus)
+        if (asked.Gpus > 0 && Quota.Gpus is { } gpus && Used.Gpus + asked.Gpus > gpus)
         {
-            yield return Reason("GPUs", Used.Gpus, Promised.Gpus, asked.Gpus, Quota.Gpus.Value, Words.Number, borrow);
+            yield return Reason("GPUs", Used.Gpus, Promised.Gpus, asked.Gpus, gpus, Words.Number, borrow);
         }
-        if (Used.Cpus + asked.Cpus > Quota.Cpus + Room.Epsilon)
+        if (Quota.Cpus is { } cpus && Used.Cpus + asked.Cpus > cpus + Room.Epsilon)
         {
-            yield return Reason("CPUs", Used.Cpus, Promised.Cpus, asked.Cpus, Quota.Cpus.Value, Words.Number, "");
+            yield return Reason("CPUs", Used.Cpus, Promised.Cpus, asked.Cpus, cpus, Words.Number, "");
         }
-        if (Used.Memory + asked.Memory > Quota.Memory)
+        if (Quota.Memory is { } memory && Used.Memory + asked.Memory > memory)
         {
-            var most = Quota.Memory.Value;
-            yield return Reason("of memory", Used.Memory, Promised.Memory, asked.Memory, most, Words.Bytes, "");
+            yield return Reason("of memory", Used.Memory, Promised.Memory, asked.Memory, memory, Words.Bytes, "");
         }
-        if (Used.Running + asked.Running > Quota.Running)
+        if (Quota.Running is { } most && Used.Running + asked.Running > most)
         {
-            var (most, promised) = (Quota.Running.Value, Promised.Running);
+            var promised = Promised.Running;
             var ahead = promised == 0 ? "" : $", and {promised} ahead of it in the queue";
             yield return new WaitReason(
                 WaitKind.QuotaReached,

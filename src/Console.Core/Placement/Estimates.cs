@@ -56,23 +56,33 @@ internal static class Estimates
     )
     {
         private readonly Room[] _rooms = (Room[])hosts.Free.Clone();
-        private readonly PriorityQueue<(int Host, Room Freed), (long At, int Host)> _ends = new();
+
+        /// <summary>Ends to come: of a release, by host and its place there, or of a job that was seated here.</summary>
+        private readonly PriorityQueue<(int Host, int Release), long> _ends = new();
+        private readonly List<Room> _seated = [];
         private readonly HashSet<long> _started = [];
 
         public void Run(int cluster, long now)
         {
-            int[] open = [.. hosts.HostsOf[cluster].Where(h => hosts.TakesWork[h])];
-            _ends.EnqueueRange(
-                from h in open
-                from release in releases.On(h)
-                where release.Expected != Reservation.Never
-                select ((h, release.Freed), (Math.Max(now, release.Expected), h))
-            );
+            var open = Array.FindAll(hosts.HostsOf[cluster], h => hosts.TakesWork[h]);
+            _ends.EnsureCapacity(open.Sum(h => releases.On(h).Count));
+            foreach (var h in open)
+            {
+                var here = releases.On(h);
+                for (var i = 0; i < here.Count; i++)
+                {
+                    if (here[i].Expected != Reservation.Never)
+                    {
+                        _ends.Enqueue((h, i), Math.Max(now, here[i].Expected));
+                    }
+                }
+            }
             var lines = Lines();
             for (var i = 0; i < MostEnds && lines.Count > 0 && _ends.TryDequeue(out var end, out var at); i++)
             {
-                _rooms[end.Host] = _rooms[end.Host].With(end.Freed);
-                SeatAll(lines, end.Host, at.At, open, i % EndsBetweenSpans == 0);
+                var freed = end.Release < 0 ? _seated[~end.Release] : releases.On(end.Host)[end.Release].Freed;
+                _rooms[end.Host] = _rooms[end.Host].With(freed);
+                SeatAll(lines, end.Host, at, open, i % EndsBetweenSpans == 0);
             }
         }
 
@@ -170,7 +180,8 @@ internal static class Estimates
             _rooms[spot.Host] = _rooms[spot.Host].Less(taken);
             if (asker.Duration != long.MaxValue)
             {
-                _ends.Enqueue((spot.Host, taken), (at + asker.Duration, spot.Host));
+                _ends.Enqueue((spot.Host, ~_seated.Count), at + asker.Duration);
+                _seated.Add(taken);
             }
         }
     }

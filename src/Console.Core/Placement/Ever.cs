@@ -23,7 +23,7 @@ public static partial class Fit
             return [unplaceable];
         }
         var hosts = new HostTable(fleet with { Hosts = known });
-        var shape = ShapeBook.Make(hosts, job, hosts.ClusterOf(job.ClusterId));
+        var shape = ShapeBook.Make(hosts, job, hosts.ClusterOf(job.ClusterId), ShapeBook.Allowed(hosts, job.Placement));
         int[] open = [.. hosts.HostsOf[shape.Cluster].Where(shape.Allows)];
         var together = Packing.TogetherHold(hosts, shape, open, hosts.Capacity);
         if (shape.OneHost && open.Any(h => Packing.Holds(hosts, shape, shape.Whole, h, hosts.Capacity[h])))

@@ -33,7 +33,7 @@ public static partial class Fit
     {
         var ids = placement.Replicas.Select(r => r.HostId).ToHashSet();
         var hosts = new HostTable(fleet with { Hosts = [.. fleet.Hosts.Where(h => ids.Contains(h.Id))] });
-        var shape = ShapeBook.Make(hosts, job, hosts.ClusterOf(job.ClusterId));
+        var shape = ShapeBook.Make(hosts, job, hosts.ClusterOf(job.ClusterId), ShapeBook.Allowed(hosts, job.Placement));
         foreach (var group in placement.Replicas.GroupBy(r => r.HostId))
         {
             var h = hosts.Host(group.Key);

@@ -78,7 +78,7 @@ internal sealed class Pass
         foreach (var at in _borrowers)
         {
             var asker = _waits[at]!.Asker;
-            if (_quotas.Ask(asker) == QuotaAnswer.Reached)
+            if (_quotas.Ask(asker) == QuotaAnswer.Reached || _quotas.WouldTakeFromOwn(asker))
             {
                 _waits[at] = new Wait(asker, Cause.Quota);
             }
@@ -187,18 +187,17 @@ internal sealed class Pass
         }
         if (_shadows.Earliest(asker) is { } earliest)
         {
-            _reservations.Add(asker, earliest);
+            Promise(asker, earliest);
             return new Wait(asker, Cause.Reserved, earliest);
         }
         shape.NothingToReserve = true;
         return new Wait(asker, Cause.Room);
     }
 
-    /// <summary>Its place is about to be free: nobody else gets it, nor what is left of its quotas.</summary>
     private void Promise(Asker asker, Shadow shadow)
     {
         _reservations.Add(asker, shadow);
-        _quotas.Give(asker);
+        _quotas.Promise(asker);
     }
 
     private bool MayPreempt(Asker asker)

@@ -86,9 +86,8 @@ internal sealed class Preemptions(HostTable hosts, Releases releases, Shadows sh
         {
             return null;
         }
-        var then = new Room[hosts.Slots.Length];
-        then[bestHost] = Without(bestHost, best);
-        return new Eviction(best, new Shadow([new Spot(bestHost, shape.Whole)], now, then));
+        var then = Without(bestHost, best);
+        return new Eviction(best, new Shadow([new Spot(bestHost, shape.Whole)], now, [then]));
     }
 
     private static (int Priority, double Loss, int Count) Cost(List<RunningJob> victims) =>

@@ -13,6 +13,12 @@ internal enum QuotaAnswer
     Reached,
 }
 
+internal readonly record struct Usage(int Gpus, double Cpus, long Memory, int Running)
+{
+    public Usage Plus(in Usage more) =>
+        new(Gpus + more.Gpus, Cpus + more.Cpus, Memory + more.Memory, Running + more.Running);
+}
+
 /// <summary>What teams and users hold, and what this plan gives them, against the most they may hold.</summary>
 internal sealed class Quotas
 {
@@ -22,11 +28,9 @@ internal sealed class Quotas
     private readonly Usage[] _byTeam;
     private readonly Usage[] _byUser;
 
-    private readonly record struct Usage(int Gpus, double Cpus, long Memory, int Running)
-    {
-        public Usage Plus(in Usage more) =>
-            new(Gpus + more.Gpus, Cpus + more.Cpus, Memory + more.Memory, Running + more.Running);
-    }
+    /// <summary>The part of it that jobs do not hold yet, which hosts are reserved for.</summary>
+    private readonly Usage[] _promisedToTeam;
+    private readonly Usage[] _promisedToUser;
 
     public Quotas(FleetSnapshot fleet, TeamIndex teams)
     {
@@ -39,6 +43,8 @@ internal sealed class Quotas
         }
         _byTeam = new Usage[teams.Count];
         _byUser = new Usage[_users.Length];
+        _promisedToTeam = new Usage[teams.Count];
+        _promisedToUser = new Usage[_users.Length];
         foreach (var job in fleet.Running)
         {
             var usage = new Usage(0, 0, 0, 1);
@@ -74,22 +80,37 @@ internal sealed class Quotas
 
     public void Give(Asker asker) => Add(asker.Team, asker.User, Asked(asker.Shape.Whole));
 
+    /// <summary>Hosts are reserved for it: those behind it in the queue do not get what its quotas have left for it.</summary>
+    public void Promise(Asker asker)
+    {
+        Give(asker);
+        var asked = Asked(asker.Shape.Whole);
+        _promisedToTeam[asker.Team] = _promisedToTeam[asker.Team].Plus(asked);
+        if (asker.User >= 0)
+        {
+            _promisedToUser[asker.User] = _promisedToUser[asker.User].Plus(asked);
+        }
+    }
+
+    /// <summary>What it borrowed would count against a job of its own team that hosts are reserved for.</summary>
+    public bool WouldTakeFromOwn(Asker asker) => _promisedToTeam[asker.Team].Gpus > 0;
+
     /// <summary>Every quota that stands in its way, the user's own first.</summary>
     public ImmutableArray<WaitReason> Explain(Asker asker)
     {
-        var reasons = ImmutableArray.CreateBuilder<WaitReason>();
         var asked = Asked(asker.Shape.Whole);
-        if (asker.User >= 0)
-        {
-            var user = _users[asker.User];
-            Explain($"user {user.Name}", user.Quota, _byUser[asker.User], asked, "", reasons);
-        }
         var team = _teams[asker.Team];
+        var of = new QuotaUse($"team {team.Name}", team.Quota, _byTeam[asker.Team], _promisedToTeam[asker.Team]);
         var borrow = asker.Job.Preemptible
             ? "; none that it could borrow is idle"
             : "; a preemptible job may borrow idle ones";
-        Explain($"team {team.Name}", team.Quota, _byTeam[asker.Team], asked, borrow, reasons);
-        return reasons.ToImmutable();
+        if (asker.User < 0)
+        {
+            return [.. of.Over(asked, borrow)];
+        }
+        var user = _users[asker.User];
+        var own = new QuotaUse($"user {user.Name}", user.Quota, _byUser[asker.User], _promisedToUser[asker.User]);
+        return [.. own.Over(asked, ""), .. of.Over(asked, borrow)];
     }
 
     private void Add(int team, int user, in Usage usage)
@@ -110,55 +131,4 @@ internal sealed class Quotas
         (quota.Cpus is not { } cpus || held.Cpus <= cpus + Room.Epsilon)
         && (quota.Memory is not { } memory || held.Memory <= memory)
         && (quota.Running is not { } running || held.Running <= running);
-
-    private static void Explain(
-        string who,
-        Quota quota,
-        in Usage held,
-        in Usage asked,
-        string borrow,
-        ImmutableArray<WaitReason>.Builder reasons
-    )
-    {
-        if (asked.Gpus > 0)
-        {
-            Over(who, "GPUs", held.Gpus, asked.Gpus, quota.Gpus, borrow, Words.Number, reasons);
-        }
-        Over(who, "CPUs", held.Cpus, asked.Cpus, quota.Cpus, "", Words.Number, reasons);
-        Over(who, "of memory", held.Memory, asked.Memory, quota.Memory, "", Words.Bytes, reasons);
-        if (quota.Running is { } most && held.Running >= most)
-        {
-            reasons.Add(
-                new WaitReason(
-                    WaitKind.QuotaReached,
-                    $"{who} has {held.Running} of at most {most} workloads running",
-                    1,
-                    Math.Max(0, most - held.Running),
-                    most
-                )
-            );
-        }
-    }
-
-    private static void Over(
-        string who,
-        string what,
-        double held,
-        double asked,
-        double? most,
-        string borrow,
-        Func<double, string> say,
-        ImmutableArray<WaitReason>.Builder reasons
-    )
-    {
-        if (most is not { } limit || held + asked <= limit + Room.Epsilon)
-        {
-            return;
-        }
-        var message =
-            asked > limit + Room.Epsilon
-                ? $"needs {say(asked)} {what}; the quota of {who} is {say(limit)} altogether{borrow}"
-                : $"{who} holds {say(held)} of the {say(limit)} {what} of its quota; needs {say(asked)} more{borrow}";
-        reasons.Add(new WaitReason(WaitKind.QuotaReached, message, asked, Math.Max(0, limit - held), limit));
-    }
 }

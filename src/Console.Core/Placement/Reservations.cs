@@ -56,9 +56,10 @@ internal sealed class Reservations(HostTable hosts)
     public void Add(Asker holder, Shadow shadow)
     {
         _jobs[holder.Shape.Cluster]++;
-        foreach (var spot in shadow.Spots)
+        for (var i = 0; i < shadow.Spots.Length; i++)
         {
-            _byHost[spot.Host] = new Reservation(hosts, holder, spot.Part, shadow.Starts, shadow.Then[spot.Host]);
+            var spot = shadow.Spots[i];
+            _byHost[spot.Host] = new Reservation(hosts, holder, spot.Part, shadow.Starts, shadow.Then[i]);
         }
     }
 }

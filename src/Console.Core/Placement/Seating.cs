@@ -9,6 +9,10 @@ internal readonly record struct Visit(Asker Asker, Reservations Reservations, lo
 {
     public HashSet<int>? Used { get; init; }
 
+    /// <summary>Open to everyone: no part need be looked at.</summary>
+    public bool IsOpen(int host) =>
+        Asker.Shape.Allows(host) && Used?.Contains(host) != true && Reservations.On(host) is null;
+
     public bool MayUse(Part part, int host, in Room room)
     {
         if (!Asker.Shape.Allows(host) || Used?.Contains(host) == true)
@@ -70,53 +74,69 @@ internal static class Seating
     private static Spot[] Spread(HostTable hosts, Shelves shelves, in Visit visit)
     {
         var shape = visit.Asker.Shape;
-        var wanted = shape.Whole.Counts.ToArray();
-        var missing = shape.Whole.Replicas;
-        var given = new Dictionary<int, int[]>();
-        var round = shelves.All().Where(shape.Allows).ToList();
-        while (missing > 0 && round.Count > 0)
+        var spread = new Turns(hosts, shelves.Rooms, visit);
+        foreach (var h in shelves.All())
         {
-            var next = new List<int>();
-            foreach (var h in round)
+            if (spread.Missing == 0)
             {
-                if (missing > 0 && One(hosts, shelves.Rooms[h], h, given, wanted, visit))
-                {
-                    missing--;
-                    next.Add(h);
-                }
+                break;
             }
-            round = next;
+            spread.TryOne(h);
         }
-        return missing > 0 ? [] : [.. given.Select(g => new Spot(g.Key, Part.Of(shape.Needs, g.Value)))];
+        for (var seated = -1; spread.Missing > 0 && spread.Missing != seated; )
+        {
+            seated = spread.Missing;
+            foreach (var h in spread.Hosts)
+            {
+                spread.TryOne(h);
+            }
+        }
+        return spread.Missing > 0 ? [] : [.. spread.Given.Select(g => new Spot(g.Key, Part.Of(shape.Needs, g.Value)))];
     }
 
-    private static bool One(
-        HostTable hosts,
-        in Room room,
-        int host,
-        Dictionary<int, int[]> given,
-        int[] wanted,
-        in Visit visit
-    )
+    /// <summary>Replicas that hosts got so far.</summary>
+    private sealed class Turns(HostTable hosts, Room[] rooms, Visit visit)
     {
-        var shape = visit.Asker.Shape;
-        var counts = given.TryGetValue(host, out var before) ? before.ToArray() : new int[wanted.Length];
-        for (var i = 0; i < wanted.Length; i++)
+        private readonly Shape _shape = visit.Asker.Shape;
+        private readonly int[] _wanted = (int[])visit.Asker.Shape.Whole.Counts.Clone();
+
+        public int Missing { get; private set; } = visit.Asker.Shape.Whole.Replicas;
+        public List<int> Hosts { get; } = [];
+        public Dictionary<int, int[]> Given { get; } = [];
+
+        public void TryOne(int host)
         {
-            if (wanted[i] == 0)
+            for (var i = 0; i < _wanted.Length && Missing > 0; i++)
             {
-                continue;
+                if (_wanted[i] > 0 && HoldsOneMore(host, i))
+                {
+                    _wanted[i]--;
+                    Missing--;
+                    return;
+                }
             }
-            counts[i]++;
-            var part = Part.Of(shape.Needs, counts);
-            if (Packing.Holds(hosts, shape, part, host, room) && visit.MayUse(part, host, room))
-            {
-                wanted[i]--;
-                given[host] = counts;
-                return true;
-            }
-            counts[i]--;
         }
-        return false;
+
+        private bool HoldsOneMore(int host, int need)
+        {
+            // Most hosts have no room for it: those cost nothing
+            if (!_shape.Allows(host) || !Packing.Holds(hosts, _shape, _shape.Singles[need], host, rooms[host]))
+            {
+                return false;
+            }
+            var counts = Given.TryGetValue(host, out var before) ? (int[])before.Clone() : new int[_wanted.Length];
+            counts[need]++;
+            var part = Part.Of(_shape.Needs, counts);
+            if (!Packing.Holds(hosts, _shape, part, host, rooms[host]) || !visit.MayUse(part, host, rooms[host]))
+            {
+                return false;
+            }
+            if (before is null)
+            {
+                Hosts.Add(host);
+            }
+            Given[host] = counts;
+            return true;
+        }
     }
 }

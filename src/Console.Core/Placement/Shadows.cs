@@ -4,7 +4,7 @@ namespace DeepLab.Core.Placement;
 
 /// <summary>Where a job that finds no place will start earliest.</summary>
 /// <param name="Starts">ticks</param>
-/// <param name="Then">rooms at that time, by host</param>
+/// <param name="Then">rooms at that time, by spot</param>
 internal sealed record Shadow(Spot[] Spots, long Starts, Room[] Then);
 
 /// <summary>Looks forward through promised ends. Hosts that another job reserved are passed by.</summary>
@@ -61,7 +61,7 @@ internal sealed class Shadows(HostTable hosts, Releases releases, Reservations r
             return null;
         }
         var spots = Seating.Find(hosts, new Shelves(hosts, rooms, open), new Visit(asker, reservations, now, true));
-        return spots.Length == 0 ? null : new Shadow(spots, starts, rooms);
+        return spots.Length == 0 ? null : new Shadow(spots, starts, Array.ConvertAll(spots, s => rooms[s.Host]));
     }
 
     private Shadow? EarliestHost(Asker asker, int[] open)
@@ -86,10 +86,9 @@ internal sealed class Shadows(HostTable hosts, Releases releases, Reservations r
         {
             return null;
         }
-        var then = new Room[hosts.Slots.Length];
-        then[best] =
-            bestStarts == Reservation.Never ? hosts.Free[best] : releases.At(best, hosts.Free[best], bestStarts);
-        return new Shadow([new Spot(best, shape.Whole)], bestStarts, then);
+        var free = hosts.Free[best];
+        var then = bestStarts == Reservation.Never ? free : releases.At(best, free, bestStarts);
+        return new Shadow([new Spot(best, shape.Whole)], bestStarts, [then]);
     }
 
     /// <summary>How near a host is to having room: free GPUs that suit, then CPUs.</summary>
@@ -174,7 +173,7 @@ internal sealed class Shadows(HostTable hosts, Releases releases, Reservations r
             return null;
         }
         var shadow = Seat(asker, nearest[..count], (Room[])hosts.Capacity.Clone(), Reservation.Never);
-        return shadow is null ? null : shadow with { Then = (Room[])hosts.Free.Clone() };
+        return shadow is null ? null : shadow with { Then = Array.ConvertAll(shadow.Spots, s => hosts.Free[s.Host]) };
     }
 
     private void FillAt(int[] open, Room[] rooms, long time)

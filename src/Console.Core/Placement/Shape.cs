@@ -41,6 +41,9 @@ internal sealed class Shape
     /// <summary>By role, those that few GPUs suit first: what is left serves the others.</summary>
     public required Need[] Needs { get; init; }
     public required Part Whole { get; init; }
+
+    /// <summary>One replica of each need.</summary>
+    public required Part[] Singles { get; init; }
     public required PlacementSpec Placement { get; init; }
 
     /// <summary>All replicas go to one host: by the job's own wish, or since its cluster cannot give more.</summary>

@@ -13,6 +13,7 @@ internal sealed class ShapeBook(HostTable hosts)
     private readonly Dictionary<long, int> _lists = [];
     private readonly Dictionary<string, int> _words = new(StringComparer.Ordinal);
     private readonly Dictionary<string, bool[]?> _images = new(StringComparer.Ordinal);
+    private readonly Dictionary<int, bool[]?> _allowed = [];
     private readonly Dictionary<ShapeKey, Shape> _shapes = [];
     private ShapeKey _lastKey;
     private Shape? _last;
@@ -43,12 +44,15 @@ internal sealed class ShapeBook(HostTable hosts)
             return _last;
         }
         ref var known = ref CollectionsMarshal.GetValueRefOrAddDefault(_shapes, shape, out _);
-        (_lastKey, _last) = (shape, known ??= Make(hosts, job, shape.Cluster));
+        (_lastKey, _last) = (
+            shape,
+            known ??= Make(hosts, job, shape.Cluster, AllowedFor(shape.Placement, job.Placement))
+        );
         return known;
     }
 
     /// <summary>What the roles of a job need, and where they may go.</summary>
-    public static Shape Make(HostTable hosts, JobRequest job, int cluster)
+    public static Shape Make(HostTable hosts, JobRequest job, int cluster, bool[]? allowed)
     {
         var needs = Needs(hosts, job.Roles);
         var counts = needs.Select(n => n.Replicas).ToArray();
@@ -59,11 +63,12 @@ internal sealed class ShapeBook(HostTable hosts)
             Cluster = cluster,
             Needs = needs,
             Whole = whole,
+            Singles = [.. needs.Select((_, i) => Part.Of(needs, [.. counts.Select((_, j) => i == j ? 1 : 0)]))],
             Placement = job.Placement,
             OneHost = !spans || job.Placement.Mode == PlacementMode.SameHost || whole.Replicas == 1,
             AnyGpuSuits = needs.All(n => n.Kinds is null),
             Families = hosts.FamiliesFor(needs),
-            Allowed = Allowed(hosts, job.Placement),
+            Allowed = allowed,
         };
     }
 
@@ -94,7 +99,14 @@ internal sealed class ShapeBook(HostTable hosts)
                 .ThenByDescending(n => n.Memory),
         ];
 
-    private static bool[]? Allowed(HostTable hosts, PlacementSpec placement) =>
+    private bool[]? AllowedFor(int number, PlacementSpec placement)
+    {
+        ref var allowed = ref CollectionsMarshal.GetValueRefOrAddDefault(_allowed, number, out var known);
+        return known ? allowed : allowed = Allowed(hosts, placement);
+    }
+
+    /// <summary>By host, whether labels and exclusions let a job run there; null = everywhere.</summary>
+    public static bool[]? Allowed(HostTable hosts, PlacementSpec placement) =>
         placement.HostLabels.Count == 0 && placement.ExcludeHosts.IsDefaultOrEmpty
             ? null
             : [.. hosts.Slots.Select(h => Fit.HasLabels(h, placement) && !Fit.IsExcluded(h, placement))];

@@ -126,7 +126,7 @@ internal sealed class Shelves
                     var more = filled.CompareTo(most);
                     if (
                         (more > 0 || (more == 0 && best >= 0 && IsBetter(h, best, null)))
-                        && visit.MayUse(Part.Of(shape.Needs, given), h, Rooms[h])
+                        && (visit.IsOpen(h) || visit.MayUse(Part.Of(shape.Needs, given), h, Rooms[h]))
                     )
                     {
                         (best, most) = (h, filled);

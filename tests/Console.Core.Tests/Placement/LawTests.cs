@@ -131,12 +131,18 @@ public sealed class LawTests
                                 (v.Preemptible && v.Priority < job.Priority) || (v.Borrowing && v.Team != job.Team)
                             )
                     );
+                    if (world.Fleet.Clusters[0].SpansHosts && job.Roles.Length > 1)
+                    {
+                        // Among hosts, several roles are seated by rule of thumb: what another host got may mislead it
+                        continue;
+                    }
                     var after = world.Fleet.Apply(plan, world.Queue, Now);
                     foreach (var ended in after.Running.Where(r => r.IsEnding).ToArray())
                     {
                         after = after.End(ended.Id);
                     }
-                    Assert.Contains(Planner.Plan(after, [job], Now).Placements, p => p.JobId == job.Id);
+                    var again = Planner.Plan(after, [job], Now);
+                    Assert.True(again.Placements.Length == 1, $"{Show(plan)}\nand then\n{Show(again)}");
                     Assert.Equal(
                         WaitKind.WaitingForPreemption,
                         plan.Waiting.Single(w => w.JobId == job.Id).Waits[0].Kind
@@ -190,9 +196,33 @@ public sealed class LawTests
             iter: Times
         );
 
+    private static FleetSnapshot Plain(FleetSnapshot fleet) =>
+        fleet with
+        {
+            Running = [.. fleet.Running.Select(r => r with { Preemptible = false, Borrowing = false })],
+            Hosts =
+            [
+                .. fleet.Hosts.Select(h =>
+                    h with
+                    {
+                        Gpus = [.. h.Gpus.Select(g => g with { Model = "A100", MemoryBytes = 80 * Gib })],
+                    }
+                ),
+            ],
+        };
+
+    private static JobRequest Plain(JobRequest job) =>
+        job with
+        {
+            Team = "c",
+            Preemptible = false,
+            Roles = [.. job.Roles.Select(r => r with { Resources = r.Resources with { GpuModel = null } })],
+        };
+
     /// <summary>
-    /// After the loop did what a plan says, another plan at the same time starts nothing. With several teams, what one got gives
-    /// the turn to another, and so a reservation may pass to it: then it takes a few passes until nothing starts or is stopped.
+    /// After the loop did what a plan says, another plan at the same time starts nothing. That is strict for
+    /// one team and one kind of GPU. Else what one team got may give the turn to another, a job that started by its age may be
+    /// stopped for one of higher priority, and GPUs taken may make others the smallest: it comes to rest within a few passes.
     /// </summary>
     [Theory]
     [InlineData(true, 1)]
@@ -205,11 +235,7 @@ public sealed class LawTests
                 var queue = world.Queue;
                 if (oneTeam)
                 {
-                    queue = [.. queue.Select(j => j with { Team = "c" })];
-                    fleet = fleet with
-                    {
-                        Running = [.. fleet.Running.Select(r => r with { Preemptible = false, Borrowing = false })],
-                    };
+                    (fleet, queue) = (Plain(fleet), [.. queue.Select(Plain)]);
                 }
                 for (var pass = 0; pass < passes; pass++)
                 {
@@ -219,7 +245,7 @@ public sealed class LawTests
                 }
                 var again = Planner.Plan(fleet, queue, Now);
                 Assert.True(again.Placements.IsEmpty, Show(again));
-                Assert.True(oneTeam || again.Preemptions.IsEmpty, Show(again));
+                Assert.True(again.Preemptions.IsEmpty, Show(again));
                 Assert.Equal(Show(again), Show(Planner.Plan(fleet, queue, Now)));
             },
             iter: Times

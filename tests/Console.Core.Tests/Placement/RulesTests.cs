@@ -185,4 +185,27 @@ public sealed class RulesTests
         Assert.Equal([Now.AddMinutes(30), null], plan.Waiting.Select(w => w.EstimatedStart));
         Assert.Equal([1, 2], plan.Waiting.Select(w => w.Position));
     }
+
+    /// <summary>Why there is no law that a host more delays nobody: see docs/scheduling.md.</summary>
+    [Fact]
+    public void A_host_more_may_give_the_turn_to_another_team()
+    {
+        JobRequest[] jobs =
+        [
+            Job(1, 2) with
+            {
+                Team = "a",
+            },
+            Job(2, 1) with
+            {
+                Team = "a",
+            },
+            Job(3, 1) with
+            {
+                Team = "b",
+            },
+        ];
+        Assert.Equal([2L], Plan([Host("x", 1)], jobs).Placements.Select(p => p.JobId));
+        Assert.Equal([1L, 3], Plan([Host("x", 1), Host("y", 2)], jobs).Placements.Select(p => p.JobId));
+    }
 }

@@ -10,8 +10,9 @@ internal static class Estimates
     private const int MostJobs = 200;
     private const int MostEnds = 500;
 
-    /// <summary>A job over several hosts is tried after so many ends: each try looks at all hosts.</summary>
+    /// <summary>Jobs over several hosts are tried after so many ends, and so often in all: each try looks at all hosts.</summary>
     private const int EndsBetweenSpans = 50;
+    private const int MostSpans = 50;
 
     /// <summary>Ticks, by wait; null where nothing says.</summary>
     public static long?[] Of(HostTable hosts, Releases releases, Reservations reservations, Wait[] waits, long now)
@@ -61,6 +62,7 @@ internal static class Estimates
         private readonly PriorityQueue<(int Host, int Release), long> _ends = new();
         private readonly List<Room> _seated = [];
         private readonly HashSet<long> _started = [];
+        private int _spansTried;
 
         public void Run(int cluster, long now)
         {
@@ -152,7 +154,7 @@ internal static class Estimates
                 Sit(asker, new Spot(host, shape.Whole), at);
                 return true;
             }
-            if (!Packing.TogetherHold(hosts, shape, open, _rooms))
+            if (_spansTried++ >= MostSpans || !Packing.TogetherHold(hosts, shape, open, _rooms))
             {
                 return false;
             }

@@ -145,7 +145,7 @@ internal sealed class Explain(
 
     private ImmutableArray<WaitReason> OverHosts(Shape shape, int[] matching, long? own)
     {
-        var ready = Array.FindAll(matching, h => hosts.TakesWork[h]);
+        var ready = hosts.ReadyFor(shape);
         if (!Packing.TogetherHold(hosts, shape, ready, hosts.Capacity))
         {
             return
@@ -158,21 +158,21 @@ internal sealed class Explain(
                     ),
             ];
         }
-        var reserved = ready.Where(h => IsAhead(h, own)).DefaultIfEmpty(-1).First();
-        if (!Packing.TogetherHold(hosts, shape, ready, hosts.Free))
+        var missing = _shortfalls.Over(shape);
+        var reserved = Array.FindIndex(ready, h => IsAhead(h, own));
+        if (reserved >= 0)
         {
-            var missing = _shortfalls.Over(shape);
-            return reserved < 0 ? missing : missing.Add(Behind(reserved));
+            return missing.Add(Behind(ready[reserved]));
         }
-        return
-        [
-            reserved >= 0
-                ? Behind(reserved)
-                : new WaitReason(
+        return missing.IsEmpty
+            ?
+            [
+                new WaitReason(
                     WaitKind.CannotSpanHosts,
                     "what is free of its cluster's hosts does not divide among its roles"
                 ),
-        ];
+            ]
+            : missing;
     }
 
     private WaitReason NoMatch(Shape shape)

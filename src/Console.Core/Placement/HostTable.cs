@@ -8,6 +8,7 @@ internal sealed class HostTable
     private readonly List<(string Model, long Memory)> _kinds = [];
     private readonly List<ulong[]> _gpusOfKind = [];
     private readonly List<ulong> _families = [0];
+    private readonly int[][] _readyOf;
     private readonly Dictionary<Guid, int> _index;
     private readonly Dictionary<Guid, int> _clusterIndex = [];
 
@@ -47,6 +48,7 @@ internal sealed class HostTable
         }
         Clusters = [.. clusters];
         HostsOf = new int[Clusters.Length][];
+        _readyOf = new int[Clusters.Length][];
         for (var c = 0; c < Clusters.Length; c++)
         {
             var hosts = new List<int>();
@@ -58,6 +60,7 @@ internal sealed class HostTable
                 }
             }
             HostsOf[c] = [.. hosts];
+            _readyOf[c] = Array.FindAll(HostsOf[c], h => TakesWork[h]);
         }
     }
 
@@ -86,6 +89,10 @@ internal sealed class HostTable
 
     /// <summary>Who holds the GPU; 0 = nobody.</summary>
     public long[][] Holders { get; }
+
+    /// <summary>Hosts of its cluster that take work, and that its labels and exclusions allow.</summary>
+    public int[] ReadyFor(Shape shape) =>
+        shape.Allowed is null ? _readyOf[shape.Cluster] : Array.FindAll(_readyOf[shape.Cluster], shape.Allows);
 
     public int Host(Guid id) => _index.GetValueOrDefault(id, -1);
 

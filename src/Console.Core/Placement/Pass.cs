@@ -126,7 +126,9 @@ internal sealed class Pass
         var spots = Seating.Find(_hosts, _shelves[shape.Cluster], visit);
         if (spots.Length == 0)
         {
-            shape.FailedFrom = asker.Duration;
+            // Shorter jobs of the shape may still pass reserved hosts, unless it is room that is missing
+            var room = shape.OneHost || Packing.TogetherHold(_hosts, shape, _hosts.ReadyFor(shape), _hosts.Free);
+            shape.FailedFrom = room ? asker.Duration : 0;
             return false;
         }
         _placements.Add(Seats.Of(_hosts, asker, spots, borrowing));

@@ -69,11 +69,15 @@ internal sealed class Preemptions(HostTable hosts, Releases releases, Shadows sh
     private Eviction? OnOneHost(Asker asker, int[] open)
     {
         var shape = asker.Shape;
-        var (best, bestCost, bestHost) = ((List<RunningJob>?)null, (0, 0.0, 0), -1);
+        var (best, bestCost, bestHost) = ((List<RunningJob>?)null, (Priority: 0, Loss: 0.0, Count: 0), -1);
         foreach (var h in open)
         {
+            // A host where everyone is more important than the victims so far costs more
             if (
-                releases.MightStop(h, asker.Job.Priority)
+                releases.MightStop(
+                    h,
+                    best is null ? asker.Job.Priority : Math.Min(asker.Job.Priority, bestCost.Priority + 1)
+                )
                 && Packing.Holds(hosts, shape, shape.Whole, h, hosts.Capacity[h])
                 && Victims(asker, h) is { } victims
                 && (best is null || Cost(victims).CompareTo(bestCost) < 0)
@@ -105,7 +109,14 @@ internal sealed class Preemptions(HostTable hosts, Releases releases, Shadows sh
         {
             return null;
         }
-        var victims = releases.On(host).Where(r => MayStop(r.Running, asker)).Select(r => r.Running!).ToList();
+        var victims = new List<RunningJob>();
+        foreach (var release in releases.On(host))
+        {
+            if (MayStop(release.Running, asker))
+            {
+                victims.Add(release.Running!);
+            }
+        }
         victims.Sort(Compare);
         // Whoever is not needed runs on, those of the highest priority first
         for (var i = victims.Count - 1; i >= 0; i--)
@@ -128,9 +139,9 @@ internal sealed class Preemptions(HostTable hosts, Releases releases, Shadows sh
         var room = releases.AfterEnding(host, hosts.Free[host]);
         foreach (var release in releases.On(host))
         {
-            if (release.Running is { } running && victims.Contains(running))
+            foreach (var victim in victims)
             {
-                room = room.With(release.Freed);
+                room = victim.Id == release.JobId && release.Running is not null ? room.With(release.Freed) : room;
             }
         }
         return room;

@@ -31,6 +31,10 @@ internal static class Seating
     public static Spot[] Find(HostTable hosts, Shelves shelves, in Visit visit)
     {
         var shape = visit.Asker.Shape;
+        if (shape.Whole.Gpus > shelves.FreeGpus)
+        {
+            return [];
+        }
         if (!shape.OneHost && shape.Placement.Mode == PlacementMode.Spread)
         {
             return Spread(hosts, shelves, visit);

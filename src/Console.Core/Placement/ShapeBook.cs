@@ -9,7 +9,7 @@ internal sealed class ShapeBook(HostTable hosts)
 {
     private readonly Dictionary<RoleKey, int> _roles = [];
 
-    /// <summary>A list of roles is its first ones, already numbered, and its last.</summary>
+    /// <summary>A list, of roles or of words, is its first ones, already numbered, and its last.</summary>
     private readonly Dictionary<long, int> _lists = [];
     private readonly Dictionary<string, int> _words = new(StringComparer.Ordinal);
     private readonly Dictionary<string, bool[]?> _images = new(StringComparer.Ordinal);
@@ -36,7 +36,7 @@ internal sealed class ShapeBook(HostTable hosts)
                 r.Cpus,
                 r.Memory
             );
-            list = Number(_lists, ((long)list << 32) | (uint)Number(_roles, key));
+            list = Then(list, Number(_roles, key));
         }
         var shape = new ShapeKey(hosts.ClusterOf(job.ClusterId), list, PlacementNumber(job.Placement));
         if (_last is not null && shape == _lastKey)
@@ -117,16 +117,25 @@ internal sealed class ShapeBook(HostTable hosts)
         {
             return -(int)placement.Mode - 1;
         }
-        var excluded = placement.ExcludeHosts.IsDefault ? [] : placement.ExcludeHosts;
-        var text = string.Join(
-            '\n',
-            placement
-                .HostLabels.Select(l => $"{l.Key}={l.Value}")
-                .Append($"{placement.Mode}")
-                .Concat(excluded.Order(StringComparer.Ordinal))
-        );
-        return Number(_words, text);
+        var list = -(int)placement.Mode - 1;
+        foreach (var (name, value) in placement.HostLabels)
+        {
+            list = Then(Then(list, Number(_words, name)), Number(_words, value));
+        }
+        // Labels end here: names of hosts are no labels
+        list = Then(list, 0);
+        if (!placement.ExcludeHosts.IsDefault)
+        {
+            foreach (var host in placement.ExcludeHosts)
+            {
+                list = Then(list, Number(_words, host));
+            }
+        }
+        return list;
     }
+
+    /// <summary>The number of a list, already numbered, with one more at its end.</summary>
+    private int Then(int list, int next) => Number(_lists, ((long)list << 32) | (uint)next);
 
     private static int Number<TKey>(Dictionary<TKey, int> numbers, TKey key)
         where TKey : notnull

@@ -32,17 +32,22 @@ internal sealed class Shelves
         Array.Fill(_shelves, []);
         foreach (var h in sorted)
         {
+            FreeGpus += rooms[h].GpuCount;
             Append(Shelf(h), h);
         }
     }
 
     public Room[] Rooms { get; }
 
+    /// <summary>On all the shelves.</summary>
+    public int FreeGpus { get; private set; }
+
     public void Set(int host, in Room room)
     {
         var before = Shelf(host);
         var at = Find(before, Rooms[host].Cpus, host);
         Array.Copy(_shelves[before], at + 1, _shelves[before], at, --_counts[before] - at);
+        FreeGpus += room.GpuCount - Rooms[host].GpuCount;
         Rooms[host] = room;
         var after = Shelf(host);
         at = Find(after, room.Cpus, host);

@@ -55,13 +55,18 @@ internal sealed class Shortfalls(HostTable hosts, List<(int Host, Asker Asker, R
         return missing.ToImmutable();
     }
 
+    /// <summary>Empty where the hosts of its cluster hold it now.</summary>
     public ImmutableArray<WaitReason> Over(Shape shape)
     {
-        var ready = Array.FindAll(hosts.HostsOf[shape.Cluster], h => hosts.TakesWork[h] && shape.Allows(h));
+        var ready = hosts.ReadyFor(shape);
         var (free, total, replicas, used) = Count(shape, ready);
+        if (replicas == shape.Whole.Replicas)
+        {
+            return [];
+        }
         var name = hosts.Clusters[shape.Cluster].Name;
         var room = $"room for {replicas} of {shape.Whole.Replicas} replicas on {Words.Count(used, "host")}";
-        if (shape.Whole.Gpus > 0 && !Together(shape, ready, ignoreCpus: true))
+        if (shape.Whole.Gpus > free || (shape.Whole.Gpus > 0 && !Together(shape, ready, ignoreCpus: true)))
         {
             var kind = Kind(shape);
             return

@@ -46,8 +46,9 @@ lab_test() {
 lab_soak() { # [ROUNDS]
   local rounds=${1:-20}
   [[ $rounds =~ ^[1-9][0-9]*$ ]] || die "soak takes a number of rounds, not '$rounds'."
-  export DEEPLAB_TEST_ROUNDS=$rounds DEEPLAB_TEST_RESTARTS=$rounds DEEPLAB_TEST_TIMEOUT=${DEEPLAB_TEST_TIMEOUT:-14400}
-  lab_test engine -- -- --filter-class '*KillTests' --filter-class '*EngineOutageTests'
+  export DEEPLAB_TEST_ROUNDS=$rounds DEEPLAB_TEST_RESTARTS=$rounds DEEPLAB_TEST_BACKLOG=$((rounds * 10))
+  export DEEPLAB_TEST_TIMEOUT=${DEEPLAB_TEST_TIMEOUT:-14400}
+  lab_test engine -- -- --filter-class '*KillTests' --filter-class '*EngineOutageTests' --filter-class '*SharingTests'
 }
 
 build_solution() {

@@ -10,7 +10,7 @@ namespace DeepLab.Core.Placement;
 internal sealed class QueueOrder
 {
     /// <summary>Waiting this long counts as one point of priority, without an end: nothing waits behind others for ever.</summary>
-    public static readonly TimeSpan PointEvery = TimeSpan.FromMinutes(10);
+    public static readonly TimeSpan PointEvery = TimeSpan.FromHours(1);
     private readonly Shares _shares;
     private readonly JobRequest[] _jobs;
     private readonly List<Lane> _lanes = [];

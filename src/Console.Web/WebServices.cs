@@ -20,6 +20,7 @@ public static class WebServices
         });
         services.AddScoped<AuthenticationStateProvider, CircuitSession>();
         services.AddScoped<CurrentActor>();
+        services.AddScoped<AdminDeeds>();
         services.AddScoped<Viewer>();
         return services;
     }

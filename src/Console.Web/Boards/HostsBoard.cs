@@ -6,7 +6,7 @@ using DeepLab.Core.Tenancy;
 
 namespace DeepLab.Web.Boards;
 
-/// <summary>All hosts with their GPUs.</summary>
+/// <summary>All clusters, and all hosts with their GPUs.</summary>
 public sealed class HostsBoard(
     Actor actor,
     FleetQueries fleet,
@@ -18,16 +18,27 @@ public sealed class HostsBoard(
 {
     public IReadOnlyList<HostView> Hosts { get; private set; } = [];
 
+    public IReadOnlyList<ClusterView> Clusters { get; private set; } = [];
+
     protected override TimeSpan Patience { get; } = TimeSpan.FromSeconds(5);
 
     protected override bool Matters(Change change) => change.Kind is not (ChangeKind.Log or ChangeKind.Account);
 
     protected override async Task<bool> LoadAsync(IReadOnlyCollection<Change> changes, CancellationToken ct)
     {
-        Hosts =
-            Loaded && changes.Count > 0 && changes.All(c => c.Kind == ChangeKind.Metrics)
-                ? HostReadings.Renew(Hosts, readings)
-                : await fleet.HostsAsync(actor, ct);
+        if (Loaded && changes.Count > 0 && changes.All(c => c.Kind == ChangeKind.Metrics))
+        {
+            Hosts = HostReadings.Renew(Hosts, readings);
+        }
+        else
+        {
+            Hosts = await fleet.HostsAsync(actor, ct);
+            // Of clusters only names, managers and troubles are shown, which jobs' changes leave alone
+            if (changes.Count == 0 || changes.Any(c => c.Kind is ChangeKind.Host or ChangeKind.Everything))
+            {
+                Clusters = await fleet.ClustersAsync(ct);
+            }
+        }
         return true;
     }
 }

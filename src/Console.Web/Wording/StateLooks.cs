@@ -1,4 +1,5 @@
 using DeepLab.Core.Clusters;
+using DeepLab.Core.Operations;
 using DeepLab.Core.Workloads;
 using MudBlazor;
 
@@ -44,6 +45,57 @@ public static class StateLooks
             HostState.Unreachable => new("Unreachable", Icons.Material.Outlined.CloudOff, "bad"),
             HostState.Disabled => new("Disabled", Icons.Material.Outlined.Block, "idle"),
             _ => Unknown(state),
+        };
+
+    /// <summary>As its state, but one that answers and yet takes no work does not look ready.</summary>
+    public static StateLook Of(HostView host) =>
+        host switch
+        {
+            { Wish: HostWish.Fenced } => new("Fenced", Icons.Material.Outlined.Fence, "idle"),
+            { State: HostState.Ready, Closed: not null, Preflight: null } => new(
+                "Not checked",
+                Icons.Material.Outlined.HourglassEmpty,
+                "warn"
+            ),
+            { State: HostState.Ready, Closed: not null } => new(
+                "Preflight failed",
+                Icons.Material.Outlined.RuleFolder,
+                "bad"
+            ),
+            _ => Of(host.State),
+        };
+
+    public static StateLook Of(GpuHealth health) =>
+        health switch
+        {
+            GpuHealth.Healthy => new("Healthy", Icons.Material.Outlined.CheckCircle, "ok"),
+            GpuHealth.Sick => new("Sick", Icons.Material.Outlined.ReportProblem, "bad"),
+            GpuHealth.Leaked => new("Leaked", Icons.Material.Outlined.WaterDrop, "bad"),
+            GpuHealth.Squatted => new("Squatted", Icons.Material.Outlined.PersonOff, "warn"),
+            GpuHealth.Fenced => new("Fenced", Icons.Material.Outlined.Fence, "idle"),
+            GpuHealth.Evicting => new("Evicting", Icons.Material.Outlined.Sync, "warn", Moving: true),
+            _ => Unknown(health),
+        };
+
+    /// <summary>How a GPU stands: what is wrong with it before who holds it, and free only where it can be had.</summary>
+    /// <param name="open">its host takes new work</param>
+    public static StateLook Of(GpuView gpu, bool open) =>
+        gpu switch
+        {
+            { Health: not GpuHealth.Healthy } => Of(gpu.Health),
+            { HeldBy: { } holder } => new($"Held by {holder.WorkloadName}", Icons.Material.Outlined.Lock, "run"),
+            { Held: true } => new("Held by another user", Icons.Material.Outlined.Lock, "run"),
+            _ when !open => new("Host takes no new work", Icons.Material.Outlined.Block, "idle"),
+            _ => new("Free", Icons.Material.Outlined.RadioButtonUnchecked, "ok"),
+        };
+
+    public static StateLook Of(FindingSeverity severity) =>
+        severity switch
+        {
+            FindingSeverity.Ok => new("OK", Icons.Material.Outlined.CheckCircle, "ok"),
+            FindingSeverity.Warning => new("Warning", Icons.Material.Outlined.ReportProblem, "warn"),
+            FindingSeverity.Error => new("Error", Icons.Material.Outlined.ErrorOutline, "bad"),
+            _ => Unknown(severity),
         };
 
     private static StateLook Unknown(Enum state) => new(state.ToString(), Icons.Material.Outlined.HelpOutline, "idle");

@@ -1,0 +1,44 @@
+using System.Globalization;
+using DeepLab.Core.Operations.Fleet;
+
+namespace DeepLab.Web.Drafts;
+
+/// <summary>A cluster as it is typed in.</summary>
+public sealed class ClusterDraft
+{
+    private bool _isSwarm;
+
+    public string Name { get; set; } = "";
+
+    /// <summary>One that is none forgets what belongs to a Swarm.</summary>
+    public bool IsSwarm
+    {
+        get => _isSwarm;
+        set
+        {
+            _isSwarm = value;
+            if (!value)
+            {
+                (ManagerAddress, NodePort) = ("", "");
+                Credentials.Clear();
+            }
+        }
+    }
+
+    public string ManagerAddress { get; set; } = "";
+    public string NodePort { get; set; } = "";
+    public CredentialDraft Credentials { get; } = new();
+
+    public NewCluster Read() =>
+        IsSwarm
+            ? new NewCluster(Name.Trim(), ManagerAddress.Trim(), Port(), Credentials.Read())
+            : new NewCluster(Name.Trim(), null, null, new CredentialInput(null, null, null));
+
+    // What is no number is no port either, and the verb says at that field what is one
+    private int? Port() =>
+        NodePort.Trim() is { Length: > 0 } text
+            ? int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port)
+                ? port
+                : 0
+            : null;
+}

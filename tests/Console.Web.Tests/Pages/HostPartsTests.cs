@@ -1,0 +1,145 @@
+using System.Security.Claims;
+using Bunit;
+using Bunit.TestDoubles;
+using DeepLab.Core.Clusters;
+using DeepLab.Core.Operations;
+using DeepLab.Core.Operations.Fleet;
+using DeepLab.Core.Storage;
+using DeepLab.Core.Tenancy;
+using DeepLab.Web.Components.Pages.Hosts;
+using DeepLab.Web.Session;
+using DeepLab.Web.Tests.Shared;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
+using MudBlazor;
+using MudBlazor.Services;
+
+namespace DeepLab.Web.Tests.Pages;
+
+public sealed class HostPartsTests : BunitContext, IAsyncLifetime
+{
+    private readonly BunitAuthorizationContext _signedIn;
+
+    public HostPartsTests()
+    {
+        Services.AddMudServices();
+        Services.AddSingleton(TimeProvider.System);
+        Services.AddScoped<Viewer>();
+        Services.AddScoped<CurrentActor>();
+        Services.AddScoped<AdminDeeds>();
+        JSInterop.Mode = JSRuntimeMode.Loose;
+        _signedIn = AddAuthorization();
+    }
+
+    public ValueTask InitializeAsync() => ValueTask.CompletedTask;
+
+    private void SignIn(UserRole role)
+    {
+        _signedIn.SetAuthorized("ada");
+        _signedIn.SetRoles(role.ToString());
+        _signedIn.SetClaims(
+            new Claim(ClaimTypes.NameIdentifier, Guid.NewGuid().ToString()),
+            new Claim(ClaimTypes.Role, role.ToString())
+        );
+    }
+
+    private IRenderedComponent<PreflightPanel> Preflight(PreflightReport? report) =>
+        Render<PreflightPanel>(p => p.Add(c => c.Report, report));
+
+    [Fact]
+    public void A_host_that_was_not_checked_says_so() =>
+        Assert.Contains("Not checked yet", Preflight(null).Markup, StringComparison.Ordinal);
+
+    [Fact]
+    public void Findings_say_what_to_do_and_what_must_be_mended_comes_first()
+    {
+        var panel = Preflight(
+            new PreflightReport(
+                Fleet.Then,
+                [
+                    new PreflightFinding("clock", FindingSeverity.Ok, "the clock is right"),
+                    new PreflightFinding("shm", FindingSeverity.Warning, "shared memory is small"),
+                    new PreflightFinding("gpus", FindingSeverity.Error, "no runtime", "install the container toolkit"),
+                ]
+            )
+            {
+                Again = true,
+            }
+        );
+
+        Assert.Equal(["Error", "Warning", "OK"], panel.FindAll(".chip").Select(c => c.TextContent.Trim()));
+        Assert.Contains("Install the container toolkit", panel.Find("li").TextContent, StringComparison.Ordinal);
+        Assert.Single(panel.FindAll(".todo"));
+        Assert.Contains("another check was asked for", panel.Markup, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(UserRole.Admin, 1)]
+    [InlineData(UserRole.Member, 0)]
+    public void Only_admins_are_offered_what_changes_hosts_and_GPUs(UserRole role, int menus)
+    {
+        AddVerbs();
+        SignIn(role);
+
+        var host = Render<HostActions>(p => p.Add(c => c.Host, Fleet.Host()));
+        var gpu = Render<GpuActions>(p => p.Add(c => c.Gpu, Fleet.Gpu()));
+
+        Assert.Equal(menus, host.FindAll("button").Count);
+        Assert.Equal(menus, gpu.FindAll("button").Count);
+    }
+
+    [Theory]
+    [InlineData(UserRole.Admin, true)]
+    [InlineData(UserRole.Member, false)]
+    public async Task Who_asks_is_looked_at_again_when_it_is_done(UserRole role, bool done)
+    {
+        SignIn(role);
+        var asked = false;
+
+        var answer = await Services
+            .GetRequiredService<AdminDeeds>()
+            .DoAsync(
+                (_, _) =>
+                {
+                    asked = true;
+                    return Task.FromResult<Outcome<string>>(new Outcome<string>.Done("h1"));
+                },
+                "gone"
+            );
+
+        Assert.Equal((done, done), (answer, asked));
+    }
+
+    [Fact]
+    public async Task What_stood_against_it_is_said()
+    {
+        SignIn(UserRole.Admin);
+
+        var answer = await Services
+            .GetRequiredService<AdminDeeds>()
+            .DoAsync((_, _) => Task.FromResult<Outcome<string>>(new Outcome<string>.Conflict("h1 answers.")), "gone");
+
+        Assert.False(answer);
+        Assert.Equal("h1 answers.", Assert.Single(Services.GetRequiredService<ISnackbar>().ShownSnackbars).Message);
+    }
+
+    /// <summary>The verbs, on a database that no test here may reach.</summary>
+    private void AddVerbs()
+    {
+        Services.AddSingleton<IDbContextFactory<ConsoleDb>, NoDatabase>();
+        Services.AddSingleton<ActivateHost>();
+        Services.AddSingleton<DrainHost>();
+        Services.AddSingleton<DisableHost>();
+        Services.AddSingleton<CheckHost>();
+        Services.AddSingleton<FenceHost>();
+        Services.AddSingleton<RemoveHost>();
+        Services.AddSingleton<FenceGpu>();
+        Services.AddSingleton<ClearGpu>();
+        Services.AddSingleton<EvictGpu>();
+    }
+
+    private sealed class NoDatabase : IDbContextFactory<ConsoleDb>
+    {
+        public ConsoleDb CreateDbContext() => throw new InvalidOperationException("Not in tests.");
+    }
+}

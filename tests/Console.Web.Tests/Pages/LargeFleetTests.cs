@@ -2,6 +2,7 @@ using Bunit;
 using DeepLab.Core.Clusters;
 using DeepLab.Core.Operations;
 using DeepLab.Web.Components.Pages.Hosts;
+using DeepLab.Web.Components.Pages.Jobs.New;
 using DeepLab.Web.Components.Pages.Overview;
 using DeepLab.Web.Session;
 using DeepLab.Web.Tests.Shared;
@@ -79,5 +80,32 @@ public sealed class LargeFleetTests : BunitContext
         var ill = Render<OverviewHosts>(p => p.Add(c => c.Hosts, _hosts));
         Assert.Equal(["h7", "h9"], ill.FindAll("h2").Select(h => h.TextContent));
         Assert.Contains("2 of 125 hosts", ill.Markup, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Of_many_hosts_a_new_job_is_shown_those_with_the_most_room()
+    {
+        _hosts[3] = _hosts[3] with { Gpus = [.. Enumerable.Range(0, 8).Select(g => Fleet.Gpu(g))] };
+        _hosts[4] = _hosts[3] with { Name = "h4", Closed = "has not been checked yet" };
+
+        var free = Render<FreeNow>(p => p.Add(c => c.Hosts, _hosts));
+
+        var names = free.FindAll(".free-name").Select(n => n.TextContent).ToArray();
+        Assert.Equal(12, names.Length);
+        Assert.Equal("h3", names[0]);
+        Assert.DoesNotContain("h4", names);
+        Assert.Contains("on 125 hosts", free.Markup, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_new_job_is_told_why_a_ready_host_has_no_room_for_it()
+    {
+        var host = Fleet.Host(Fleet.Gpu()) with { Closed = "has not been checked yet", Preflight = null };
+
+        var free = Render<FreeNow>(p => p.Add(c => c.Hosts, [host]));
+
+        Assert.Equal("Not checked", free.Find(".chip").TextContent.Trim());
+        Assert.Contains("h1 has not been checked yet.", free.Markup, StringComparison.Ordinal);
+        Assert.DoesNotContain("free now", free.Markup, StringComparison.Ordinal);
     }
 }

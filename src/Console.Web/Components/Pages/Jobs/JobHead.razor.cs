@@ -70,13 +70,7 @@ public sealed partial class JobHead
 
     private Task<bool> SayAsync(Outcome<long> outcome)
     {
-        var problem = outcome switch
-        {
-            Outcome<long>.Conflict c => c.Message,
-            Outcome<long>.NotFound => "The job is no longer there.",
-            Outcome<long>.Refused r => string.Join(" ", r.Errors.Select(e => e.Message)),
-            _ => null,
-        };
+        var problem = outcome.Problem("The job is no longer there.");
         if (problem is not null)
         {
             Snackbar.Add(problem, Severity.Error);

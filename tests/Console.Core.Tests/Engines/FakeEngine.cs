@@ -9,7 +9,7 @@ namespace DeepLab.Core.Tests.Engines;
 /// An engine in memory, driven by its test: it starts containers and does nothing else by itself. What a container writes
 /// and how it ends, which calls fail, and when the engine is away, the test says.
 /// </summary>
-public sealed class FakeEngine(TimeProvider time) : IContainerEngine
+public sealed partial class FakeEngine(TimeProvider time) : IContainerEngine
 {
     private readonly ConcurrentDictionary<string, FakeContainer> _containers = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<Channel<EngineEvent>, string> _listeners = new();
@@ -304,43 +304,6 @@ public sealed class FakeEngine(TimeProvider time) : IContainerEngine
 
     public Task<Stream?> GetArchiveAsync(string id, string path, CancellationToken ct) =>
         DoAsync<Stream?>(id, () => Need(id).Archives.TryGetValue(path, out var tar) ? new MemoryStream(tar) : null, ct);
-
-    /// <summary>Nodes of the Swarm it manages; null = it manages none.</summary>
-    public IReadOnlyList<SwarmNode>? Nodes { get; set; }
-    public ConcurrentDictionary<string, string> Networks { get; } = new();
-
-    public Task<IReadOnlyList<string>> ImagesAsync(CancellationToken ct) =>
-        DoAsync<IReadOnlyList<string>>("", () => [.. Images.Keys.Order(StringComparer.Ordinal)], ct);
-
-    public Task<string?> WhyNoRegistryAsync(string reference, CancellationToken ct) =>
-        DoAsync<string?>(reference, () => null, ct);
-
-    public Task<IReadOnlyList<SwarmNode>?> NodesAsync(CancellationToken ct) => DoAsync("", () => Nodes, ct);
-
-    public Task EnsureNetworkAsync(string name, IReadOnlyDictionary<string, string> labels, CancellationToken ct) =>
-        DoAsync(name, () => Networks.TryAdd(name, labels.GetValueOrDefault(Labels.Install, "")), ct);
-
-    public Task RemoveNetworkAsync(string name, CancellationToken ct) =>
-        DoAsync(name, () => Networks.TryRemove(name, out _), ct);
-
-    public ConcurrentDictionary<string, VolumeSummary> Volumes { get; } = new();
-
-    public Task<IReadOnlyList<VolumeSummary>> VolumesAsync(string installId, CancellationToken ct) =>
-        DoAsync<IReadOnlyList<VolumeSummary>>(
-            installId,
-            () => [.. Volumes.Values.Where(v => v.Labels.GetValueOrDefault(Labels.Install) == installId)],
-            ct
-        );
-
-    public Task RemoveVolumeAsync(string name, CancellationToken ct) =>
-        DoAsync(name, () => Volumes.TryRemove(name, out _), ct);
-
-    public Task<IReadOnlyList<string>> NetworksAsync(string installId, CancellationToken ct) =>
-        DoAsync<IReadOnlyList<string>>(
-            installId,
-            () => [.. Networks.Where(n => n.Value == installId).Select(n => n.Key)],
-            ct
-        );
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 

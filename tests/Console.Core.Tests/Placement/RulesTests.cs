@@ -26,7 +26,7 @@ public sealed class RulesTests
         var ranked = Job(3, 1, priority: 0) with { Rank = 1 };
         var plan = Plan(One(1), Job(1, 1, priority: 90), ranked);
         Assert.Equal(3, Assert.Single(plan.Placements).JobId);
-        var aged = Job(4, 1, priority: 0) with { QueuedAt = Now.AddHours(-20) };
+        var aged = Job(4, 1, priority: 0) with { QueuedAt = Now - (101 * QueueOrder.PointEvery) };
         plan = Plan(One(1), Job(5, 1, priority: 100) with { QueuedAt = Now }, aged);
         Assert.Equal(4, Assert.Single(plan.Placements).JobId);
     }

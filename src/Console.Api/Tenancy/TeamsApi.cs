@@ -115,6 +115,10 @@ public static class TeamsApi
         CancellationToken ct
     )
     {
+        if (request.Role != UserRole.Member && RoleRefusal(context) is { } refused)
+        {
+            return refused;
+        }
         if (request.Password is { } given && Passwords.WhyRefused(given) is { } why)
         {
             return Problems.Invalid([new SpecError("password", why)]);
@@ -142,6 +146,10 @@ public static class TeamsApi
         CancellationToken ct
     )
     {
+        if (request.Role is not null && RoleRefusal(context) is { } refused)
+        {
+            return refused;
+        }
         var outcome = await users.ChangeAsync(
             context.User.Actor(),
             userName,
@@ -153,4 +161,13 @@ public static class TeamsApi
         sessions.Forget();
         return outcome is Outcome<string>.Done ? TypedResults.NoContent() : Problems.Of(outcome, "user");
     }
+
+    /// <summary>A token that leaked must not become a lasting admin: roles are given by a person in a browser.</summary>
+    private static ProblemHttpResult? RoleRefusal(HttpContext context) =>
+        Policies.IsPerson(context.User)
+            ? null
+            : Problems.Of(
+                StatusCodes.Status403Forbidden,
+                "A token may not give or change roles; that takes an admin in a browser."
+            );
 }

@@ -73,6 +73,18 @@ public sealed class ConsoleDb(DbContextOptions<ConsoleDb> options) : DbContext(o
         Tell(ChangeKind.Workload, workload.Id);
     }
 
+    /// <summary>One row for each mutation by a user, in its transaction.</summary>
+    public void AddAudit(DateTimeOffset at, string actor, string action, string target) =>
+        Audit.Add(
+            new AuditRow
+            {
+                At = at,
+                Actor = actor,
+                Action = action,
+                Target = target,
+            }
+        );
+
     /// <summary>Saves, sends the announcements, and commits the running transaction.</summary>
     public async Task CommitAsync(CancellationToken ct)
     {

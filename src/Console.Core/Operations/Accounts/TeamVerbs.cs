@@ -236,15 +236,7 @@ public sealed partial class TeamVerbs(IDbContextFactory<ConsoleDb> databases, Ti
 
     private static void Tell(ConsoleDb db, Actor actor, string action, string name, DateTimeOffset now)
     {
-        db.Audit.Add(
-            new AuditRow
-            {
-                At = now,
-                Actor = actor.UserName,
-                Action = action,
-                Target = $"team {name}",
-            }
-        );
+        db.AddAudit(now, actor.UserName, action, $"team {name}");
         db.Tell(ChangeKind.Queue);
         db.Tell(ChangeKind.Account);
     }

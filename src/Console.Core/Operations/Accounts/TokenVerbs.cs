@@ -55,7 +55,7 @@ public sealed class TokenVerbs(IDbContextFactory<ConsoleDb> databases, TimeProvi
         };
         await using var db = await databases.CreateDbContextAsync(ct);
         db.Tokens.Add(token);
-        db.Audit.Add(Audit(now, actor, "token.create", token));
+        db.AddAudit(now, actor.UserName, "token.create", $"token {token.Id}");
         await db.SaveChangesAsync(ct);
         return new Outcome<NewToken>.Done(new NewToken(View(token), secret));
     }
@@ -79,7 +79,7 @@ public sealed class TokenVerbs(IDbContextFactory<ConsoleDb> databases, TimeProvi
                 {
                     await using var transaction = await db.Database.BeginTransactionAsync(ct);
                     token.RevokedAt = time.GetUtcNow();
-                    db.Audit.Add(Audit(token.RevokedAt.Value, actor, "token.revoke", token));
+                    db.AddAudit(token.RevokedAt.Value, actor.UserName, "token.revoke", $"token {id}");
                     db.Tell(ChangeKind.Account);
                     await db.CommitAsync(ct);
                 });
@@ -142,15 +142,6 @@ public sealed class TokenVerbs(IDbContextFactory<ConsoleDb> databases, TimeProvi
     }
 
     private static byte[] HashOf(string secret) => SHA256.HashData(Encoding.UTF8.GetBytes(secret));
-
-    private static AuditRow Audit(DateTimeOffset at, Actor actor, string action, ApiToken token) =>
-        new()
-        {
-            At = at,
-            Actor = actor.UserName,
-            Action = action,
-            Target = $"token {token.Id}",
-        };
 
     private static TokenView View(ApiToken t) =>
         new(t.Id, t.Name, t.Prefix, t.Scopes, t.CreatedAt, t.ExpiresAt, t.LastUsedAt, t.RevokedAt);

@@ -152,15 +152,7 @@ public sealed partial class UserVerbs(IDbContextFactory<ConsoleDb> databases, Ti
 
     private static void Tell(ConsoleDb db, Actor actor, string action, string userName, DateTimeOffset now)
     {
-        db.Audit.Add(
-            new AuditRow
-            {
-                At = now,
-                Actor = actor.UserName,
-                Action = action,
-                Target = $"user {userName}",
-            }
-        );
+        db.AddAudit(now, actor.UserName, action, $"user {userName}");
         db.Tell(ChangeKind.Account);
         db.Tell(ChangeKind.Queue);
     }

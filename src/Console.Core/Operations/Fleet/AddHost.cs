@@ -101,7 +101,7 @@ public sealed class AddHost(IDbContextFactory<ConsoleDb> databases, SecretBox bo
         };
         host.Settle();
         db.Hosts.Add(host);
-        db.Audit.Add(HostChange.Audit(now, actor, "host.add", $"host {given.Name}"));
+        db.AddAudit(now, actor.UserName, "host.add", $"host {given.Name}");
         db.Tell(ChangeKind.Host);
         await db.CommitAsync(ct);
         return new Outcome<string>.Done(given.Name);

@@ -62,7 +62,7 @@ public sealed class AddCluster(IDbContextFactory<ConsoleDb> databases, SecretBox
                 };
                 cluster.NodePort = given.NodePort ?? cluster.NodePort;
                 db.Clusters.Add(cluster);
-                db.Audit.Add(HostChange.Audit(now, actor, "cluster.add", $"cluster {given.Name}"));
+                db.AddAudit(now, actor.UserName, "cluster.add", $"cluster {given.Name}");
                 db.Tell(ChangeKind.Host);
                 await db.CommitAsync(ct);
                 return (Outcome<string>)new Outcome<string>.Done(given.Name);
@@ -103,7 +103,7 @@ public sealed class RemoveCluster(IDbContextFactory<ConsoleDb> databases, TimePr
                     await HostRows.RemoveAsync(db, host, ct);
                 }
                 db.Clusters.Remove(cluster);
-                db.Audit.Add(HostChange.Audit(time.GetUtcNow(), actor, "cluster.remove", $"cluster {name}"));
+                db.AddAudit(time.GetUtcNow(), actor.UserName, "cluster.remove", $"cluster {name}");
                 db.Tell(ChangeKind.Host);
                 await db.CommitAsync(ct);
                 return (Outcome<string>)new Outcome<string>.Done(name);

@@ -114,7 +114,7 @@ internal static class GpuChange
                 {
                     return new Outcome<string>.Conflict(why);
                 }
-                db.Audit.Add(HostChange.Audit(time.GetUtcNow(), actor, action, $"gpu {uuid}"));
+                db.AddAudit(time.GetUtcNow(), actor.UserName, action, $"gpu {uuid}");
                 db.Tell(ChangeKind.Host);
                 db.Tell(ChangeKind.Queue);
                 await db.CommitAsync(ct);

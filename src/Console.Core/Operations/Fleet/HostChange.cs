@@ -48,20 +48,11 @@ internal static class HostChange
                 {
                     return refused;
                 }
-                db.Audit.Add(Audit(now, actor, action, $"host {name}"));
+                db.AddAudit(now, actor.UserName, action, $"host {name}");
                 db.Tell(ChangeKind.Host);
                 db.Tell(ChangeKind.Queue);
                 await db.CommitAsync(ct);
                 return new Outcome<string>.Done(name);
             });
     }
-
-    public static AuditRow Audit(DateTimeOffset at, Actor actor, string action, string target) =>
-        new()
-        {
-            At = at,
-            Actor = actor.UserName,
-            Action = action,
-            Target = target,
-        };
 }

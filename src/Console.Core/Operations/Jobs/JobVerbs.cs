@@ -25,15 +25,7 @@ public sealed class StopWorkload(IDbContextFactory<ConsoleDb> databases, TimePro
                 w.StopRequestedBy = actor.UserName;
                 w.StopRequestedAt = now;
                 db.AddEvent(w, now, actor.UserName, "stop-requested", Reason.StoppedByUser, "asked to stop");
-                db.Audit.Add(
-                    new AuditRow
-                    {
-                        At = now,
-                        Actor = actor.UserName,
-                        Action = "job.stop",
-                        Target = $"job {id}",
-                    }
-                );
+                db.AddAudit(now, actor.UserName, "job.stop", $"job {id}");
                 db.Tell(ChangeKind.Queue);
                 return null;
             },
@@ -58,15 +50,7 @@ public sealed class DeleteWorkload(IDbContextFactory<ConsoleDb> databases, TimeP
                 var now = time.GetUtcNow();
                 w.DeletedAt = now;
                 db.AddEvent(w, now, actor.UserName, "deleted", Reason.None, "deleted from the history");
-                db.Audit.Add(
-                    new AuditRow
-                    {
-                        At = now,
-                        Actor = actor.UserName,
-                        Action = "job.delete",
-                        Target = $"job {id}",
-                    }
-                );
+                db.AddAudit(now, actor.UserName, "job.delete", $"job {id}");
                 return null;
             },
             ct

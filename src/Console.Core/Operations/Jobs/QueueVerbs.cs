@@ -94,15 +94,7 @@ public sealed class QueueVerbs(IDbContextFactory<ConsoleDb> databases, TimeProvi
                 move(w);
                 var now = time.GetUtcNow();
                 db.AddEvent(w, now, actor.UserName, "moved", Reason.None, sentence);
-                db.Audit.Add(
-                    new AuditRow
-                    {
-                        At = now,
-                        Actor = actor.UserName,
-                        Action = action,
-                        Target = $"job {id}",
-                    }
-                );
+                db.AddAudit(now, actor.UserName, action, $"job {id}");
                 db.Tell(ChangeKind.Queue);
                 return null;
             },

@@ -76,15 +76,7 @@ public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, TimeProvid
             );
         }
         db.AddEvent(workload, now, actor.UserName, "submitted", Reason.None, "submitted to the queue");
-        db.Audit.Add(
-            new AuditRow
-            {
-                At = now,
-                Actor = actor.UserName,
-                Action = "job.submit",
-                Target = $"job {workload.Id}",
-            }
-        );
+        db.AddAudit(now, actor.UserName, "job.submit", $"job {workload.Id}");
         if (idempotency is not null)
         {
             await db

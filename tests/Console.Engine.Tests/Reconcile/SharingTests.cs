@@ -16,6 +16,9 @@ public sealed class SharingTests(ITestOutputHelper output)
     private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(10);
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
+    private const int WholeBacklog = 200;
+    private const int JobSeconds = 4;
+
     /// <summary>Short jobs in the backlog: 64 in an ordinary run, 200 in a soak.</summary>
     private static int Backlog { get; } =
         int.Parse(Environment.GetEnvironmentVariable("DEEPLAB_TEST_BACKLOG") ?? "64", CultureInfo.InvariantCulture);
@@ -32,7 +35,7 @@ public sealed class SharingTests(ITestOutputHelper output)
         for (var i = 0; i < Backlog; i++)
         {
             // Preemptible, so that a quota is no wall: who gets what is a matter of the order alone
-            var spec = Specs.Shell("sleep 4", gpus: 1, cpus: 0.05) with
+            var spec = Specs.Shell($"sleep {JobSeconds}", gpus: 1, cpus: 0.05) with
             {
                 Team = i % 2 == 0 ? "large" : "small",
                 Preemptible = true,
@@ -68,7 +71,9 @@ public sealed class SharingTests(ITestOutputHelper output)
                 .Sum(l => Math.Max(0, (Min(l.ReleasedAt!.Value, until) - Max(l.LeasedAt, from)).TotalSeconds));
         var (large, small) = (Held("large"), Held("small"));
         output.WriteLine($"{Backlog} jobs: {large:0.0} and {small:0.0} GPU-seconds, ratio {large / small:0.00}");
-        Assert.InRange(large / small, 3 * 0.9, 3 * 1.1);
+        // Within a tenth over a whole backlog; a short one is off by up to a job more, where the window cuts through it
+        var off = 0.1 + (Backlog < WholeBacklog ? JobSeconds / small : 0);
+        Assert.InRange(large / small, 3 * (1 - off), 3 * (1 + off));
     }
 
     [Fact]

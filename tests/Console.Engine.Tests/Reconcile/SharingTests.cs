@@ -1,6 +1,7 @@
 using System.Globalization;
 using DeepLab.Core.Operations;
 using DeepLab.Core.Operations.Accounts;
+using DeepLab.Core.Operations.Fleet;
 using DeepLab.Core.Operations.Jobs;
 using DeepLab.Core.Tenancy;
 using DeepLab.Core.Workloads;
@@ -31,6 +32,9 @@ public sealed class SharingTests(ITestOutputHelper output)
         await console.UntilAsync(async db => await db.Gpus.CountAsync(Ct) == 8, s_patience, Ct);
         await TeamAsync(console, "large", 6);
         await TeamAsync(console, "small", 2);
+        // Nothing starts before the whole backlog is there: the first eight would have the GPUs as they come, four and four
+        var name = console.Options.HostName;
+        await Done(Verb<DrainHost>(console).RunAsync(ConsoleHarness.Admin, name, null, Ct));
         var jobs = new List<long>();
         for (var i = 0; i < Backlog; i++)
         {
@@ -42,6 +46,7 @@ public sealed class SharingTests(ITestOutputHelper output)
             };
             jobs.Add(await console.SubmitAsync(spec, Ct));
         }
+        await Done(Verb<ActivateHost>(console).RunAsync(ConsoleHarness.Admin, name, Ct));
         foreach (var id in jobs)
         {
             Assert.Equal(WorkloadState.Succeeded, (await console.WaitForEndAsync(id, s_patience, Ct)).Row.State);
@@ -124,12 +129,16 @@ public sealed class SharingTests(ITestOutputHelper output)
                 .FindAttemptAsync(ConsoleHarness.Admin, id, null, null, Ct)
         )!.Id;
 
-    private static async Task TeamAsync(ConsoleHarness console, string name, int gpus) =>
-        Assert.IsType<Outcome<string>.Done>(
-            await console
-                .Services.GetRequiredService<TeamVerbs>()
+    private static Task TeamAsync(ConsoleHarness console, string name, int gpus) =>
+        Done(
+            Verb<TeamVerbs>(console)
                 .CreateAsync(ConsoleHarness.Admin, name, new TeamChange(null, new Quota(Gpus: gpus), null), Ct)
         );
+
+    private static async Task Done(Task<Outcome<string>> verb) => Assert.IsType<Outcome<string>.Done>(await verb);
+
+    private static T Verb<T>(ConsoleHarness console)
+        where T : notnull => console.Services.GetRequiredService<T>();
 
     private static DateTimeOffset Min(DateTimeOffset a, DateTimeOffset b) => a < b ? a : b;
 

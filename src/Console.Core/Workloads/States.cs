@@ -71,7 +71,6 @@ public enum Reason
     HostDrained,
     WaitingForPreemption,
     HeldByAdmin,
-    NetworkFailed,
 }
 
 /// <summary>The one table of allowed moves. An illegal move is a bug and throws.</summary>

@@ -29,18 +29,22 @@ public sealed class AttemptWrites(LeaderWrites writes, IDbContextFactory<Console
         var found = await db
             .Attempts.AsNoTracking()
             .Where(a => a.Id == attemptId)
-            .Join(db.Workloads, a => a.WorkloadId, w => w.Id, (a, w) => new { Attempt = a, Workload = w })
+            .Select(a => new
+            {
+                Attempt = a,
+                Workload = db.Workloads.Single(w => w.Id == a.WorkloadId),
+                Gpus = db
+                    .Leases.Where(l => l.AttemptId == a.Id && l.ReleasedAt == null)
+                    .OrderBy(l => l.Id)
+                    .Select(l => l.GpuUuid)
+                    .ToList(),
+            })
             .SingleAsync(ct);
-        var gpus = await db
-            .Leases.Where(l => l.AttemptId == attemptId && l.ReleasedAt == null)
-            .OrderBy(l => l.Id)
-            .Select(l => l.GpuUuid)
-            .ToListAsync(ct);
         return new AttemptRead(
             found.Attempt,
             found.Workload,
             Operations.Jobs.StoredSpec.Read(found.Workload.SpecJson),
-            gpus
+            found.Gpus
         );
     }
 

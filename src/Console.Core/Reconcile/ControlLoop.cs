@@ -79,12 +79,11 @@ public sealed partial class ControlLoop(
                         await workers.FollowAsync();
                         mayHaveHosts = false;
                     }
-                    var result = await pass.RunAsync(term);
-                    foreach (var (hostId, attemptId) in result.Leased)
-                    {
-                        workers.EnsureDriver(hostId, attemptId);
-                    }
-                    patience = Patience(result.NextDeadline);
+                    var nextDeadline = await pass.RunAsync(
+                        term,
+                        leased => workers.EnsureDriver(leased.HostId, leased.AttemptId)
+                    );
+                    patience = Patience(nextDeadline);
                 }
                 catch (Exception e) when (DatabaseFaults.IsFault(e))
                 {

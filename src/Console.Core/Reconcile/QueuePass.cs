@@ -10,9 +10,7 @@ using Microsoft.EntityFrameworkCore;
 
 namespace DeepLab.Core.Reconcile;
 
-/// <param name="NextDeadline">when the clock alone asks for the next pass: a longest duration, a drain, a host's grace; null for never</param>
-/// <param name="Leased">attempts that were leased in this pass, by host</param>
-public sealed record PassResult(ImmutableArray<(Guid HostId, long AttemptId)> Leased, DateTimeOffset? NextDeadline);
+public readonly record struct LeasedAttempt(Guid HostId, long AttemptId);
 
 /// <summary>
 /// One look at the queue: ends what is not wanted or too old, places what fits, writes why the rest waits. When nothing
@@ -32,56 +30,82 @@ public sealed class QueuePass(
     // A commit of this many keeps its transaction, and so the locks on its rows, in the tens of milliseconds
     private const int PlacementsPerCommit = 32;
 
-    public async Task<PassResult> RunAsync(LeaderTerm term)
+    /// <summary>Answers when the clock alone asks for the next pass: a longest duration, a drain, a host's grace; null for never.</summary>
+    /// <param name="leased">told of each attempt as soon as its lease stands: it need not wait for the rest of the pass</param>
+    public async Task<DateTimeOffset?> RunAsync(LeaderTerm term, Action<LeasedAttempt> leased)
     {
-        var ct = term.Ended;
+        var plan = await PlaceAsync(term, leased);
         await StopQueuedAsync(term);
         var nextDeadline = Soonest(await StopOverdueAsync(term), await duties.RunAsync(term));
-        IReadOnlyList<JobRequest> queue;
-        var plan = QueuePlan.Empty;
-        await using (var db = await databases.CreateDbContextAsync(ct))
-        {
-            queue = await reader.ReadAsync(db, ct);
-            if (queue.Count > 0)
-            {
-                var now = time.GetUtcNow();
-                plan = Planner.Plan(await FleetReader.ReadAsync(db, now, ct), queue, now);
-            }
-        }
-        var requests = queue.ToDictionary(r => r.Id);
-        var leased = ImmutableArray.CreateBuilder<(Guid, long)>();
-        foreach (var chunk in plan.Placements.Chunk(PlacementsPerCommit))
-        {
-            leased.AddRange(
-                await writes.RunAsync(
-                    term,
-                    async (db, token) =>
-                    {
-                        var attempts = await LeaseAsync(db, chunk, requests, token);
-                        failpoints.Hit(Failpoints.BeforeLeaseCommit);
-                        return attempts;
-                    }
-                )
-            );
-            failpoints.Hit(Failpoints.AfterLeaseCommit);
-        }
         await PreemptAsync(term, plan.Preemptions);
         await waits.WriteAsync(term, plan);
-        return new PassResult(leased.ToImmutable(), nextDeadline);
+        return nextDeadline;
+    }
+
+    /// <summary>Plans under the leadership lock and leases at once what the plan starts first; what is left is checked again.</summary>
+    private async Task<QueuePlan> PlaceAsync(LeaderTerm term, Action<LeasedAttempt> leased)
+    {
+        var (plan, requests) = (QueuePlan.Empty, new Dictionary<long, JobRequest>());
+        Tell(
+            await writes.RunAsync(
+                term,
+                async (db, ct) =>
+                {
+                    var queue = await reader.ReadAsync(db, ct);
+                    if (queue.Count == 0)
+                    {
+                        return [];
+                    }
+                    var now = time.GetUtcNow();
+                    var fleet = await FleetReader.ReadAsync(db, now, ct);
+                    plan = Planner.Plan(fleet, queue, now);
+                    requests = queue.ToDictionary(r => r.Id);
+                    return await LeaseAsync(db, fleet, [.. plan.Placements.Take(PlacementsPerCommit)], requests, ct);
+                },
+                db => db.ChangeTracker.Entries<Attempt>().Any()
+            )
+        );
+        foreach (var chunk in plan.Placements.Skip(PlacementsPerCommit).Chunk(PlacementsPerCommit))
+        {
+            Tell(
+                await writes.RunAsync(
+                    term,
+                    async (db, ct) =>
+                        await LeaseAsync(db, await FleetReader.ReadAsync(db, time.GetUtcNow(), ct), chunk, requests, ct)
+                )
+            );
+        }
+        return plan;
+
+        void Tell(IReadOnlyList<LeasedAttempt> attempts)
+        {
+            if (attempts.Count > 0)
+            {
+                failpoints.Hit(Failpoints.AfterLeaseCommit);
+            }
+            foreach (var attempt in attempts)
+            {
+                leased(attempt);
+            }
+        }
     }
 
     private static DateTimeOffset? Soonest(DateTimeOffset? a, DateTimeOffset? b) => a is null || b < a ? b : a;
 
-    private async Task<IReadOnlyList<(Guid, long)>> LeaseAsync(
+    /// <param name="fleet">read in this transaction: only what still fits is leased, by the function that planned it</param>
+    private async Task<IReadOnlyList<LeasedAttempt>> LeaseAsync(
         ConsoleDb db,
+        FleetSnapshot fleet,
         JobPlacement[] placements,
         Dictionary<long, JobRequest> requests,
         CancellationToken ct
     )
     {
+        if (placements.Length == 0)
+        {
+            return [];
+        }
         var now = time.GetUtcNow();
-        // Read again under the leadership lock: only what still fits is leased, by the function that planned it
-        var fleet = await FleetReader.ReadAsync(db, now, ct);
         var made = new List<Attempt>();
         var leases = new List<(Attempt Attempt, string Gpu)>();
         foreach (var placement in placements.OrderBy(p => p.JobId))
@@ -130,7 +154,8 @@ public sealed class QueuePass(
         {
             db.Tell(ChangeKind.Queue);
         }
-        return [.. made.Select(a => (a.HostId, a.Id))];
+        failpoints.Hit(Failpoints.BeforeLeaseCommit);
+        return [.. made.Select(a => new LeasedAttempt(a.HostId, a.Id))];
     }
 
     private void Place(ConsoleDb db, Workload w, JobRequest request, JobPlacement placement, DateTimeOffset now)

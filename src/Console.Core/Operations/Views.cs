@@ -73,6 +73,7 @@ public sealed record AttemptView(
     DateTimeOffset? StartedAt,
     DateTimeOffset? EndedAt,
     bool LogArchived,
+    IReadOnlyList<LogFinding> Findings,
     IReadOnlyList<string> Gpus
 );
 

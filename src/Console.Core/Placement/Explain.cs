@@ -23,11 +23,21 @@ internal sealed class Explain(
         wait.Cause switch
         {
             Cause.Held => s_held,
+            Cause.Pausing => [Pausing(wait.Asker.Job.NotBefore!.Value)],
             Cause.Quota => ByQuota(wait.Asker),
             Cause.NothingToBorrow => ByQuota(wait.Asker).AddRange(ByRoom(wait.Asker.Shape)),
             Cause.Reserved => ByReservation(wait),
             _ => ByRoom(wait.Asker.Shape),
         };
+
+    private static WaitReason Pausing(DateTimeOffset until) =>
+        new(
+            WaitKind.Pausing,
+            string.Create(
+                System.Globalization.CultureInfo.InvariantCulture,
+                $"its last round ended just now: the next is not before {until.UtcDateTime:HH:mm:ss} UTC"
+            )
+        );
 
     /// <summary>What a job is told that has to give way.</summary>
     public static string ToVictim(JobRequest job, RunningJob victim) =>

@@ -7,6 +7,7 @@ namespace DeepLab.Core.Placement;
 internal enum Cause
 {
     Held,
+    Pausing,
     Quota,
 
     /// <summary>It may borrow, and nothing idle is left for it.</summary>
@@ -95,6 +96,11 @@ internal sealed class Pass
         if (asker.Job.Held)
         {
             _waits.Add(new Wait(asker, Cause.Held));
+            return;
+        }
+        if (asker.Job.NotBefore > _now)
+        {
+            _waits.Add(new Wait(asker, Cause.Pausing));
             return;
         }
         switch (_quotas.Ask(asker))
@@ -228,7 +234,10 @@ internal sealed class Pass
         {
             var asker = waits[i].Asker;
             var cluster = asker.Shape.Cluster < 0 ? positions.Length - 1 : asker.Shape.Cluster;
-            DateTimeOffset? starting = starts[i] is { } ticks ? new DateTimeOffset(ticks, TimeSpan.Zero) : null;
+            DateTimeOffset? starting =
+                starts[i] is { } ticks ? new DateTimeOffset(ticks, TimeSpan.Zero)
+                : waits[i].Cause == Cause.Pausing ? asker.Job.NotBefore
+                : null;
             answers.Add(new WaitingJob(asker.Job.Id, ++positions[cluster], explain.Why(waits[i]), starting));
         }
         return answers.MoveToImmutable();

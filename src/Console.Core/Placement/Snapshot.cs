@@ -63,6 +63,9 @@ public sealed record JobRequest(long Id, Guid ClusterId, int Priority, Immutable
     /// <summary>Place that an admin gave it before all others, the least first; null = its own place.</summary>
     public double? Rank { get; init; }
 
+    /// <summary>It pauses until then; null = it may start now.</summary>
+    public DateTimeOffset? NotBefore { get; init; }
+
     public int Replicas => Roles.Sum(r => r.Replicas);
     public int Gpus => Roles.Sum(r => r.Replicas * r.Resources.Gpus);
     public double Cpus => Roles.Sum(r => r.Replicas * r.Resources.Cpus);

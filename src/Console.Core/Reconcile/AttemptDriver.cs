@@ -16,6 +16,9 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
     private static readonly TimeSpan s_retry = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan s_look = TimeSpan.FromSeconds(60);
 
+    /// <summary>Of the end of a log: a traceback of every worker, and some.</summary>
+    private const int LinesSearched = 2000;
+
     private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(
         new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite }
     );
@@ -317,12 +320,29 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
             await tools.Writes.ArchivedAsync(
                 term,
                 attemptId,
-                string.Join("; ", [$"log archived, {lines} {(lines == 1 ? "line" : "lines")}", .. notices])
+                string.Join("; ", [$"log archived, {lines} {(lines == 1 ? "line" : "lines")}", .. notices]),
+                await FindingsAsync(read.Attempt, ct)
             );
             await _telemetry.DisposeAsync();
             _telemetry = null;
         }
         tools.Failpoints.Hit(Failpoints.AfterArchive);
+    }
+
+    /// <summary>What the last lines of a log tell of why its program failed; what ended well or on request is not asked.</summary>
+    private async Task<IReadOnlyList<LogFinding>> FindingsAsync(Attempt a, CancellationToken ct)
+    {
+        if (a.Reason is Reason.Completed or Reason.StoppedByUser or Reason.SiblingFailed or Reason.Preempted)
+        {
+            return [];
+        }
+        var cursor = await tools.Logs.FindCursorAsync(attemptId, ct);
+        if (cursor is null)
+        {
+            return [];
+        }
+        var lines = await tools.Logs.ReadAsync(attemptId, Math.Max(0, cursor.Next - LinesSearched), LinesSearched, ct);
+        return LogFindings.In(lines.Where(l => !l.IsGap).Select(l => (l.Number, l.Text)));
     }
 
     private Task EndUnstartedAsync(AttemptRead read, string? containerId) =>

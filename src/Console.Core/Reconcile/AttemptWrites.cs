@@ -205,7 +205,12 @@ public sealed class AttemptWrites(LeaderWrites writes, IDbContextFactory<Console
             }
         );
 
-    public Task ArchivedAsync(LeaderTerm term, long attemptId, string message) =>
+    public Task ArchivedAsync(
+        LeaderTerm term,
+        long attemptId,
+        string message,
+        IReadOnlyList<LogFinding>? findings = null
+    ) =>
         ChangeAsync(
             term,
             attemptId,
@@ -214,7 +219,20 @@ public sealed class AttemptWrites(LeaderWrites writes, IDbContextFactory<Console
                 if (!a.LogArchived)
                 {
                     a.LogArchived = true;
+                    a.Findings = [.. findings ?? []];
                     db.AddEvent(w, now, "console", "archived", Reason.None, message, a);
+                    foreach (var finding in a.Findings)
+                    {
+                        db.AddEvent(
+                            w,
+                            now,
+                            "console",
+                            "finding",
+                            a.Reason,
+                            $"{a.ReplicaName}: {finding.Message}. {finding.Advice}",
+                            a
+                        );
+                    }
                 }
             }
         );

@@ -1,5 +1,6 @@
 using DeepLab.Core.Operations.Fleet;
 using DeepLab.Core.Storage;
+using DeepLab.Core.Streams;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Logging;
 
@@ -12,6 +13,7 @@ public sealed class DriverTools(
     JobFiles files,
     ImageNames images,
     TelemetryStarter telemetry,
+    LogReader logs,
     JobNetworks networks,
     Failpoints failpoints,
     InstallationId installation,
@@ -24,6 +26,7 @@ public sealed class DriverTools(
     public JobFiles Files { get; } = files;
     public ImageNames Images { get; } = images;
     public TelemetryStarter Telemetry { get; } = telemetry;
+    public LogReader Logs { get; } = logs;
     public JobNetworks Networks { get; } = networks;
     public Failpoints Failpoints { get; } = failpoints;
     public string InstallId => installation.Value;

@@ -34,16 +34,19 @@ public sealed class QueuePass(
     /// <param name="leased">told of each attempt as soon as its lease stands: it need not wait for the rest of the pass</param>
     public async Task<DateTimeOffset?> RunAsync(LeaderTerm term, Action<LeasedAttempt> leased)
     {
-        var plan = await PlaceAsync(term, leased);
+        var (plan, pauseEnds) = await PlaceAsync(term, leased);
         await StopQueuedAsync(term);
-        var nextDeadline = Soonest(await StopOverdueAsync(term), await duties.RunAsync(term));
+        var nextDeadline = Soonest(pauseEnds, Soonest(await StopOverdueAsync(term), await duties.RunAsync(term)));
         await PreemptAsync(term, plan.Preemptions);
         await waits.WriteAsync(term, plan);
         return nextDeadline;
     }
 
     /// <summary>Plans under the leadership lock and leases at once what the plan starts first; what is left is checked again.</summary>
-    private async Task<QueuePlan> PlaceAsync(LeaderTerm term, Action<LeasedAttempt> leased)
+    private async Task<(QueuePlan Plan, DateTimeOffset? PauseEnds)> PlaceAsync(
+        LeaderTerm term,
+        Action<LeasedAttempt> leased
+    )
     {
         var (plan, requests) = (QueuePlan.Empty, new Dictionary<long, JobRequest>());
         Tell(
@@ -75,7 +78,7 @@ public sealed class QueuePass(
                 )
             );
         }
-        return plan;
+        return (plan, requests.Values.Min(r => r.NotBefore > time.GetUtcNow() ? r.NotBefore : null));
 
         void Tell(IReadOnlyList<LeasedAttempt> attempts)
         {
@@ -169,6 +172,7 @@ public sealed class QueuePass(
         w.Waits = [];
         w.EstimateErrorSeconds = w.FirstEstimate is { } told ? (now - told).TotalSeconds : null;
         w.NetworkName = null;
+        w.NotBefore = null;
         if (w.HostNames.Length > 1)
         {
             w.NetworkName = LaunchPlan.NetworkOf(installation.Value, w.Id, w.Round);

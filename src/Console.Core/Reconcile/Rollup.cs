@@ -92,6 +92,7 @@ public static class Rollup
         else if (IsInterruption(failure.Reason) && spec.Restart.MaxRestarts > 0 && w.Interruptions < MostInterruptions)
         {
             w.Interruptions++;
+            Pause(w, w.Interruptions, now);
             Requeue(
                 db,
                 w,
@@ -103,6 +104,7 @@ public static class Rollup
         else if (!IsInterruption(failure.Reason) && w.Restarts < spec.Restart.MaxRestarts && MayRestart(failure.Reason))
         {
             w.Restarts++;
+            Pause(w, w.Restarts, now);
             Requeue(
                 db,
                 w,
@@ -126,6 +128,13 @@ public static class Rollup
         w.StopRequestedAt = now;
         db.AddEvent(w, now, "console", "requeue-requested", reason, message);
     }
+
+    /// <summary>A program that fails at once must not keep its host busy with restarts: each pause is twice the last.</summary>
+    private static void Pause(Workload w, int times, DateTimeOffset now) =>
+        w.NotBefore =
+            now + TimeSpan.FromSeconds(Math.Min(LongestPause.TotalSeconds, Math.Pow(2, Math.Min(times - 1, 20))));
+
+    private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(5);
 
     /// <summary>A new round: every replica is placed again, as a job that came just now.</summary>
     private static void Requeue(ConsoleDb db, Workload w, Reason reason, string message, DateTimeOffset now)

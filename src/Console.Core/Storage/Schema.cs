@@ -132,6 +132,7 @@ internal static class Schema
         {
             e.Property(x => x.State).HasConversion<string>();
             e.Property(x => x.Reason).HasConversion<string>();
+            Json(e.Property(x => x.Findings));
             e.HasIndex(x => new { x.ReplicaId, x.Number }).IsUnique();
             e.HasIndex(x => x.ReplicaId)
                 .HasDatabaseName("ix_attempts_one_live")

@@ -74,6 +74,9 @@ public sealed class Workload
     public DateTimeOffset SubmittedAt { get; set; }
     public DateTimeOffset QueuedAt { get; set; }
     public DateTimeOffset? PlacedAt { get; set; }
+
+    /// <summary>It pauses until then before its next round; null where it does not.</summary>
+    public DateTimeOffset? NotBefore { get; set; }
     public DateTimeOffset? StartedAt { get; set; }
     public DateTimeOffset? EndedAt { get; set; }
 
@@ -133,6 +136,9 @@ public sealed class Attempt
     public DateTimeOffset? StopSentAt { get; set; }
     public bool LogArchived { get; set; }
 
+    /// <summary>What its log tells of why it failed; empty where it did not.</summary>
+    public List<LogFinding> Findings { get; set; } = [];
+
     /// <summary>The container was seen gone from its engine.</summary>
     public bool ContainerRemoved { get; set; }
 
@@ -190,6 +196,9 @@ public enum WaitKind
     QuotaReached,
     WaitingForPreemption,
     WouldDelay,
+
+    /// <summary>It failed or was interrupted just now.</summary>
+    Pausing,
 }
 
 /// <summary>Why a queued workload waits: typed, with numbers, and the sentence that says it.</summary>

@@ -21,6 +21,17 @@ public sealed class RulesTests
     }
 
     [Fact]
+    public void A_job_that_pauses_starts_when_its_pause_is_over_and_keeps_no_room_meanwhile()
+    {
+        var pausing = Job(1, 4) with { NotBefore = Now.AddSeconds(8) };
+        var plan = Plan(One(4), pausing, Job(2, 4));
+        Assert.Equal(2, Assert.Single(plan.Placements).JobId);
+        Assert.Equal(WaitKind.Pausing, First(plan, 1).Kind);
+        Assert.Equal(Now.AddSeconds(8), plan.Waiting.Single(w => w.JobId == 1).EstimatedStart);
+        Assert.Equal(1, Assert.Single(Planner.Plan(One(4), [pausing], Now.AddSeconds(8)).Placements).JobId);
+    }
+
+    [Fact]
     public void An_admins_place_goes_before_priority_and_waiting_adds_to_it()
     {
         var ranked = Job(3, 1, priority: 0) with { Rank = 1 };

@@ -82,6 +82,7 @@ internal static class ReplicaReader
             a.StartedAt,
             a.EndedAt,
             a.LogArchived,
+            a.Findings,
             gpus
         );
 }

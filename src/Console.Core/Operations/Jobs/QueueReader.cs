@@ -19,7 +19,17 @@ public sealed class QueueReader
         var rows = await db
             .Workloads.AsNoTracking()
             .Where(w => w.State == WorkloadState.Queued && w.Desired == DesiredState.Run)
-            .Select(w => new Row(w.Id, w.ClusterId, w.Priority, w.TeamName, w.OwnerId, w.QueuedAt, w.Held, w.Rank))
+            .Select(w => new Row(
+                w.Id,
+                w.ClusterId,
+                w.Priority,
+                w.TeamName,
+                w.OwnerId,
+                w.QueuedAt,
+                w.Held,
+                w.Rank,
+                w.NotBefore
+            ))
             .ToListAsync(ct);
         var unread = rows.Select(r => r.Id).Where(id => !_specs.ContainsKey(id)).ToArray();
         foreach (var chunk in unread.Chunk(1000))
@@ -50,7 +60,7 @@ public sealed class QueueReader
         DateTimeOffset queuedAt
     ) =>
         Request(
-            new Row(id, clusterId, spec.Priority, team, ownerId, queuedAt, false, null),
+            new Row(id, clusterId, spec.Priority, team, ownerId, queuedAt, false, null, null),
             spec,
             new Dictionary<string, string>()
         );
@@ -63,7 +73,8 @@ public sealed class QueueReader
         Guid OwnerId,
         DateTimeOffset QueuedAt,
         bool Held,
-        double? Rank
+        double? Rank,
+        DateTimeOffset? NotBefore
     );
 
     private static JobRequest Request(Row row, JobSpec spec, IReadOnlyDictionary<string, string> images) =>
@@ -78,6 +89,7 @@ public sealed class QueueReader
             Image = images.GetValueOrDefault(spec.Image, spec.Image),
             Held = row.Held,
             Rank = row.Rank,
+            NotBefore = row.NotBefore,
         };
 
     private void Forget(List<Row> waiting)

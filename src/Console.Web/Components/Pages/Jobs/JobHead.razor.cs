@@ -35,6 +35,13 @@ public sealed partial class JobHead
     private JobRow Row => Job.Row;
     private string[] Hosts => Row.Host?.Split(", ") ?? [];
 
+    /// <summary>Attempts that ended last and whose logs tell why; a gang fails alike, so a few say it all.</summary>
+    private IEnumerable<(ReplicaView, AttemptView)> Told =>
+        Job
+            .Replicas.SelectMany(r => r.Attempts.TakeLast(1).Select(a => (r, a)))
+            .Where(x => x.a.Findings.Count > 0)
+            .Take(3);
+
     private string Sentence =>
         Row.Message.Length > 0 ? Sentences.Capital(Row.Message) : StateLooks.Of(Row.State).Word + ".";
 

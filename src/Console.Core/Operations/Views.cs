@@ -160,6 +160,9 @@ public sealed record HostView(
     public DateTimeOffset? DrainDeadline { get; init; }
     public DateTimeOffset? UnreachableSince { get; init; }
 
+    /// <summary>When its grace is over; null while it answers, and once it was given up.</summary>
+    public DateTimeOffset? GivenUpFrom { get; init; }
+
     /// <summary>Since when its attempts are given up; their GPUs stay held until their containers are seen dead.</summary>
     public DateTimeOffset? LostAt { get; init; }
     public string NetworkAddress { get; init; } = "";

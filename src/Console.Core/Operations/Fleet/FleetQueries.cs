@@ -13,6 +13,7 @@ public sealed class FleetQueries(
     IDbContextFactory<ConsoleDb> databases,
     JobQueries jobs,
     LatestReadings readings,
+    ConsoleOptions options,
     TimeProvider time
 )
 {
@@ -229,6 +230,7 @@ internal static class HostReader
                     Wish = h.Wish,
                     DrainDeadline = h.DrainDeadline,
                     UnreachableSince = h.UnreachableSince,
+                    GivenUpFrom = h.LostAt is null ? h.UnreachableSince + options.HostGrace : null,
                     LostAt = h.LostAt,
                     NetworkAddress = h.NetworkAddress,
                     NodeId = h.NodeId,

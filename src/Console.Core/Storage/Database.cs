@@ -42,7 +42,7 @@ public static class Database
     }
 
     public static DbContextOptionsBuilder UseConsole(this DbContextOptionsBuilder options, NpgsqlDataSource database) =>
-        options.UseNpgsql(database, o => o.EnableRetryOnFailure(2, TimeSpan.FromSeconds(1), ["40001", "40P01"])).UseSnakeCaseNamingConvention();
+        options.UseNpgsql(database, o => o.ExecutionStrategy(d => new Retries(d))).UseSnakeCaseNamingConvention();
 }
 
 /// <summary>For `dotnet ef migrations add`: makes no connection.</summary>

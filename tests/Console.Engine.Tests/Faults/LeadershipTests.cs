@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Net;
 using DeepLab.Core.Engines;
 using DeepLab.Engine.Tests.Engines;
+using Npgsql;
 
 namespace DeepLab.Engine.Tests.Faults;
 
@@ -120,6 +121,31 @@ public sealed class LeadershipTests(ITestOutputHelper output) : IAsyncLifetime
         Assert.Equal(epoch + 1, await EpochAsync());
     }
 
+    [Fact]
+    public async Task A_leader_frozen_in_the_middle_of_a_write_does_not_keep_others_from_leading()
+    {
+        long id;
+        await using (var holder = await _first.Sql.OpenConnectionAsync(Ct))
+        {
+            await using var transaction = await holder.BeginTransactionAsync(Ct);
+            // The next job's place in the queue can be written by nobody, and so the leader waits in its transaction
+            await ExecuteAsync(holder, "lock table attempts in share mode");
+            id = await _second.SubmitAsync(ConsoleJobs.Body("echo done", gpus: 1), Ct);
+            await _first.UntilSqlAsync(
+                "exists (select from pg_stat_activity where application_name = 'first' and wait_event_type = 'Lock')",
+                "the leader waits in a write",
+                Ct
+            );
+            await _first.FreezeAsync(Ct);
+            await transaction.RollbackAsync(Ct);
+        }
+        await UntilLeadsAsync(_second, "a leader frozen in a transaction", s_quickMove + TimeSpan.FromSeconds(5));
+        Assert.Equal("Succeeded", (string?)(await _second.WaitForEndAsync(id, Ct))["state"]);
+        await _first.ThawAsync(Ct);
+        await UntilAnswersAsync(_first, id);
+        await RestAsync(_second, id);
+    }
+
     public async ValueTask InitializeAsync()
     {
         _first = await ConsoleProcess.CreateAsync(Ct);
@@ -160,13 +186,13 @@ public sealed class LeadershipTests(ITestOutputHelper output) : IAsyncLifetime
         );
     }
 
-    private async Task UntilLeadsAsync(ConsoleProcess console, string after)
+    private async Task UntilLeadsAsync(ConsoleProcess console, string after, TimeSpan? within = null)
     {
         var began = Stopwatch.GetTimestamp();
         await console.UntilSqlAsync($"{LeaseOf} = '{console.Identity}'", "leadership moved", Ct);
         var took = Stopwatch.GetElapsedTime(began);
         output.WriteLine($"leadership moved {took.TotalSeconds:0.0} s after {after}");
-        Assert.True(took < s_quickMove, $"leadership moved only after {took}");
+        Assert.True(took < (within ?? s_quickMove), $"leadership moved only after {took}");
     }
 
     private static async Task UntilAnswersAsync(ConsoleProcess console, long id)
@@ -184,6 +210,13 @@ public sealed class LeadershipTests(ITestOutputHelper output) : IAsyncLifetime
         await console.UntilRestAsync(Ct);
         await Invariants.AtRestAsync(console.Sql, _engine, jobs, Ct);
         await _watch.AssertNoLateWriteAsync(Ct);
+    }
+
+    private static async Task ExecuteAsync(NpgsqlConnection connection, string statement)
+    {
+        await using var command = connection.CreateCommand();
+        command.CommandText = statement;
+        await command.ExecuteNonQueryAsync(Ct);
     }
 
     private Task<long> EpochAsync() => Invariants.ScalarAsync<long>(_first.Sql, "select epoch from leadership", Ct);

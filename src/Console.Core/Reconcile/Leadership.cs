@@ -24,6 +24,7 @@ public sealed partial class Leadership(
     private static readonly TimeSpan s_renewEvery = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan s_retry = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan s_lease = TimeSpan.FromSeconds(7);
+    private static readonly TimeSpan s_past = TimeSpan.FromMilliseconds(50);
 
     private readonly NpgsqlDataSource _database = Database.CreateLeaseSource(options.Database);
 
@@ -32,19 +33,26 @@ public sealed partial class Leadership(
     {
         while (!ct.IsCancellationRequested)
         {
+            var patience = s_renewEvery;
             try
             {
                 var asked = time.GetTimestamp();
-                if (await TakeAsync(asked, ct) is { } epoch)
+                var (epoch, left) = await TakeAsync(asked, ct);
+                if (epoch is { } mine)
                 {
-                    await LeadAsync(epoch, asked, lead, ct);
+                    await LeadAsync(mine, asked, lead, ct);
+                }
+                else if (left < patience)
+                {
+                    // Just past its end, where whoever leads does not renew it
+                    patience = left + s_past;
                 }
             }
             catch (Exception e) when (DatabaseFaults.IsFault(e))
             {
                 Log.NoDatabase(logger, e.Message);
             }
-            await Task.Delay(s_renewEvery, time, ct);
+            await Task.Delay(patience, time, ct);
         }
     }
 
@@ -120,7 +128,8 @@ public sealed partial class Leadership(
     }
 
     /// <summary>Takes the row whole, which waits for the writes of whoever leads; a renewal does not.</summary>
-    private async Task<long?> TakeAsync(long asked, CancellationToken ct)
+    /// <returns>the epoch, or null where the lease is another's, and what is left of that one</returns>
+    private async Task<(long? Epoch, TimeSpan Left)> TakeAsync(long asked, CancellationToken ct)
     {
         await using var command = _database.CreateCommand(
             """
@@ -129,12 +138,16 @@ public sealed partial class Leadership(
             ), taken as (
               update leadership set holder = $1, epoch = epoch + 1, expires_at = clock_timestamp() + $2
               where id in (select id from free) returning epoch
-            ) select (select epoch from taken), clock_timestamp()
+            ) select (select epoch from taken), clock_timestamp(), greatest(expires_at - clock_timestamp(), interval '0')
+              from leadership where id = 1
             """
         );
         command.Parameters.AddWithValue(instance.Id);
         command.Parameters.AddWithValue(s_lease);
-        return await AnswerAsync<long?>(command, asked, ct);
+        await using var reader = await command.ExecuteReaderAsync(ct);
+        await reader.ReadAsync(ct);
+        clock.Hear(await reader.GetFieldValueAsync<DateTimeOffset>(1, ct), asked);
+        return (await reader.GetFieldValueAsync<long?>(0, ct), await reader.GetFieldValueAsync<TimeSpan>(2, ct));
     }
 
     private async Task<bool> RenewAsync(long epoch, long asked, CancellationToken ct)
@@ -150,15 +163,10 @@ public sealed partial class Leadership(
         command.Parameters.AddWithValue(instance.Id);
         command.Parameters.AddWithValue(epoch);
         command.Parameters.AddWithValue(s_lease);
-        return await AnswerAsync<long?>(command, asked, ct) is not null;
-    }
-
-    private async Task<T?> AnswerAsync<T>(NpgsqlCommand command, long asked, CancellationToken ct)
-    {
         await using var reader = await command.ExecuteReaderAsync(ct);
         await reader.ReadAsync(ct);
         clock.Hear(await reader.GetFieldValueAsync<DateTimeOffset>(1, ct), asked);
-        return await reader.GetFieldValueAsync<T?>(0, ct);
+        return !await reader.IsDBNullAsync(0, ct);
     }
 
     private static partial class Log

@@ -19,7 +19,8 @@ public static class CoreServices
     public static IServiceCollection AddDeepLabCore(this IServiceCollection services, ConsoleOptions options)
     {
         services.AddSingleton(options);
-        services.AddSingleton(TimeProvider.System);
+        services.AddSingleton(_ => new DatabaseClock(TimeProvider.System));
+        services.AddSingleton<TimeProvider>(p => p.GetRequiredService<DatabaseClock>());
         services.AddSingleton(_ => Database.CreateDataSource(options.Database));
         services.AddDbContextFactory<ConsoleDb>(
             (provider, o) => o.UseConsole(provider.GetRequiredService<Npgsql.NpgsqlDataSource>())

@@ -3,6 +3,7 @@ using DeepLab.Api.Health;
 using DeepLab.Core;
 using DeepLab.Core.Storage;
 using DeepLab.Web;
+using Microsoft.AspNetCore.Connections;
 
 ConsoleOptions options;
 try
@@ -16,7 +17,12 @@ catch (InvalidOperationException e)
 }
 
 var builder = WebApplication.CreateBuilder(args);
-builder.WebHost.ConfigureKestrel(o => o.AddServerHeader = false);
+var connections = ConnectionLimit.OfThisProcess();
+builder.WebHost.ConfigureKestrel(o =>
+{
+    o.AddServerHeader = false;
+    o.ConfigureEndpointDefaults(e => e.Use(connections.Before));
+});
 builder.Services.AddDeepLabCore(options).AddDeepLabLoop().AddDeepLabApi(options).AddDeepLabPages();
 builder.Services.AddHealthChecks().AddCheck<DatabaseCheck>("database", tags: [HealthApi.ReadyTag]);
 

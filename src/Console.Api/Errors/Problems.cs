@@ -77,6 +77,8 @@ public static class Problems
                 return db.IsTransient
                     || db.SqlState is null
                     || db.SqlState[..2] is "08" or "40" or "53" or "57" or "58"
+                    // It takes no writes, or ended a transaction that took too long
+                    || db.SqlState is "25006" or "25P03"
                     // The database is not made or migrated yet
                     || db.SqlState is "3D000" or "42P01";
             }

@@ -202,6 +202,9 @@ public static class Labels
     public const string Replica = "deeplab.replica";
     public const string SpecHash = "deeplab.spec";
 
+    /// <summary>When its attempt was leased: a database that was put back to an older copy gives the same ids to others.</summary>
+    public const string Leased = "deeplab.leased";
+
     /// <summary>`gpu` or `host` on the console's own probe containers, which carry no attempt.</summary>
     public const string Probe = "deeplab.probe";
 }

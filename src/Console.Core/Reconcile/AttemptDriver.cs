@@ -95,7 +95,7 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
                 ? null
                 : await host.Engine.InspectAsync(a.ContainerName, ct);
         LastSeen = seen?.State;
-        var isOurs = LaunchPlan.IsOurs(seen, tools.InstallId, attemptId, w.SpecHash);
+        var isOurs = LaunchPlan.IsOurs(seen, tools.InstallId, a, w.SpecHash);
         if (_telemetry is { IsBroken: true })
         {
             await _telemetry.DisposeAsync();

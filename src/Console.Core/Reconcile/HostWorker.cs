@@ -175,7 +175,7 @@ internal sealed partial class HostWorker : IAsyncDisposable
     private async Task ConnectAsync(CancellationToken ct)
     {
         var info = await Engine.InfoAsync(ct);
-        await NoteOutageAsync(ct);
+        await NoteOutageAsync(info, ct);
         // Before it takes work again: what a fenced host still runs goes first
         await ListAsync(ct);
         await _tools.Hosts.ReachedAsync(_term, Host.Id, info);
@@ -191,12 +191,12 @@ internal sealed partial class HostWorker : IAsyncDisposable
     /// Our probe runs as long as its engine does. Found dead on a connect, it tells when the engine stopped its containers:
     /// their ends since then are interruptions. Kept before anybody starts the probe again.
     /// </summary>
-    private async Task NoteOutageAsync(CancellationToken ct)
+    private async Task NoteOutageAsync(EngineInfo info, CancellationToken ct)
     {
         var probe = await Engine.InspectAsync(_probes.WitnessOf(_tools.InstallId), ct);
         if (probe is { State: not ContainerState.Running, FinishedAt: { } stopped })
         {
-            await _tools.Hosts.OutageAsync(_term, Host.Id, stopped);
+            await _tools.Hosts.OutageAsync(_term, Host.Id, stopped, info.SystemTime);
             Log.Outage(_tools.Logger, Host.Name, stopped);
             await Engine.RemoveAsync(probe.Id, force: true, ct);
         }
@@ -237,7 +237,7 @@ internal sealed partial class HostWorker : IAsyncDisposable
         {
             await Task.Delay(s_listEvery, _tools.Time, ct);
             await _ledger.LookAsync(await ListAsync(ct), sight.View, ct);
-            await _tools.Hosts.SeenAsync(Host.Id, ct);
+            await _tools.Hosts.SeenAsync(_term, Host.Id);
         }
     }
 
@@ -294,18 +294,36 @@ internal sealed partial class HostWorker : IAsyncDisposable
             return;
         }
         await using var db = await _databases.CreateDbContextAsync(ct);
-        var over = await db
+        var known = await db
             .Attempts.Where(a => strangers.Contains(a.Id) && a.HostId == Host.Id && a.ContainerRemoved)
-            .Select(a => a.Id)
+            .Select(a => new { a.Id, a.LeasedAt })
             .ToListAsync(ct);
+        var over = known
+            .Where(a => LaunchPlan.IsOf(byAttempt[a.Id].Labels, a.Id, a.LeasedAt))
+            .Select(a => a.Id)
+            .ToArray();
         foreach (var id in over)
         {
             Log.Stale(_tools.Logger, Host.Name, byAttempt[id].Name);
             await Engine.RemoveAsync(byAttempt[id].Id, force: true, ct);
         }
-        foreach (var id in strangers.Except(over))
+        var unknown = strangers.Except(over).ToArray();
+        foreach (var id in unknown)
         {
             Log.Unknown(_tools.Logger, Host.Name, byAttempt[id].Name, id);
+        }
+        if (unknown.Length > 0)
+        {
+            await _tools.Hosts.PassOverIdsAsync(
+                _term,
+                unknown.Max(),
+                unknown.Max(id =>
+                    byAttempt[id].Labels.GetValueOrDefault(Labels.Workload) is { } w
+                    && long.TryParse(w, CultureInfo.InvariantCulture, out var job)
+                        ? job
+                        : 0
+                )
+            );
         }
     }
 

@@ -97,15 +97,21 @@ public sealed class HostWrites(LeaderWrites writes, IDbContextFactory<ConsoleDb>
         );
     }
 
-    public async Task SeenAsync(Guid hostId, CancellationToken ct)
-    {
-        await using var db = await databases.CreateDbContextAsync(ct);
-        var now = time.GetUtcNow();
-        await db.Hosts.Where(h => h.Id == hostId).ExecuteUpdateAsync(s => s.SetProperty(h => h.LastSeenAt, now), ct);
-    }
+    public Task SeenAsync(LeaderTerm term, Guid hostId) =>
+        writes.RunAsync(
+            term,
+            (db, ct) =>
+            {
+                var now = time.GetUtcNow();
+                return db
+                    .Hosts.Where(h => h.Id == hostId)
+                    .ExecuteUpdateAsync(s => s.SetProperty(h => h.LastSeenAt, now), ct);
+            }
+        );
 
-    /// <summary>Keeps that the engine stopped its containers at <paramref name="stoppedAt"/>, up to now.</summary>
-    public Task OutageAsync(LeaderTerm term, Guid hostId, DateTimeOffset stoppedAt) =>
+    /// <summary>Keeps that the engine stopped its containers at <paramref name="stoppedAt"/>, up to now: both by the engine's clock.</summary>
+    /// <param name="engineNow">null where the engine does not tell; then this console's clock counts</param>
+    public Task OutageAsync(LeaderTerm term, Guid hostId, DateTimeOffset stoppedAt, DateTimeOffset? engineNow) =>
         ChangeAsync(
             term,
             hostId,
@@ -115,9 +121,26 @@ public sealed class HostWrites(LeaderWrites writes, IDbContextFactory<ConsoleDb>
                     {
                         HostId = hostId,
                         From = stoppedAt - s_before,
-                        To = time.GetUtcNow(),
+                        To = engineNow ?? time.GetUtcNow(),
                     }
                 )
+        );
+
+    /// <summary>Ids that containers carry already are given to nobody else: their names would be the same.</summary>
+    public Task PassOverIdsAsync(LeaderTerm term, long attemptId, long workloadId) =>
+        writes.RunAsync(
+            term,
+            (db, ct) =>
+                db
+                    .Database.SqlQuery<long>(
+                        $"""
+                        select setval(s.id, s.taken) as "Value" from (values
+                          (pg_get_serial_sequence('attempts', 'id')::regclass, {attemptId}),
+                          (pg_get_serial_sequence('workloads', 'id')::regclass, {workloadId})) s (id, taken)
+                        where coalesce(pg_sequence_last_value(s.id), 0) < s.taken
+                        """
+                    )
+                    .ToListAsync(ct)
         );
 
     public async Task<bool> WasOutageAsync(Guid hostId, DateTimeOffset at, CancellationToken ct)

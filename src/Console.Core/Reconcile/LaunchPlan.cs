@@ -69,6 +69,7 @@ public static class LaunchPlan
                 [Labels.Attempt] = attempt.Id.ToString(CultureInfo.InvariantCulture),
                 [Labels.Replica] = attempt.ReplicaName,
                 [Labels.SpecHash] = workload.SpecHash,
+                [Labels.Leased] = Stamp(attempt.LeasedAt),
             },
             Cpus = role.Resources.Cpus,
             Memory = role.Resources.Memory,
@@ -82,9 +83,19 @@ public static class LaunchPlan
         };
     }
 
-    public static bool IsOurs(ContainerReport? report, string installId, long attemptId, string specHash) =>
+    public static bool IsOurs(ContainerReport? report, string installId, Attempt attempt, string specHash) =>
         report is not null
         && report.Labels.GetValueOrDefault(Labels.Install) == installId
-        && report.Labels.GetValueOrDefault(Labels.Attempt) == attemptId.ToString(CultureInfo.InvariantCulture)
-        && report.Labels.GetValueOrDefault(Labels.SpecHash) == specHash;
+        && report.Labels.GetValueOrDefault(Labels.SpecHash) == specHash
+        && IsOf(report.Labels, attempt.Id, attempt.LeasedAt);
+
+    /// <summary>Of this very attempt, and not of one that had its id in a history which the database has lost.</summary>
+    public static bool IsOf(IReadOnlyDictionary<string, string> labels, long attemptId, DateTimeOffset leasedAt) =>
+        labels.GetValueOrDefault(Labels.Attempt) == attemptId.ToString(CultureInfo.InvariantCulture)
+        // One from before there was this label has none
+        && labels.GetValueOrDefault(Labels.Leased, Stamp(leasedAt)) == Stamp(leasedAt);
+
+    /// <summary>Microseconds: what the database keeps.</summary>
+    private static string Stamp(DateTimeOffset leasedAt) =>
+        leasedAt.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'", CultureInfo.InvariantCulture);
 }

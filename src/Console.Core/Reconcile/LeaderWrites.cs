@@ -8,8 +8,8 @@ namespace DeepLab.Core.Reconcile;
 public sealed class TermOverException(long epoch) : OperationCanceledException($"Epoch {epoch} is over.");
 
 /// <summary>
-/// Runs the loop's writes: each transaction holds the leadership row in share mode with the term's epoch, so that no
-/// other console can take over between the check and the commit.
+/// Runs the loop's writes: each transaction holds the leadership row with the term's epoch, so that no other console can take
+/// over between the check and the commit. It holds the row's key only: the lease is renewed meanwhile.
 /// </summary>
 public sealed class LeaderWrites(IDbContextFactory<ConsoleDb> databases)
 {
@@ -28,7 +28,7 @@ public sealed class LeaderWrites(IDbContextFactory<ConsoleDb> databases)
                 db.ChangeTracker.Clear();
                 await using var transaction = await db.Database.BeginTransactionAsync(IsolationLevel.ReadCommitted, ct);
                 var epoch = await db
-                    .Database.SqlQuery<long>($"select epoch as \"Value\" from leadership where id = 1 for share")
+                    .Database.SqlQuery<long>($"select epoch as \"Value\" from leadership where id = 1 for key share")
                     .ToListAsync(ct);
                 if (epoch is not [var current] || current != term.Epoch)
                 {

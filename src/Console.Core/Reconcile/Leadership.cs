@@ -10,83 +10,106 @@ public sealed record LeaderTerm(long Epoch, CancellationToken Ended);
 
 /// <summary>
 /// A lease in the database, by the database's clock. A process that starts again in the same data folder, whose lock it
-/// holds, takes its own old lease at once: its predecessor is dead.
+/// holds, takes its own old lease at once: its predecessor is dead. A term ends when its lease was not renewed in time, by
+/// this process' monotonic clock, whatever a call to the database waits for.
 /// </summary>
 public sealed partial class Leadership(
-    NpgsqlDataSource database,
+    ConsoleOptions options,
     InstanceLock instance,
+    DatabaseClock clock,
     TimeProvider time,
     ILogger<Leadership> logger
-)
+) : IAsyncDisposable
 {
     private static readonly TimeSpan s_renewEvery = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan s_retry = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan s_lease = TimeSpan.FromSeconds(7);
+    private static readonly TimeSpan s_past = TimeSpan.FromMilliseconds(50);
+
+    private readonly NpgsqlDataSource _database = Database.CreateLeaseSource(options.Database);
 
     /// <summary>Runs <paramref name="lead"/> each time this process leads, until stopped.</summary>
     public async Task RunAsync(Func<LeaderTerm, Task> lead, CancellationToken ct)
     {
         while (!ct.IsCancellationRequested)
         {
+            var patience = s_renewEvery;
             try
             {
-                if (await TakeAsync(ct) is { } epoch)
+                var asked = time.GetTimestamp();
+                var (epoch, left) = await TakeAsync(asked, ct);
+                if (epoch is { } mine)
                 {
-                    await LeadAsync(epoch, lead, ct);
+                    await LeadAsync(mine, asked, lead, ct);
+                }
+                else if (left < patience)
+                {
+                    // Just past its end, where whoever leads does not renew it
+                    patience = left + s_past;
                 }
             }
             catch (Exception e) when (DatabaseFaults.IsFault(e))
             {
                 Log.NoDatabase(logger, e.Message);
             }
-            await Task.Delay(s_renewEvery, time, ct);
+            await Task.Delay(patience, time, ct);
         }
     }
 
     /// <summary>Gives the lease back, so that another console need not wait for it to run out.</summary>
     public async Task ResignAsync(CancellationToken ct)
     {
-        await using var command = database.CreateCommand(
+        await using var command = _database.CreateCommand(
             "update leadership set expires_at = now() where id = 1 and holder = $1"
         );
         command.Parameters.AddWithValue(instance.Id);
         await command.ExecuteNonQueryAsync(ct);
     }
 
-    private async Task LeadAsync(long epoch, Func<LeaderTerm, Task> lead, CancellationToken ct)
+    public ValueTask DisposeAsync() => _database.DisposeAsync();
+
+    /// <param name="asked">when the lease was asked for: it is no older than that</param>
+    private async Task LeadAsync(long epoch, long asked, Func<LeaderTerm, Task> lead, CancellationToken ct)
     {
-        using var over = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        using var lease = new CancellationTokenSource(Left(asked), time);
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(ct, lease.Token);
         Log.Leads(logger, epoch);
         var work = lead(new LeaderTerm(epoch, over.Token));
         try
         {
-            var renewed = time.GetTimestamp();
+            var next = s_renewEvery;
             while (!work.IsCompleted)
             {
-                await Task.WhenAny(work, Task.Delay(s_renewEvery, time, ct));
-                ct.ThrowIfCancellationRequested();
+                await Task.WhenAny(work, Task.Delay(next, time, over.Token));
                 try
                 {
-                    if (!await RenewAsync(epoch, ct))
+                    asked = time.GetTimestamp();
+                    if (over.IsCancellationRequested || !await RenewAsync(epoch, asked, over.Token))
                     {
-                        Log.Lost(logger, epoch);
-                        return;
+                        break;
                     }
-                    renewed = time.GetTimestamp();
+                    lease.CancelAfter(Left(asked));
+                    next = s_renewEvery;
                 }
                 catch (Exception e) when (DatabaseFaults.IsFault(e))
                 {
                     // Nobody else can take the lease from a database that is gone; but past it, somebody may
-                    if (time.GetElapsedTime(renewed) > s_lease)
-                    {
-                        Log.Lost(logger, epoch);
-                        return;
-                    }
+                    Log.NoDatabase(logger, e.Message);
+                    next = s_retry;
+                }
+                catch (OperationCanceledException) when (over.IsCancellationRequested)
+                {
+                    break;
                 }
             }
         }
         finally
         {
             await over.CancelAsync();
+            if (!ct.IsCancellationRequested)
+            {
+                Log.Lost(logger, epoch);
+            }
             try
             {
                 await work;
@@ -98,28 +121,52 @@ public sealed partial class Leadership(
         }
     }
 
-    private async Task<long?> TakeAsync(CancellationToken ct)
+    private TimeSpan Left(long asked)
     {
-        await using var command = database.CreateCommand(
+        var left = s_lease - time.GetElapsedTime(asked);
+        return left > TimeSpan.Zero ? left : TimeSpan.Zero;
+    }
+
+    /// <summary>Takes the row whole, which waits for the writes of whoever leads; a renewal does not.</summary>
+    /// <returns>the epoch, or null where the lease is another's, and what is left of that one</returns>
+    private async Task<(long? Epoch, TimeSpan Left)> TakeAsync(long asked, CancellationToken ct)
+    {
+        await using var command = _database.CreateCommand(
             """
-            update leadership set holder = $1, epoch = epoch + 1, expires_at = now() + $2
-            where id = 1 and (holder = $1 or expires_at < now()) returning epoch
+            with free as (
+              select id from leadership where id = 1 and (holder = $1 or expires_at < clock_timestamp()) for update
+            ), taken as (
+              update leadership set holder = $1, epoch = epoch + 1, expires_at = clock_timestamp() + $2
+              where id in (select id from free) returning epoch
+            ) select (select epoch from taken), clock_timestamp(), greatest(expires_at - clock_timestamp(), interval '0')
+              from leadership where id = 1
             """
         );
         command.Parameters.AddWithValue(instance.Id);
         command.Parameters.AddWithValue(s_lease);
-        return (long?)await command.ExecuteScalarAsync(ct);
+        await using var reader = await command.ExecuteReaderAsync(ct);
+        await reader.ReadAsync(ct);
+        clock.Hear(await reader.GetFieldValueAsync<DateTimeOffset>(1, ct), asked);
+        return (await reader.GetFieldValueAsync<long?>(0, ct), await reader.GetFieldValueAsync<TimeSpan>(2, ct));
     }
 
-    private async Task<bool> RenewAsync(long epoch, CancellationToken ct)
+    private async Task<bool> RenewAsync(long epoch, long asked, CancellationToken ct)
     {
-        await using var command = database.CreateCommand(
-            "update leadership set expires_at = now() + $3 where id = 1 and holder = $1 and epoch = $2"
+        await using var command = _database.CreateCommand(
+            """
+            with renewed as (
+              update leadership set expires_at = clock_timestamp() + $3 where id = 1 and holder = $1 and epoch = $2
+              returning epoch
+            ) select (select epoch from renewed), clock_timestamp()
+            """
         );
         command.Parameters.AddWithValue(instance.Id);
         command.Parameters.AddWithValue(epoch);
         command.Parameters.AddWithValue(s_lease);
-        return await command.ExecuteNonQueryAsync(ct) == 1;
+        await using var reader = await command.ExecuteReaderAsync(ct);
+        await reader.ReadAsync(ct);
+        clock.Hear(await reader.GetFieldValueAsync<DateTimeOffset>(1, ct), asked);
+        return !await reader.IsDBNullAsync(0, ct);
     }
 
     private static partial class Log

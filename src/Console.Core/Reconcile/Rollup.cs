@@ -45,10 +45,17 @@ public static class Rollup
         if (w.State == WorkloadState.Starting && round.All(a => a.State is AttemptState.Running or AttemptState.Exited))
         {
             w.StartedAt ??= round.Min(a => a.StartedAt);
-            w.Deadline ??= round.Min(a => a.StartedAt) + spec.MaxDuration;
+            w.Deadline ??= round.Min(a => Began(a, now)) + spec.MaxDuration;
             Move(db, w, WorkloadState.Running, "running", Reason.StartedRunning, $"runs on {w.HostName}", now);
         }
     }
+
+    /// <summary>The engine's word for when it started, as far as it can be: its clock may be wrong, and a limit runs by ours.</summary>
+    private static DateTimeOffset? Began(Attempt attempt, DateTimeOffset now) =>
+        attempt.StartedAt is not { } told ? null
+        : told > now ? now
+        : told < attempt.LeasedAt ? attempt.LeasedAt
+        : told;
 
     public static (Reason Reason, string Message) StopReason(Workload w) =>
         w.Desired == DesiredState.Requeue

@@ -7,21 +7,42 @@ namespace DeepLab.Core.Storage;
 /// <summary>How contexts are made, in the product and at design time.</summary>
 public static class Database
 {
+    /// <summary>What the database's own list of connections shows, unless the connection string names another.</summary>
+    private const string Name = "deeplab";
+
     public static NpgsqlDataSource CreateDataSource(string connectionString)
     {
         var builder = new NpgsqlDataSourceBuilder(connectionString);
-        builder.ConnectionStringBuilder.ApplicationName = "deeplab";
+        builder.ConnectionStringBuilder.ApplicationName ??= Name;
         // A database that is gone is told within seconds, so that doors can answer 503
         builder.ConnectionStringBuilder.Timeout = 5;
         builder.ConnectionStringBuilder.CommandTimeout = 20;
         builder.ConnectionStringBuilder.MaxPoolSize = 60;
+        // A console that is frozen in the middle of a transaction gives its locks up: no transaction waits for anything else
+        builder.ConnectionStringBuilder.Options =
+            $"{builder.ConnectionStringBuilder.Options} -c idle_in_transaction_session_timeout=5s".TrimStart();
+        return builder.Build();
+    }
+
+    /// <summary>
+    /// For the lease of leadership alone: what else waits for a connection, or makes the database slow to answer, does not keep
+    /// the lease from being renewed. Each question is given up while there is time for another.
+    /// </summary>
+    public static NpgsqlDataSource CreateLeaseSource(string connectionString)
+    {
+        var builder = new NpgsqlDataSourceBuilder(connectionString);
+        builder.ConnectionStringBuilder.ApplicationName =
+            (builder.ConnectionStringBuilder.ApplicationName ?? Name) + "-lease";
+        builder.ConnectionStringBuilder.Timeout = 2;
+        builder.ConnectionStringBuilder.CommandTimeout = 2;
+        // Asks no more of a connection that did not answer
+        builder.ConnectionStringBuilder.CancellationTimeout = -1;
+        builder.ConnectionStringBuilder.MaxPoolSize = 2;
         return builder.Build();
     }
 
     public static DbContextOptionsBuilder UseConsole(this DbContextOptionsBuilder options, NpgsqlDataSource database) =>
-        options
-            .UseNpgsql(database, o => o.EnableRetryOnFailure(2, TimeSpan.FromSeconds(1), ["40001", "40P01"]))
-            .UseSnakeCaseNamingConvention();
+        options.UseNpgsql(database, o => o.ExecutionStrategy(d => new Retries(d))).UseSnakeCaseNamingConvention();
 }
 
 /// <summary>For `dotnet ef migrations add`: makes no connection.</summary>

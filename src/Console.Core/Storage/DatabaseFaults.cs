@@ -13,7 +13,7 @@ public static class DatabaseFaults
         {
             PostgresException p => p.IsTransient
                 || p.SqlState is [.., _] s
-                    && (s.StartsWith("53") || s.StartsWith("57") || s.StartsWith("08") || s is "25006"),
+                    && (s.StartsWith("53") || s.StartsWith("57") || s.StartsWith("08") || s is "25006" or "25P03"),
             NpgsqlException => true,
             RetryLimitExceededException { InnerException: { } i } => IsFault(i),
             DbUpdateException { InnerException: { } i } => IsFault(i),

@@ -38,7 +38,8 @@ public sealed class PostgresLogStore(NpgsqlDataSource database) : ILogStore
     {
         await using var connection = await database.OpenConnectionAsync(ct);
         await using var batch = new NpgsqlBatch(connection);
-        // One batch outside a transaction is one implicit transaction
+        // One batch outside a transaction is one implicit transaction. An archiver that was frozen while another went on from its
+        // cursor takes nothing back: it has fewer lines, and they are the same
         foreach (var b in blocks)
         {
             batch.BatchCommands.Add(
@@ -49,6 +50,7 @@ public sealed class PostgresLogStore(NpgsqlDataSource database) : ILogStore
                     on conflict (attempt_id, first_line) do update set
                       line_count = excluded.line_count, last_unix_nanos = excluded.last_unix_nanos,
                       raw_bytes = excluded.raw_bytes, data = excluded.data
+                    where log_blocks.line_count <= excluded.line_count
                     """
                 )
                 {
@@ -73,6 +75,7 @@ public sealed class PostgresLogStore(NpgsqlDataSource database) : ILogStore
                 on conflict (attempt_id) do update set
                   last_unix_nanos = excluded.last_unix_nanos, same_stamp_count = excluded.same_stamp_count,
                   lines = excluded.lines, bytes = excluded.bytes, gaps = excluded.gaps, complete = excluded.complete
+                where log_cursors.lines <= excluded.lines and (excluded.complete or not log_cursors.complete)
                 """
             )
             {

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
@@ -22,6 +23,13 @@ public sealed class ConsoleProcess : IAsyncDisposable
     private readonly Dictionary<string, string> _environment;
     private readonly List<string> _output = [];
     private Process? _process;
+    private int? _files;
+
+    /// <summary>The way to its database past a proxy.</summary>
+    private string? _direct;
+
+    /// <summary>Null where another one's database is shared.</summary>
+    private string? _owned;
 
     private ConsoleProcess(string database, string folder, int port)
     {
@@ -66,6 +74,7 @@ public sealed class ConsoleProcess : IAsyncDisposable
             Directory.CreateTempSubdirectory("deeplab-test-").FullName,
             FreePort()
         );
+        console._owned = name;
         foreach (var (key, value) in environment)
         {
             console._environment[key] = value;
@@ -74,10 +83,35 @@ public sealed class ConsoleProcess : IAsyncDisposable
         return console;
     }
 
+    /// <summary>A second console on this one's database, with a data folder of its own. It goes before this one does.</summary>
+    public ConsoleProcess Beside()
+    {
+        var second = new ConsoleProcess(
+            Database,
+            Directory.CreateTempSubdirectory("deeplab-test-").FullName,
+            FreePort()
+        );
+        foreach (var (key, value) in _environment.Where(e => !second._environment.ContainsKey(e.Key)))
+        {
+            second._environment[key] = value;
+        }
+        second._environment["DEEPLAB_DB"] = _environment["DEEPLAB_DB"];
+        second._environment["DEEPLAB_SECRET_KEY_FILE"] = Path.Combine(Folder, "secrets.key");
+        second.Sql = NpgsqlDataSource.Create(Database);
+        return second;
+    }
+
+    /// <summary>From its next start it may have no more files and sockets open than this.</summary>
+    public void LimitFiles(int most) => _files = most;
+
     /// <summary>Starts it and returns when it is ready and a token was made.</summary>
     public async Task StartAsync(CancellationToken ct, string? failpoint = null)
     {
-        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "DeepLab.Web.dll")])
+        string[] console = ["dotnet", Path.Combine(AppContext.BaseDirectory, "DeepLab.Web.dll")];
+        var command = _files is { } files
+            ? ["prlimit", string.Create(CultureInfo.InvariantCulture, $"--nofile={files}:{files}"), .. console]
+            : console;
+        var start = new ProcessStartInfo(command[0], command[1..])
         {
             UseShellExecute = false,
             RedirectStandardOutput = true,
@@ -95,6 +129,8 @@ public sealed class ConsoleProcess : IAsyncDisposable
         _process.BeginOutputReadLine();
         _process.BeginErrorReadLine();
         await UntilReadyAsync(ct);
+        // By another program: this console holds a lock on it, which the runtime heeds
+        Identity = await Shell.RunAsync("cat", [Path.Combine(Folder, "instance")], ct);
     }
 
     public async Task SignInAsync(CancellationToken ct)
@@ -109,14 +145,22 @@ public sealed class ConsoleProcess : IAsyncDisposable
         _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", (string)session!["token"]!);
     }
 
-    public async Task<(HttpStatusCode Status, JsonNode? Body)> PostAsync(
+    public Task<(HttpStatusCode Status, JsonNode? Body)> PostAsync(
+        string path,
+        object? body,
+        CancellationToken ct,
+        string? idempotencyKey = null
+    ) => SendAsync(HttpMethod.Post, path, body, ct, idempotencyKey);
+
+    public async Task<(HttpStatusCode Status, JsonNode? Body)> SendAsync(
+        HttpMethod method,
         string path,
         object? body,
         CancellationToken ct,
         string? idempotencyKey = null
     )
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, path);
+        using var request = new HttpRequestMessage(method, path);
         request.Content = body is null ? null : JsonContent.Create(body);
         if (idempotencyKey is not null)
         {
@@ -162,6 +206,40 @@ public sealed class ConsoleProcess : IAsyncDisposable
         await WaitForExitAsync(ct);
     }
 
+    /// <summary>From its next start the database shows its connections under this name.</summary>
+    public void NameConnections(string name) =>
+        _environment["DEEPLAB_DB"] = new NpgsqlConnectionStringBuilder(_environment["DEEPLAB_DB"])
+        {
+            ApplicationName = name,
+        }.ConnectionString;
+
+    /// <summary>From its next start its every byte to and from the database goes through a proxy; whoever tests goes straight.</summary>
+    public ByteProxy PutProxyBeforeDatabase()
+    {
+        const string Name = ".s.PGSQL.5432";
+        _direct = _environment["DEEPLAB_DB"];
+        var direct = new NpgsqlConnectionStringBuilder(_direct);
+        var folder = Directory.CreateDirectory(Path.Combine(Folder, "db")).FullName;
+        var proxy = ByteProxy.Unix(
+            Path.Combine(folder, Name),
+            new UnixDomainSocketEndPoint(Path.Combine(direct.Host!, Name))
+        );
+        direct.Host = folder;
+        _environment["DEEPLAB_DB"] = direct.ConnectionString;
+        return proxy;
+    }
+
+    /// <summary>SIGSTOP: it is frozen wherever it is, and its connections stay open.</summary>
+    public Task FreezeAsync(CancellationToken ct) => SignalAsync("STOP", ct);
+
+    /// <summary>SIGCONT: it goes on as if no time had passed.</summary>
+    public Task ThawAsync(CancellationToken ct) => SignalAsync("CONT", ct);
+
+    /// <summary>Which lease of leadership is its own.</summary>
+    public string Identity { get; private set; } = "";
+
+    public int ProcessId => _process!.Id;
+
     /// <summary>Looks again at every quarter second: what is awaited has no event that crosses processes.</summary>
     public async Task UntilSqlAsync(string condition, string what, CancellationToken ct) =>
         Assert.True(
@@ -201,19 +279,24 @@ public sealed class ConsoleProcess : IAsyncDisposable
             process.Dispose();
         }
         _http.Dispose();
+        if (_owned is null)
+        {
+            await Sql.DisposeAsync();
+            Directory.Delete(Folder, recursive: true);
+            return;
+        }
         await RemoveContainersAsync();
         await Sql.DisposeAsync();
         Directory.Delete(Folder, recursive: true);
         await using var admin = NpgsqlDataSource.Create(ConsoleHarness.AdminDatabase);
-        var name = new NpgsqlConnectionStringBuilder(Database).Database;
-        await using var drop = admin.CreateCommand($"drop database {name} with (force)");
+        await using var drop = admin.CreateCommand($"drop database {_owned} with (force)");
         await drop.ExecuteNonQueryAsync();
     }
 
     /// <summary>Its probes, and what a failed test left running.</summary>
     private async Task RemoveContainersAsync()
     {
-        await using var database = NpgsqlDataSource.Create(_environment["DEEPLAB_DB"]);
+        await using var database = NpgsqlDataSource.Create(_direct ?? _environment["DEEPLAB_DB"]);
         await using var command = database.CreateCommand("select install_id from installations");
         if (await command.ExecuteScalarAsync() is not string install)
         {
@@ -294,6 +377,9 @@ public sealed class ConsoleProcess : IAsyncDisposable
             return JsonValue.Create(text);
         }
     }
+
+    private Task SignalAsync(string name, CancellationToken ct) =>
+        Shell.RunAsync("sh", ["-c", string.Create(CultureInfo.InvariantCulture, $"kill -{name} {_process!.Id}")], ct);
 
     private static int FreePort()
     {

@@ -39,6 +39,23 @@ public sealed class LabHost : IAsyncDisposable
 
     public Task ResumeAsync(CancellationToken ct) => DoAsync("resume", ct);
 
+    /// <summary>The files that its engine may have open from now on; answers how many that were before.</summary>
+    public async Task<long> LimitFilesAsync(long most, CancellationToken ct)
+    {
+        var pid = (await File.ReadAllTextAsync(Path.Combine(_folder, _name, "dockerd.pid"), ct)).Trim();
+        var before = await Shell.RunAsync(
+            "prlimit",
+            ["--pid", pid, "--nofile", "--output", "SOFT", "--noheadings"],
+            ct
+        );
+        await Shell.RunAsync(
+            "prlimit",
+            ["--pid", pid, string.Create(System.Globalization.CultureInfo.InvariantCulture, $"--nofile={most}:")],
+            ct
+        );
+        return long.Parse(before, System.Globalization.CultureInfo.InvariantCulture);
+    }
+
     public async ValueTask DisposeAsync()
     {
         await Shell.RunAsync(s_hosts, ["down", _name, "--purge", "--dir", _folder], CancellationToken.None);

@@ -38,6 +38,13 @@ public sealed class PrivatePostgres : IAsyncDisposable
         NpgsqlConnection.ClearAllPools();
     }
 
+    /// <summary>SIGQUIT: it ends in the middle of whatever it does, and recovers when it is up again.</summary>
+    public async Task CrashAsync(CancellationToken ct)
+    {
+        await AsPostgresAsync($"{_programs}/pg_ctl -D {_folder}/data -w -m immediate stop", ct);
+        NpgsqlConnection.ClearAllPools();
+    }
+
     public async ValueTask DisposeAsync()
     {
         if (File.Exists(_folder + "/data/postmaster.pid"))

@@ -29,6 +29,7 @@ public sealed class Bootstrap(
     ConsoleOptions options,
     InstallationId installation,
     SecretBox box,
+    DatabaseClock clock,
     TimeProvider time
 )
 {
@@ -36,6 +37,11 @@ public sealed class Bootstrap(
     {
         await using var db = await databases.CreateDbContextAsync(ct);
         await db.Database.MigrateAsync(ct);
+        var asked = time.GetTimestamp();
+        clock.Hear(
+            await db.Database.SqlQuery<DateTimeOffset>($"select clock_timestamp() as \"Value\"").SingleAsync(ct),
+            asked
+        );
         var now = time.GetUtcNow();
         await db.Database.ExecuteSqlAsync(
             $"""

@@ -28,12 +28,18 @@ public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, TimeProvid
     )
     {
         await using var db = await databases.CreateDbContextAsync(ct);
+        long? tried = null;
         return await db
             .Database.CreateExecutionStrategy()
             .ExecuteAsync(async () =>
             {
                 db.ChangeTracker.Clear();
-                return await SubmitAsync(db, actor, spec, idempotency, ct);
+                // The answer to an earlier commit may have been lost, and the commit not; an id is never given twice
+                if (tried is { } id && await db.Workloads.AnyAsync(w => w.Id == id, ct))
+                {
+                    return new Outcome<Submitted>.Done(new Submitted(id, false));
+                }
+                return await SubmitAsync(db, actor, spec, idempotency, made => tried = made, ct);
             });
     }
 
@@ -42,6 +48,7 @@ public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, TimeProvid
         Actor actor,
         JobSpec spec,
         Idempotency? idempotency,
+        Action<long> numbered,
         CancellationToken ct
     )
     {
@@ -62,6 +69,7 @@ public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, TimeProvid
         db.Workloads.Add(workload);
         // The identity is needed by the rows below
         await db.SaveChangesAsync(ct);
+        numbered(workload.Id);
         foreach (var role in spec.Roles)
         {
             db.Replicas.AddRange(

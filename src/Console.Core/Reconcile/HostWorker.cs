@@ -30,6 +30,7 @@ internal sealed partial class HostWorker : IAsyncDisposable
     private readonly Lock _gate = new();
     private TaskCompletionSource _connected = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private CancellationTokenSource? _session;
+    private IReadOnlyDictionary<long, ContainerSummary> _byAttempt = new Dictionary<long, ContainerSummary>();
     private bool _listed;
 
     public HostWorker(
@@ -54,6 +55,9 @@ internal sealed partial class HostWorker : IAsyncDisposable
 
     /// <summary>May the engine have a container of this name? Null before its first full list.</summary>
     public bool? Knows(string containerName) => _listed ? _names.ContainsKey(containerName) : null;
+
+    /// <summary>Id of the container that carries this attempt, as of the last full list; null where there was none.</summary>
+    public string? ContainerOf(long attemptId) => _byAttempt.GetValueOrDefault(attemptId)?.Id;
 
     public void Remember(string containerName) => _names[containerName] = true;
 
@@ -257,6 +261,7 @@ internal sealed partial class HostWorker : IAsyncDisposable
                 byAttempt[id] = c;
             }
         }
+        _byAttempt = byAttempt;
         _listed = true;
         await using var db = await _databases.CreateDbContextAsync(ct);
         var unfinished = await db
@@ -280,7 +285,8 @@ internal sealed partial class HostWorker : IAsyncDisposable
 
     /// <summary>
     /// A container of an attempt that is over was made by a late call: it goes. One of an attempt that this database never
-    /// knew is left alone and told: the database may be an older copy.
+    /// knew, or with another spec than the attempt's, is left alone and told: the database may be an older copy, or somebody
+    /// else made it.
     /// </summary>
     private async Task RemoveStaleAsync(
         Dictionary<long, ContainerSummary> byAttempt,
@@ -294,10 +300,14 @@ internal sealed partial class HostWorker : IAsyncDisposable
             return;
         }
         await using var db = await _databases.CreateDbContextAsync(ct);
-        var over = await db
+        var ended = await db
             .Attempts.Where(a => strangers.Contains(a.Id) && a.HostId == Host.Id && a.ContainerRemoved)
-            .Select(a => a.Id)
+            .Join(db.Workloads, a => a.WorkloadId, w => w.Id, (a, w) => new { a.Id, w.SpecHash })
             .ToListAsync(ct);
+        var over = ended
+            .Where(a => byAttempt[a.Id].Labels.GetValueOrDefault(Labels.SpecHash) == a.SpecHash)
+            .Select(a => a.Id)
+            .ToArray();
         foreach (var id in over)
         {
             Log.Stale(_tools.Logger, Host.Name, byAttempt[id].Name);
@@ -360,7 +370,7 @@ internal sealed partial class HostWorker : IAsyncDisposable
 
         [LoggerMessage(
             LogLevel.Error,
-            "Host {Host}: {Container} carries attempt {Attempt}, which this database does not know; it is left alone"
+            "Host {Host}: {Container} carries attempt {Attempt}, which this database does not know so; it is left alone"
         )]
         public static partial void Unknown(ILogger logger, string host, string container, long attempt);
     }

@@ -84,14 +84,14 @@ internal sealed partial class AttemptDriver
         }
     }
 
+    /// <summary>An engine that is at it already answers a second removal as if it were done: only a look tells that it is.</summary>
     private async Task RemoveAsync(ContainerReport seen, CancellationToken ct)
     {
-        if (seen.State == ContainerState.Removing)
+        if (_removalAsked || seen.State == ContainerState.Removing)
         {
-            // Asked again, it answers as if that were done
             await NoteRefusalAsync("removed", "the engine has not finished removing it", ct);
         }
-        await IsDoneAsync(() => host.Engine.RemoveAsync(seen.Id, force: true, ct), "removed", ct);
+        _removalAsked = await IsDoneAsync(() => host.Engine.RemoveAsync(seen.Id, force: true, ct), "removed", ct);
     }
 
     private async Task NoteRefusalAsync(string what, string why, CancellationToken ct)

@@ -30,6 +30,7 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
 
     /// <summary>Times that the engine did not end or remove the container as asked.</summary>
     private int _refusals;
+    private bool _removalAsked;
 
     public long AttemptId => attemptId;
 

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using System.Security.Cryptography;
+using System.Threading.Channels;
 using DeepLab.Core.Clusters;
 using DeepLab.Core.Engines;
 using DeepLab.Core.Metrics;
@@ -27,9 +28,11 @@ internal sealed partial class HostWorker : IAsyncDisposable
     private readonly HostLedger _ledger;
     private readonly ConcurrentDictionary<long, (AttemptDriver Driver, Task Run)> _drivers = new();
     private readonly ConcurrentDictionary<string, bool> _names = new(StringComparer.Ordinal);
+    private readonly Channel<bool> _troubles = Channel.CreateBounded<bool>(
+        new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite }
+    );
     private readonly Lock _gate = new();
     private TaskCompletionSource _connected = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private CancellationTokenSource? _session;
     private IReadOnlyDictionary<long, ContainerSummary> _byAttempt = new Dictionary<long, ContainerSummary>();
     private bool _listed;
 
@@ -71,14 +74,11 @@ internal sealed partial class HostWorker : IAsyncDisposable
         }
     }
 
-    /// <summary>A call found the engine away: the session is broken off and begun again with its checks.</summary>
-    public void NoteTrouble()
-    {
-        lock (_gate)
-        {
-            _session?.Cancel();
-        }
-    }
+    /// <summary>
+    /// A call found the engine away: the session asks it, and breaks off where it does not answer. One container that an
+    /// engine is stuck on is no reason to begin anew with the others.
+    /// </summary>
+    public void NoteTrouble() => _troubles.Writer.TryWrite(true);
 
     public void EnsureDriver(long attemptId)
     {
@@ -119,10 +119,6 @@ internal sealed partial class HostWorker : IAsyncDisposable
         while (!ct.IsCancellationRequested)
         {
             using var session = CancellationTokenSource.CreateLinkedTokenSource(ct);
-            lock (_gate)
-            {
-                _session = session;
-            }
             try
             {
                 await ConnectAsync(session.Token);
@@ -134,17 +130,8 @@ internal sealed partial class HostWorker : IAsyncDisposable
             {
                 await TellLostAsync(e, ++failures);
             }
-            catch (OperationCanceledException) when (!ct.IsCancellationRequested)
-            {
-                // A driver found the engine away
-                failures++;
-            }
             finally
             {
-                lock (_gate)
-                {
-                    _session = null;
-                }
                 Disconnect();
             }
             await Task.Delay(Backoff(failures), _tools.Time, ct);
@@ -213,9 +200,11 @@ internal sealed partial class HostWorker : IAsyncDisposable
         var lists = WatchListsAsync(sight, session.Token);
         var probes = _probes.RunAsync(this, sight, _tools, _term, session.Token);
         var checkup = _checkup.RunAsync(sight, session.Token);
-        var first = await Task.WhenAny(events, lists, probes, checkup);
+        var troubles = WatchTroublesAsync(session.Token);
+        var first = await Task.WhenAny(events, lists, probes, checkup, troubles);
         await session.CancelAsync();
-        await Task.WhenAll(events, lists, probes, checkup).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Task.WhenAll(events, lists, probes, checkup, troubles)
+            .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await first;
     }
 
@@ -233,6 +222,14 @@ internal sealed partial class HostWorker : IAsyncDisposable
             }
         }
         throw new EngineUnreachableException("the stream of events ended");
+    }
+
+    private async Task WatchTroublesAsync(CancellationToken ct)
+    {
+        while (await _troubles.Reader.ReadAsync(ct))
+        {
+            await Engine.InfoAsync(ct);
+        }
     }
 
     private async Task WatchListsAsync(ProbeSight sight, CancellationToken ct)

@@ -41,7 +41,7 @@ public sealed class CreateFaultTests
         Assert.Equal((WorkloadState.Succeeded, Reason.Completed), (job.Row.State, job.Row.Reason));
         Assert.Single(Assert.Single(job.Replicas).Attempts);
         Assert.Equal(1, rule.Count);
-        await console.UntilAsync(db => db.Attempts.AllAsync(a => a.ContainerRemoved, Ct), s_patience, Ct);
+        await console.UntilCleanAsync(Ct);
         Assert.Equal((1, 1), (watch.Count("create"), watch.Count("start")));
     }
 
@@ -79,7 +79,7 @@ public sealed class CreateFaultTests
         var job = await console.WaitForEndAsync(goesOn, Ct);
         Assert.Equal((WorkloadState.Succeeded, 0), (job.Row.State, job.Restarts));
         Assert.Equal([Reason.NameTaken, Reason.Completed], Assert.Single(job.Replicas).Attempts.Select(a => a.Reason));
-        await console.UntilAsync(db => db.Attempts.AllAsync(a => a.ContainerRemoved, Ct), s_patience, Ct);
+        await console.UntilCleanAsync(Ct);
         // A full list finds containers that carry an attempt which is over, and takes away those that are its own
         await Fixpoint.UntilListedAsync(console, carriesOurLabels ? 2 : 0, Ct);
         await stranger.AssertUntouchedAsync();

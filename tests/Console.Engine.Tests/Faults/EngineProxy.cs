@@ -9,6 +9,9 @@ namespace DeepLab.Engine.Tests.Faults;
 /// <summary>What becomes of a request to the engine.</summary>
 internal enum Fate
 {
+    /// <summary>None: it is only counted.</summary>
+    Pass,
+
     /// <summary>It arrives and is done; the connection ends where the reply should come.</summary>
     DoneThenCut,
 

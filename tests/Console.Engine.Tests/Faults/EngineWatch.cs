@@ -28,15 +28,9 @@ internal sealed class EngineWatch : IAsyncDisposable
         return watch;
     }
 
-    /// <summary>Actions on containers of attempts so far, as `create`, in order. Execs of readers are left out.</summary>
+    /// <summary>Actions on containers of attempts so far, as `create`, in order.</summary>
     public IReadOnlyList<string> Actions =>
-        [
-            .. _seen
-                .Where(e =>
-                    e.Labels.ContainsKey(Labels.Attempt) && !e.Action.StartsWith("exec_", StringComparison.Ordinal)
-                )
-                .Select(e => e.Action),
-        ];
+        [.. _seen.Where(e => e.Labels.ContainsKey(Labels.Attempt)).Select(e => e.Action)];
 
     public int Count(string action) => Actions.Count(a => a == action);
 

@@ -9,10 +9,10 @@ internal static class Fixpoint
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
 
     /// <summary>Waits for full lists of the one host, and asserts that meanwhile no row was written.</summary>
-    public static async Task AssertAsync(ConsoleHarness console, CancellationToken ct)
+    public static async Task AssertAsync(ConsoleHarness console, CancellationToken ct, int lists = 2)
     {
         var before = await FingerprintAsync(console, ct);
-        await UntilListedAsync(console, 2, ct);
+        await UntilListedAsync(console, lists, ct);
         Assert.Equal(before, await FingerprintAsync(console, ct));
     }
 

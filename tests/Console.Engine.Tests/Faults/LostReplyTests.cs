@@ -39,7 +39,7 @@ public sealed class LostReplyTests
             Assert.Equal(WorkloadState.Succeeded, (await console.WaitForEndAsync(id, s_patience, Ct)).Row.State);
             await Invariants.AlwaysAsync(sql, watch.Engine, Ct);
         }
-        await console.UntilAsync(db => db.Attempts.AllAsync(a => a.ContainerRemoved, Ct), s_patience, Ct);
+        await console.UntilCleanAsync(Ct);
         await Invariants.AtRestAsync(sql, watch.Engine, jobs, Ct);
         Assert.Equal((Jobs, Jobs), (watch.Count("create"), watch.Count("start")));
     }
@@ -59,11 +59,11 @@ public sealed class LostReplyTests
             Specs.Shell("[ $DEEPLAB_ATTEMPT = 2 ] || sleep 600", gpus: 4, maxRestarts: 1),
             Ct
         );
-        await UntilAsync(console, id, WorkloadState.Running);
+        await console.UntilStateAsync(id, WorkloadState.Running, Ct);
 
         proxy.LoseReplies();
         proxy.Cut("/events");
-        await UntilAsync(console, id, WorkloadState.Queued);
+        await console.UntilStateAsync(id, WorkloadState.Queued, Ct);
         await using (var db = await console.DbAsync(Ct))
         {
             Assert.Equal(4, await db.Leases.CountAsync(l => l.WorkloadId == id && l.ReleasedAt == null, Ct));
@@ -74,7 +74,7 @@ public sealed class LostReplyTests
         var job = await console.WaitForEndAsync(id, s_patience, Ct);
         Assert.Equal((WorkloadState.Succeeded, 0), (job.Row.State, job.Restarts));
         Assert.Equal([Reason.HostLost, Reason.Completed], Assert.Single(job.Replicas).Attempts.Select(a => a.Reason));
-        await console.UntilAsync(db => db.Attempts.AllAsync(a => a.ContainerRemoved, Ct), s_patience, Ct);
+        await console.UntilCleanAsync(Ct);
         await using var sql = NpgsqlDataSource.Create(console.Options.Database);
         await Invariants.AtRestAsync(sql, watch.Engine, [id], Ct);
         // The first was dead before the second was made
@@ -82,7 +82,4 @@ public sealed class LostReplyTests
     }
 
     private static bool IsOfItsLife(string action) => action is "create" or "start" or "die";
-
-    private static Task UntilAsync(ConsoleHarness console, long id, WorkloadState state) =>
-        console.UntilAsync(db => db.Workloads.AnyAsync(w => w.Id == id && w.State == state, Ct), s_patience, Ct);
 }

@@ -115,9 +115,10 @@ internal sealed partial class HostWorker : IAsyncDisposable
     public async Task RunAsync()
     {
         var ct = _term.Ended;
-        var failures = 0;
+        var (failures, shortSessions) = (0, 0);
         while (!ct.IsCancellationRequested)
         {
+            var began = _tools.Time.GetTimestamp();
             using var session = CancellationTokenSource.CreateLinkedTokenSource(ct);
             try
             {
@@ -134,7 +135,9 @@ internal sealed partial class HostWorker : IAsyncDisposable
             {
                 Disconnect();
             }
-            await Task.Delay(Backoff(failures), _tools.Time, ct);
+            // An engine that takes a connection and breaks it off at once is not asked again at full speed
+            shortSessions = _tools.Time.GetElapsedTime(began) < s_longestBackoff ? shortSessions + 1 : 0;
+            await Task.Delay(Backoff(Math.Max(failures, shortSessions)), _tools.Time, ct);
         }
     }
 

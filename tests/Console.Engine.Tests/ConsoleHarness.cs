@@ -69,6 +69,9 @@ public sealed class ConsoleHarness : IAsyncDisposable
         };
     }
 
+    public async Task StopAsync(long id, CancellationToken ct) =>
+        Assert.IsType<Outcome<long>.Done>(await Services.GetRequiredService<StopWorkload>().RunAsync(Admin, id, ct));
+
     public Task<JobDetail> WaitForEndAsync(long id, CancellationToken ct) =>
         WaitForEndAsync(id, TimeSpan.FromSeconds(60), ct);
 
@@ -97,6 +100,20 @@ public sealed class ConsoleHarness : IAsyncDisposable
             }
             await subscription.NextAsync(TimeSpan.FromSeconds(1), TimeProvider.System, deadline.Token);
         }
+    }
+
+    public Task UntilStateAsync(long id, WorkloadState state, CancellationToken ct) =>
+        UntilAsync(db => db.Workloads.AnyAsync(w => w.Id == id && w.State == state, ct), TimeSpan.FromSeconds(60), ct);
+
+    /// <summary>Waits until every container that was made for an attempt was seen gone.</summary>
+    public Task UntilCleanAsync(CancellationToken ct) =>
+        UntilAsync(db => db.Attempts.AllAsync(a => a.ContainerRemoved, ct), TimeSpan.FromSeconds(60), ct);
+
+    /// <summary>The newest attempt of a job of one replica.</summary>
+    public async Task<Attempt> AttemptAsync(long id, CancellationToken ct)
+    {
+        await using var db = await DbAsync(ct);
+        return await db.Attempts.AsNoTracking().Where(a => a.WorkloadId == id).OrderBy(a => a.Id).LastAsync(ct);
     }
 
     /// <summary>Waits until an attempt has written a line.</summary>

@@ -20,7 +20,11 @@ internal static class ContainerReports
             Time(c.State.FinishedAt),
             DockerEngine.Copy(c.Config?.Labels),
             [.. (c.HostConfig?.DeviceRequests ?? []).SelectMany(d => d.DeviceIDs ?? [])]
-        );
+        )
+        {
+            Memory = c.HostConfig?.Memory,
+            Cpus = c.HostConfig?.NanoCPUs / 1e9,
+        };
 
     public static ContainerSummary From(ContainerListResponse c) =>
         new(c.ID, (c.Names?.FirstOrDefault() ?? "").TrimStart('/'), State(c.State), DockerEngine.Copy(c.Labels));

@@ -243,7 +243,14 @@ public sealed record ContainerReport(
     DateTimeOffset? FinishedAt,
     IReadOnlyDictionary<string, string> Labels,
     IReadOnlyList<string> GpuUuids
-);
+)
+{
+    /// <summary>Limit in bytes, 0 = none; null where that is not told.</summary>
+    public long? Memory { get; init; }
+
+    /// <summary>Limit in cores, 0 = none; null where that is not told.</summary>
+    public double? Cpus { get; init; }
+}
 
 /// <param name="Action">`start`, `die`, `oom`, `destroy`, `pause`, …</param>
 public sealed record EngineEvent(

@@ -15,14 +15,22 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
     private static readonly TimeSpan s_stopGrace = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan s_retry = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan s_look = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan s_longestBackoff = TimeSpan.FromSeconds(30);
 
-    /// <summary>Of the end of a log: a traceback of every worker, and some.</summary>
-    private const int LinesSearched = 2000;
+    /// <summary>An engine that is busy for a second is no news.</summary>
+    private const int RefusalsUntold = 4;
 
     private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(
         new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite }
     );
     private AttemptTelemetry? _telemetry;
+
+    /// <summary>As it was told last; null where another driver may have told.</summary>
+    private IReadOnlyList<AttemptNote>? _drift;
+
+    /// <summary>Times that the engine did not end or remove the container as asked.</summary>
+    private int _refusals;
+    private bool _removalAsked;
 
     public long AttemptId => attemptId;
 
@@ -92,8 +100,9 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
             && LastSeen is null
             && !read.StopWanted
             && host.Knows(a.ContainerName) is false
+            && host.ContainerOf(attemptId) is null
                 ? null
-                : await host.Engine.InspectAsync(a.ContainerName, ct);
+                : await LookAsync(a, ct);
         LastSeen = seen?.State;
         var isOurs = LaunchPlan.IsOurs(seen, tools.InstallId, a, w.SpecHash);
         if (_telemetry is { IsBroken: true })
@@ -117,23 +126,30 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
                 await EndUnstartedAsync(read, null);
                 break;
             case Step.Discard:
-                await host.Engine.RemoveAsync(seen!.Id, force: true, ct);
-                await EndUnstartedAsync(read, seen.Id);
+                if (await IsDoneAsync(() => host.Engine.RemoveAsync(seen!.Id, force: true, ct), "removed", ct))
+                {
+                    await EndUnstartedAsync(read, seen!.Id);
+                }
+                break;
+            case Step.AwaitGone:
+                await WaitAsync(s_retry, ct);
                 break;
             case Step.NoteRunning:
                 await tools.Writes.RunningAsync(term, attemptId, seen!.Id, seen.StartedAt!.Value);
+                _drift ??= Drift.None;
                 tools.Failpoints.Hit(Failpoints.AfterRunningSaved);
                 break;
             case Step.Stop:
                 await tools.Writes.StopIntentAsync(term, attemptId);
                 tools.Failpoints.Hit(Failpoints.AfterStopIntent);
-                await host.Engine.StopAsync(seen!.Id, s_stopGrace, ct);
+                await IsDoneAsync(() => host.Engine.StopAsync(seen!.Id, s_stopGrace, ct), "ended", ct);
                 tools.Failpoints.Hit(Failpoints.AfterStopSent);
                 break;
             case Step.Evict:
-                await host.Engine.StopAsync(seen!.Id, s_stopGrace, ct);
+                await IsDoneAsync(() => host.Engine.StopAsync(seen!.Id, s_stopGrace, ct), "ended", ct);
                 break;
             case Step.Watch:
+                await TellDriftAsync(read, seen!);
                 await WaitAsync(s_look, ct);
                 break;
             case Step.NoteExit:
@@ -154,8 +170,8 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
                     AttemptState.Exited,
                     (_, _) =>
                         (
-                            Reason.CreateFailed,
-                            $"a container that is not ours has the name {a.ContainerName}; it was left alone"
+                            Reason.NameTaken,
+                            $"found a container that is not ours under its name, {a.ContainerName}, and left it alone"
                         )
                 );
                 break;
@@ -163,7 +179,7 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
                 await ArchiveAsync(read, ct);
                 break;
             case Step.Remove:
-                await host.Engine.RemoveAsync(seen!.Id, force: true, ct);
+                await RemoveAsync(seen!, ct);
                 tools.Failpoints.Hit(Failpoints.AfterRemove);
                 break;
             case Step.NoteRemoved:
@@ -175,192 +191,28 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
         return true;
     }
 
-    private async Task CreateAsync(AttemptRead read, CancellationToken ct)
+    /// <summary>By its id where one is known: somebody may have renamed it. By its name after a lost reply.</summary>
+    private async Task<ContainerReport?> LookAsync(Attempt a, CancellationToken ct)
     {
-        var files = await tools.Files.FindAsync(read.Spec, ct);
-        if (files.Missing is { } missing)
+        if (
+            (a.ContainerId ?? host.ContainerOf(attemptId)) is { } id
+            && await host.Engine.InspectAsync(id, ct) is { } known
+        )
         {
-            await FailAsync(Reason.CodeMissing, missing);
-            return;
+            return known;
         }
-        var image = await tools.Images.ResolveAsync(read.Spec.Image, ct);
-        var plan = LaunchPlan.Make(
-            tools.InstallId,
-            read.Workload,
-            read.Spec,
-            read.Attempt,
-            image,
-            files.ScriptCommand,
-            read.Gpus
-        );
-        tools.Failpoints.Hit(Failpoints.BeforeCreate);
-        try
-        {
-            await tools.Networks.EnsureAsync(read.Workload, ct);
-            var id = await CreateWithImageAsync(plan, ct);
-            if (id is null)
-            {
-                return;
-            }
-            tools.Failpoints.Hit(Failpoints.AfterCreate);
-            await StartAsync(read, id, ct);
-        }
-        catch (EngineException e) when (e.Kind == EngineErrorKind.NameTaken)
-        {
-            // A create whose reply was lost, or a foreign container: the next look tells
-            host.Remember(plan.Name);
-        }
-        catch (EngineException e)
-        {
-            await FailAsync(
-                e.Kind switch
-                {
-                    EngineErrorKind.ImageNotFound => Reason.ImageNotFound,
-                    EngineErrorKind.DiskFull => Reason.DiskFull,
-                    _ => Reason.CreateFailed,
-                },
-                $"the engine refused to create its container: {e.Message}"
-            );
-        }
+        return a.ContainerId is null ? await host.Engine.InspectAsync(a.ContainerName, ct) : null;
     }
 
-    /// <summary>Creates at once, and pulls only where the engine says that it lacks the image. Null where the pull failed.</summary>
-    private async Task<string?> CreateWithImageAsync(ContainerPlan plan, CancellationToken ct)
+    private async Task TellDriftAsync(AttemptRead read, ContainerReport seen)
     {
-        try
+        var drift = Drift.Of(seen, read.Attempt, read.Spec.RoleOf(read.Attempt.ReplicaName).Resources);
+        if (_drift is null || !drift.SequenceEqual(_drift))
         {
-            return await host.Engine.CreateAsync(plan, ct);
-        }
-        catch (EngineException e) when (e.Kind == EngineErrorKind.ImageNotFound)
-        {
-            if (!await ImagePull.RunAsync(this, host, tools, term, plan.Image, ct))
-            {
-                return null;
-            }
-            return await host.Engine.CreateAsync(plan, ct);
+            await tools.Writes.TellAsync(term, attemptId, drift);
+            _drift = drift;
         }
     }
-
-    private async Task StartAsync(AttemptRead read, string containerId, CancellationToken ct)
-    {
-        try
-        {
-            await tools.Files.PutAsync(host.Engine, containerId, read.Spec, ct);
-            tools.Failpoints.Hit(Failpoints.AfterCode);
-            await host.Engine.StartAsync(containerId, ct);
-            host.Remember(read.Attempt.ContainerName);
-            LastSeen = ContainerState.Running;
-            tools.Failpoints.Hit(Failpoints.AfterStart);
-        }
-        catch (EngineException e)
-        {
-            var reason = e.Kind switch
-            {
-                EngineErrorKind.CommandNotFound => Reason.CommandNotFound,
-                EngineErrorKind.CommandNotExecutable => Reason.CommandNotExecutable,
-                EngineErrorKind.DiskFull => Reason.DiskFull,
-                _ => Reason.StartFailed,
-            };
-            host.Remember(read.Attempt.ContainerName);
-            await FailAsync(reason, $"its container did not start: {e.Message}", containerId);
-        }
-    }
-
-    private async Task NoteExitAsync(AttemptRead read, ContainerReport seen, CancellationToken ct)
-    {
-        tools.Failpoints.Hit(Failpoints.BeforeExitSaved);
-        var outage = seen.FinishedAt is { } at && await tools.Hosts.WasOutageAsync(read.Attempt.HostId, at, ct);
-        await tools.Writes.EndedAsync(
-            term,
-            attemptId,
-            AttemptState.Exited,
-            (w, a) =>
-            {
-                var stopped =
-                    a.StopSentAt is not null
-                    || (w.Desired == DesiredState.Stop && w.StopRequestedAt <= seen.FinishedAt);
-                var role = read.Spec.RoleOf(a.ReplicaName);
-                var told = ExitDiagnosis.Explain(
-                    new ExitFacts(
-                        seen.ExitCode,
-                        seen.OomKilled,
-                        seen.Error,
-                        seen.StartedAt is not null,
-                        stopped,
-                        outage,
-                        role.Resources.Memory
-                    )
-                );
-                return told.Reason == Reason.StoppedByUser ? StopOf(w, told.Message) : told;
-            },
-            seen.Id,
-            seen.ExitCode,
-            seen.OomKilled,
-            seen.StartedAt,
-            seen.FinishedAt
-        );
-        tools.Failpoints.Hit(Failpoints.AfterExitSaved);
-    }
-
-    private async Task ArchiveAsync(AttemptRead read, CancellationToken ct)
-    {
-        if (_telemetry is null)
-        {
-            await tools.Writes.ArchivedAsync(
-                term,
-                attemptId,
-                read.Attempt.StartedAt is null
-                    ? "nothing to archive: it never ran"
-                    : "its container was gone before its log was read to the end"
-            );
-        }
-        else
-        {
-            var (lines, notices) = await _telemetry.CompleteAsync(ct);
-            await tools.Writes.ArchivedAsync(
-                term,
-                attemptId,
-                string.Join("; ", [$"log archived, {lines} {(lines == 1 ? "line" : "lines")}", .. notices]),
-                await FindingsAsync(read.Attempt, ct)
-            );
-            await _telemetry.DisposeAsync();
-            _telemetry = null;
-        }
-        tools.Failpoints.Hit(Failpoints.AfterArchive);
-    }
-
-    /// <summary>What the last lines of a log tell of why its program failed; what ended well or on request is not asked.</summary>
-    private async Task<IReadOnlyList<LogFinding>> FindingsAsync(Attempt a, CancellationToken ct)
-    {
-        if (a.Reason is Reason.Completed or Reason.StoppedByUser or Reason.SiblingFailed or Reason.Preempted)
-        {
-            return [];
-        }
-        var cursor = await tools.Logs.FindCursorAsync(attemptId, ct);
-        if (cursor is null)
-        {
-            return [];
-        }
-        var lines = await tools.Logs.ReadAsync(attemptId, Math.Max(0, cursor.Next - LinesSearched), LinesSearched, ct);
-        return LogFindings.In(lines.Where(l => !l.IsGap).Select(l => (l.Number, l.Text)));
-    }
-
-    private Task EndUnstartedAsync(AttemptRead read, string? containerId) =>
-        tools.Writes.EndedAsync(
-            term,
-            attemptId,
-            AttemptState.Exited,
-            (w, _) => StopOf(w, "it was stopped before it started"),
-            containerId
-        );
-
-    private static (Reason, string) StopOf(Workload w, string message) =>
-        w.Desired switch
-        {
-            DesiredState.Stop => (Reason.StoppedByUser, message),
-            DesiredState.Requeue => (w.RequeueReason, message),
-            _ => (Reason.SiblingFailed, "was stopped because another replica failed"),
-        };
 
     internal Task FailAsync(Reason reason, string message, string? containerId = null) =>
         tools.Writes.EndedAsync(term, attemptId, AttemptState.Exited, (_, _) => (reason, message), containerId);

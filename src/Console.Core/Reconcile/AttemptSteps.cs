@@ -13,6 +13,9 @@ public enum Step
     /// <summary>The container is there and has not started: put the code in and start it.</summary>
     Start,
 
+    /// <summary>It never started and somebody else is removing it: what follows is seen when it is gone.</summary>
+    AwaitGone,
+
     /// <summary>Created, never started, and not wanted any more: remove it, then it is cancelled.</summary>
     Discard,
     NoteRunning,
@@ -25,7 +28,7 @@ public enum Step
     Watch,
     NoteExit,
 
-    /// <summary>It ran and its container is not there: somebody removed it.</summary>
+    /// <summary>It ran and its container is not there, or about to go: somebody removed it.</summary>
     NoteLost,
     Archive,
     Remove,
@@ -74,6 +77,13 @@ public static class AttemptSteps
         {
             return Step.NameTaken;
         }
+        // It does not run: the engine shows a removal only of what is dead. Dead: a removal that failed
+        if (seen.State is ContainerState.Removing or ContainerState.Dead && !facts.StopSent)
+        {
+            return seen.StartedAt is not null ? Step.NoteLost
+                : seen.State == ContainerState.Removing ? Step.AwaitGone
+                : Step.NoteExit;
+        }
         if (seen.StartedAt is null)
         {
             // A start that failed leaves the container created, with an exit code
@@ -83,7 +93,7 @@ public static class AttemptSteps
                     : Step.Start
                 : Step.NoteExit;
         }
-        if (seen.State is ContainerState.Exited or ContainerState.Dead)
+        if (seen.State is ContainerState.Exited or ContainerState.Dead or ContainerState.Removing)
         {
             return Step.NoteExit;
         }

@@ -283,6 +283,33 @@ public sealed class AttemptWrites(LeaderWrites writes, IDbContextFactory<Console
     public Task NoteAsync(LeaderTerm term, long attemptId, string kind, string message) =>
         ChangeAsync(term, attemptId, (db, w, a, now) => db.AddEvent(w, now, "console", kind, Reason.None, message, a));
 
+    /// <summary>Tells of each note what the attempt's last event of its kind does not say already.</summary>
+    public Task TellAsync(LeaderTerm term, long attemptId, IReadOnlyList<AttemptNote> notes) =>
+        ChangeAsync(
+            term,
+            attemptId,
+            async (db, w, a, now, ct) =>
+            {
+                foreach (var note in notes)
+                {
+                    var last = await db
+                        .Events.Where(e =>
+                            e.WorkloadId == w.Id
+                            && e.Replica == a.ReplicaName
+                            && e.Attempt == a.Number
+                            && e.Kind == note.Kind
+                        )
+                        .OrderByDescending(e => e.Seq)
+                        .Select(e => e.Message)
+                        .FirstOrDefaultAsync(ct);
+                    if (last is null ? note.IsNews : last != note.Message)
+                    {
+                        db.AddEvent(w, now, "console", note.Kind, Reason.None, note.Message, a);
+                    }
+                }
+            }
+        );
+
     private Task ChangeAsync(
         LeaderTerm term,
         long attemptId,

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using System.Security.Cryptography;
+using System.Threading.Channels;
 using DeepLab.Core.Clusters;
 using DeepLab.Core.Engines;
 using DeepLab.Core.Metrics;
@@ -27,9 +28,12 @@ internal sealed partial class HostWorker : IAsyncDisposable
     private readonly HostLedger _ledger;
     private readonly ConcurrentDictionary<long, (AttemptDriver Driver, Task Run)> _drivers = new();
     private readonly ConcurrentDictionary<string, bool> _names = new(StringComparer.Ordinal);
+    private readonly Channel<bool> _troubles = Channel.CreateBounded<bool>(
+        new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite }
+    );
     private readonly Lock _gate = new();
     private TaskCompletionSource _connected = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private CancellationTokenSource? _session;
+    private IReadOnlyDictionary<long, ContainerSummary> _byAttempt = new Dictionary<long, ContainerSummary>();
     private bool _listed;
 
     public HostWorker(
@@ -55,6 +59,9 @@ internal sealed partial class HostWorker : IAsyncDisposable
     /// <summary>May the engine have a container of this name? Null before its first full list.</summary>
     public bool? Knows(string containerName) => _listed ? _names.ContainsKey(containerName) : null;
 
+    /// <summary>Id of the container that carries this attempt, as of the last full list; null where there was none.</summary>
+    public string? ContainerOf(long attemptId) => _byAttempt.GetValueOrDefault(attemptId)?.Id;
+
     public void Remember(string containerName) => _names[containerName] = true;
 
     /// <summary>Its row changed, or was read again.</summary>
@@ -67,14 +74,11 @@ internal sealed partial class HostWorker : IAsyncDisposable
         }
     }
 
-    /// <summary>A call found the engine away: the session is broken off and begun again with its checks.</summary>
-    public void NoteTrouble()
-    {
-        lock (_gate)
-        {
-            _session?.Cancel();
-        }
-    }
+    /// <summary>
+    /// A call found the engine away: the session asks it, and breaks off where it does not answer. One container that an
+    /// engine is stuck on is no reason to begin anew with the others.
+    /// </summary>
+    public void NoteTrouble() => _troubles.Writer.TryWrite(true);
 
     public void EnsureDriver(long attemptId)
     {
@@ -111,14 +115,11 @@ internal sealed partial class HostWorker : IAsyncDisposable
     public async Task RunAsync()
     {
         var ct = _term.Ended;
-        var failures = 0;
+        var (failures, shortSessions) = (0, 0);
         while (!ct.IsCancellationRequested)
         {
+            var began = _tools.Time.GetTimestamp();
             using var session = CancellationTokenSource.CreateLinkedTokenSource(ct);
-            lock (_gate)
-            {
-                _session = session;
-            }
             try
             {
                 await ConnectAsync(session.Token);
@@ -130,20 +131,13 @@ internal sealed partial class HostWorker : IAsyncDisposable
             {
                 await TellLostAsync(e, ++failures);
             }
-            catch (OperationCanceledException) when (!ct.IsCancellationRequested)
-            {
-                // A driver found the engine away
-                failures++;
-            }
             finally
             {
-                lock (_gate)
-                {
-                    _session = null;
-                }
                 Disconnect();
             }
-            await Task.Delay(Backoff(failures), _tools.Time, ct);
+            // An engine that takes a connection and breaks it off at once is not asked again at full speed
+            shortSessions = _tools.Time.GetElapsedTime(began) < s_longestBackoff ? shortSessions + 1 : 0;
+            await Task.Delay(Backoff(Math.Max(failures, shortSessions)), _tools.Time, ct);
         }
     }
 
@@ -209,9 +203,11 @@ internal sealed partial class HostWorker : IAsyncDisposable
         var lists = WatchListsAsync(sight, session.Token);
         var probes = _probes.RunAsync(this, sight, _tools, _term, session.Token);
         var checkup = _checkup.RunAsync(sight, session.Token);
-        var first = await Task.WhenAny(events, lists, probes, checkup);
+        var troubles = WatchTroublesAsync(session.Token);
+        var first = await Task.WhenAny(events, lists, probes, checkup, troubles);
         await session.CancelAsync();
-        await Task.WhenAll(events, lists, probes, checkup).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Task.WhenAll(events, lists, probes, checkup, troubles)
+            .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await first;
     }
 
@@ -229,6 +225,14 @@ internal sealed partial class HostWorker : IAsyncDisposable
             }
         }
         throw new EngineUnreachableException("the stream of events ended");
+    }
+
+    private async Task WatchTroublesAsync(CancellationToken ct)
+    {
+        while (await _troubles.Reader.ReadAsync(ct))
+        {
+            await Engine.InfoAsync(ct);
+        }
     }
 
     private async Task WatchListsAsync(ProbeSight sight, CancellationToken ct)
@@ -257,6 +261,7 @@ internal sealed partial class HostWorker : IAsyncDisposable
                 byAttempt[id] = c;
             }
         }
+        _byAttempt = byAttempt;
         _listed = true;
         await using var db = await _databases.CreateDbContextAsync(ct);
         var unfinished = await db
@@ -280,7 +285,8 @@ internal sealed partial class HostWorker : IAsyncDisposable
 
     /// <summary>
     /// A container of an attempt that is over was made by a late call: it goes. One of an attempt that this database never
-    /// knew is left alone and told: the database may be an older copy.
+    /// knew, or with another spec than the attempt's, is left alone and told: the database may be an older copy, or somebody
+    /// else made it.
     /// </summary>
     private async Task RemoveStaleAsync(
         Dictionary<long, ContainerSummary> byAttempt,
@@ -296,10 +302,24 @@ internal sealed partial class HostWorker : IAsyncDisposable
         await using var db = await _databases.CreateDbContextAsync(ct);
         var known = await db
             .Attempts.Where(a => strangers.Contains(a.Id) && a.HostId == Host.Id && a.ContainerRemoved)
-            .Select(a => new { a.Id, a.LeasedAt })
+            .Join(
+                db.Workloads,
+                a => a.WorkloadId,
+                w => w.Id,
+                (a, w) =>
+                    new
+                    {
+                        a.Id,
+                        a.LeasedAt,
+                        w.SpecHash,
+                    }
+            )
             .ToListAsync(ct);
         var over = known
-            .Where(a => LaunchPlan.IsOf(byAttempt[a.Id].Labels, a.Id, a.LeasedAt))
+            .Where(a =>
+                LaunchPlan.IsOf(byAttempt[a.Id].Labels, a.Id, a.LeasedAt)
+                && byAttempt[a.Id].Labels.GetValueOrDefault(Labels.SpecHash) == a.SpecHash
+            )
             .Select(a => a.Id)
             .ToArray();
         foreach (var id in over)
@@ -378,7 +398,7 @@ internal sealed partial class HostWorker : IAsyncDisposable
 
         [LoggerMessage(
             LogLevel.Error,
-            "Host {Host}: {Container} carries attempt {Attempt}, which this database does not know; it is left alone"
+            "Host {Host}: {Container} carries attempt {Attempt}, which this database does not know so; it is left alone"
         )]
         public static partial void Unknown(ILogger logger, string host, string container, long attempt);
     }

@@ -166,7 +166,7 @@ public static class Rollup
 
     /// <summary>Ends that are nobody's failure but a machine's or an operator's.</summary>
     private static bool IsInterruption(Reason reason) =>
-        reason is Reason.HostLost or Reason.EngineStopped or Reason.ContainerLost;
+        reason is Reason.HostLost or Reason.EngineStopped or Reason.ContainerLost or Reason.NameTaken;
 
     private static string Completed(IReadOnlyList<Attempt> round)
     {

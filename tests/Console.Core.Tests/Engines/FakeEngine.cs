@@ -77,6 +77,23 @@ public sealed partial class FakeEngine(TimeProvider time) : IContainerEngine
         Tell(c, "die", ("exitCode", exitCode.ToString()));
     }
 
+    /// <summary>The program ends, unless it was ended a moment before: false then.</summary>
+    public bool TryEnd(string idOrName, int exitCode)
+    {
+        lock (_containers)
+        {
+            if (!this[idOrName].IsRunning)
+            {
+                return false;
+            }
+            End(idOrName, exitCode);
+            return true;
+        }
+    }
+
+    /// <summary>An event that nothing stands behind.</summary>
+    public void Claim(string idOrName, string action) => Tell(this[idOrName], action);
+
     /// <summary>Someone else removed it.</summary>
     public void Vanish(string idOrName)
     {

@@ -96,7 +96,7 @@ public sealed class FleetHost
 
     /// <summary>Runs `docker` against it and answers what it says.</summary>
     public Task<string> DockerAsync(CancellationToken ct, params string[] arguments) =>
-        Shell.RunAsync("docker", ["-H", Socket, .. arguments], ct);
+        Shell.DockerAsync(Socket, ct, arguments);
 
     internal async Task UpAsync(int gpus)
     {

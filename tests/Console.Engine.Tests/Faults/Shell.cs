@@ -5,6 +5,10 @@ namespace DeepLab.Engine.Tests.Faults;
 /// <summary>Runs a program of the test kit to its end.</summary>
 internal static class Shell
 {
+    /// <summary>Runs `docker` against an engine and answers what it says.</summary>
+    public static Task<string> DockerAsync(string address, CancellationToken ct, params string[] arguments) =>
+        RunAsync("docker", ["-H", address, .. arguments], ct);
+
     public static async Task<string> RunAsync(string program, IEnumerable<string> arguments, CancellationToken ct)
     {
         var start = new ProcessStartInfo(program, arguments)

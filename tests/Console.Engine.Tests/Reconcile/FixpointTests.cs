@@ -1,9 +1,9 @@
 using DeepLab.Core.Engines;
 using DeepLab.Core.Operations.Fleet;
 using DeepLab.Core.Workloads;
+using DeepLab.Engine.Tests.Faults;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
-using Npgsql;
 
 namespace DeepLab.Engine.Tests.Reconcile;
 
@@ -33,52 +33,9 @@ public sealed class FixpointTests
 
         using var watching = CancellationTokenSource.CreateLinkedTokenSource(Ct);
         var touched = CountAsync(console, watching.Token);
-        var before = await FingerprintAsync(console);
-        // Each full list of the host ends with a note of its time; passes of the queue come twice as often
-        for (var lists = 0; lists < 2; lists++)
-        {
-            var seen = await LastSeenAsync(console);
-            await console.UntilAsync(async _ => await LastSeenAsync(console) > seen, s_patience, Ct);
-        }
-        Assert.Equal(before, await FingerprintAsync(console));
+        await Fixpoint.AssertAsync(console, Ct);
         await watching.CancelAsync();
         Assert.Empty(await touched);
-    }
-
-    private static async Task<DateTimeOffset?> LastSeenAsync(ConsoleHarness console)
-    {
-        await using var db = await console.DbAsync(Ct);
-        return await db.Hosts.Select(h => h.LastSeenAt).SingleAsync(Ct);
-    }
-
-    /// <summary>Which row versions there are: a row that is written again has another one, even with the same content.</summary>
-    private static async Task<string> FingerprintAsync(ConsoleHarness console)
-    {
-        string[] tables =
-        [
-            "workloads",
-            "replicas",
-            "attempts",
-            "leases",
-            "workload_events",
-            "audit",
-            "teams",
-            "job_networks",
-        ];
-        var parts = tables
-            .Select(t =>
-                $"select '{t}: ' || coalesce(string_agg(xmin::text || ctid::text, ',' order by ctid), '') from {t}"
-            )
-            // The probe's own clock moves on; what it says of a GPU must not
-            .Append("select 'gpus: ' || string_agg(uuid || health || health_message, ',' order by uuid) from gpus");
-        await using var sql = NpgsqlDataSource.Create(console.Options.Database);
-        var found = new List<string>();
-        foreach (var part in parts)
-        {
-            await using var command = sql.CreateCommand(part);
-            found.Add((string)(await command.ExecuteScalarAsync(Ct))!);
-        }
-        return string.Join(Environment.NewLine, found);
     }
 
     /// <summary>Everything that happens to a container of ours, until cancelled. Execs of readers change nothing.</summary>

@@ -1,0 +1,143 @@
+using DeepLab.Core.Engines;
+using DeepLab.Core.Streams;
+using DeepLab.Core.Workloads;
+
+namespace DeepLab.Core.Reconcile;
+
+/// <summary>From a container that ended, or must, to none.</summary>
+internal sealed partial class AttemptDriver
+{
+    /// <summary>Of the end of a log: a traceback of every worker, and some.</summary>
+    private const int LinesSearched = 2000;
+
+    private async Task NoteExitAsync(AttemptRead read, ContainerReport seen, CancellationToken ct)
+    {
+        tools.Failpoints.Hit(Failpoints.BeforeExitSaved);
+        var outage = seen.FinishedAt is { } at && await tools.Hosts.WasOutageAsync(read.Attempt.HostId, at, ct);
+        await tools.Writes.EndedAsync(
+            term,
+            attemptId,
+            AttemptState.Exited,
+            (w, a) =>
+            {
+                var stopped =
+                    a.StopSentAt is not null
+                    || (w.Desired == DesiredState.Stop && w.StopRequestedAt <= seen.FinishedAt);
+                var role = read.Spec.RoleOf(a.ReplicaName);
+                var told = ExitDiagnosis.Explain(
+                    new ExitFacts(
+                        seen.ExitCode,
+                        seen.OomKilled,
+                        seen.Error,
+                        seen.StartedAt is not null,
+                        stopped,
+                        outage,
+                        role.Resources.Memory
+                    )
+                );
+                return told.Reason == Reason.StoppedByUser ? StopOf(w, told.Message) : told;
+            },
+            seen.Id,
+            seen.ExitCode,
+            seen.OomKilled,
+            seen.StartedAt,
+            seen.FinishedAt
+        );
+        tools.Failpoints.Hit(Failpoints.AfterExitSaved);
+    }
+
+    private async Task ArchiveAsync(AttemptRead read, CancellationToken ct)
+    {
+        if (_telemetry is null)
+        {
+            await tools.Writes.ArchivedAsync(
+                term,
+                attemptId,
+                read.Attempt.StartedAt is null
+                    ? "nothing to archive: it never ran"
+                    : "its container was gone before its log was read to the end"
+            );
+        }
+        else
+        {
+            var (lines, notices) = await _telemetry.CompleteAsync(ct);
+            await tools.Writes.ArchivedAsync(
+                term,
+                attemptId,
+                string.Join("; ", [$"log archived, {lines} {(lines == 1 ? "line" : "lines")}", .. notices]),
+                await FindingsAsync(read.Attempt, ct)
+            );
+            await _telemetry.DisposeAsync();
+            _telemetry = null;
+        }
+        tools.Failpoints.Hit(Failpoints.AfterArchive);
+    }
+
+    /// <summary>False where the engine refused: a pause, longer each time, has gone by.</summary>
+    private async Task<bool> IsDoneAsync(Func<Task> ask, string what, CancellationToken ct)
+    {
+        try
+        {
+            await ask();
+            return true;
+        }
+        catch (EngineException e)
+        {
+            await NoteRefusalAsync(what, e.Message, ct);
+            return false;
+        }
+    }
+
+    /// <summary>An engine that is at it already answers a second removal as if it were done: only a look tells that it is.</summary>
+    private async Task RemoveAsync(ContainerReport seen, CancellationToken ct)
+    {
+        if (_removalAsked || seen.State == ContainerState.Removing)
+        {
+            await NoteRefusalAsync("removed", "the engine has not finished removing it", ct);
+        }
+        _removalAsked = await IsDoneAsync(() => host.Engine.RemoveAsync(seen.Id, force: true, ct), "removed", ct);
+    }
+
+    private async Task NoteRefusalAsync(string what, string why, CancellationToken ct)
+    {
+        if (++_refusals == RefusalsUntold)
+        {
+            AttemptNote note = new("cleanup-pending", $"its container cannot be {what} yet, and is tried again: {why}");
+            await tools.Writes.TellAsync(term, attemptId, [note]);
+        }
+        await WaitAsync(Backoff.After(_refusals, s_longestBackoff), ct);
+    }
+
+    /// <summary>What the last lines of a log tell of why its program failed; what ended well or on request is not asked.</summary>
+    private async Task<IReadOnlyList<LogFinding>> FindingsAsync(Attempt a, CancellationToken ct)
+    {
+        if (a.Reason is Reason.Completed or Reason.StoppedByUser or Reason.SiblingFailed or Reason.Preempted)
+        {
+            return [];
+        }
+        var cursor = await tools.Logs.FindCursorAsync(attemptId, ct);
+        if (cursor is null)
+        {
+            return [];
+        }
+        var lines = await tools.Logs.ReadAsync(attemptId, Math.Max(0, cursor.Next - LinesSearched), LinesSearched, ct);
+        return LogFindings.In(lines.Where(l => !l.IsGap).Select(l => (l.Number, l.Text)));
+    }
+
+    private Task EndUnstartedAsync(AttemptRead read, string? containerId) =>
+        tools.Writes.EndedAsync(
+            term,
+            attemptId,
+            AttemptState.Exited,
+            (w, _) => StopOf(w, "it was stopped before it started"),
+            containerId
+        );
+
+    private static (Reason, string) StopOf(Workload w, string message) =>
+        w.Desired switch
+        {
+            DesiredState.Stop => (Reason.StoppedByUser, message),
+            DesiredState.Requeue => (w.RequeueReason, message),
+            _ => (Reason.SiblingFailed, "was stopped because another replica failed"),
+        };
+}

@@ -1,0 +1,111 @@
+using DeepLab.Core.Engines;
+using DeepLab.Core.Workloads;
+
+namespace DeepLab.Core.Reconcile;
+
+/// <summary>From nothing to a running container. What an engine says of a call is not believed where a look can tell.</summary>
+internal sealed partial class AttemptDriver
+{
+    private async Task CreateAsync(AttemptRead read, CancellationToken ct)
+    {
+        var files = await tools.Files.FindAsync(read.Spec, ct);
+        if (files.Missing is { } missing)
+        {
+            await FailAsync(Reason.CodeMissing, missing);
+            return;
+        }
+        var image = await tools.Images.ResolveAsync(read.Spec.Image, ct);
+        var plan = LaunchPlan.Make(
+            tools.InstallId,
+            read.Workload,
+            read.Spec,
+            read.Attempt,
+            image,
+            files.ScriptCommand,
+            read.Gpus
+        );
+        tools.Failpoints.Hit(Failpoints.BeforeCreate);
+        try
+        {
+            await tools.Networks.EnsureAsync(read.Workload, ct);
+            var id = await CreateWithImageAsync(plan, ct);
+            if (id is null)
+            {
+                return;
+            }
+            tools.Failpoints.Hit(Failpoints.AfterCreate);
+            await StartAsync(read, id, ct);
+        }
+        catch (EngineException e) when (e.Kind == EngineErrorKind.NameTaken)
+        {
+            // A create whose reply was lost, or a foreign container: the next look tells
+            host.Remember(plan.Name);
+        }
+        catch (EngineException e)
+        {
+            // An engine that says it failed may have made it all the same: adopted by the next look
+            var made = await host.Engine.InspectAsync(plan.Name, ct);
+            if (LaunchPlan.IsOurs(made, tools.InstallId, attemptId, read.Workload.SpecHash))
+            {
+                host.Remember(plan.Name);
+                return;
+            }
+            await FailAsync(
+                e.Kind switch
+                {
+                    EngineErrorKind.ImageNotFound => Reason.ImageNotFound,
+                    EngineErrorKind.DiskFull => Reason.DiskFull,
+                    _ => Reason.CreateFailed,
+                },
+                $"the engine refused to create its container: {e.Message}"
+            );
+        }
+    }
+
+    /// <summary>Creates at once, and pulls only where the engine says that it lacks the image. Null where the pull failed.</summary>
+    private async Task<string?> CreateWithImageAsync(ContainerPlan plan, CancellationToken ct)
+    {
+        try
+        {
+            return await host.Engine.CreateAsync(plan, ct);
+        }
+        catch (EngineException e) when (e.Kind == EngineErrorKind.ImageNotFound)
+        {
+            if (!await ImagePull.RunAsync(this, host, tools, term, plan.Image, ct))
+            {
+                return null;
+            }
+            return await host.Engine.CreateAsync(plan, ct);
+        }
+    }
+
+    private async Task StartAsync(AttemptRead read, string containerId, CancellationToken ct)
+    {
+        try
+        {
+            await tools.Files.PutAsync(host.Engine, containerId, read.Spec, ct);
+            tools.Failpoints.Hit(Failpoints.AfterCode);
+            await host.Engine.StartAsync(containerId, ct);
+            host.Remember(read.Attempt.ContainerName);
+            LastSeen = ContainerState.Running;
+            tools.Failpoints.Hit(Failpoints.AfterStart);
+        }
+        catch (EngineException e)
+        {
+            var reason = e.Kind switch
+            {
+                EngineErrorKind.CommandNotFound => Reason.CommandNotFound,
+                EngineErrorKind.CommandNotExecutable => Reason.CommandNotExecutable,
+                EngineErrorKind.DiskFull => Reason.DiskFull,
+                _ => Reason.StartFailed,
+            };
+            host.Remember(read.Attempt.ContainerName);
+            if (await host.Engine.InspectAsync(containerId, ct) is { StartedAt: not null })
+            {
+                // It runs, or ran: no failed start, and its GPUs are not free
+                return;
+            }
+            await FailAsync(reason, $"its container did not start: {e.Message}", containerId);
+        }
+    }
+}

@@ -71,6 +71,7 @@ public enum Reason
     HostDrained,
     WaitingForPreemption,
     HeldByAdmin,
+    GpuFailed,
 }
 
 /// <summary>The one table of allowed moves. An illegal move is a bug and throws.</summary>

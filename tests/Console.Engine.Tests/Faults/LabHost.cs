@@ -14,12 +14,13 @@ public sealed class LabHost : IAsyncDisposable
 
     public string Address => $"unix://{_folder}/{_name}/docker.sock";
 
-    public static async Task<LabHost> UpAsync(int gpus, CancellationToken ct)
+    /// <param name="options">of `hosts up`, such as `--live-restore`</param>
+    public static async Task<LabHost> UpAsync(int gpus, CancellationToken ct, params string[] options)
     {
         // Short: a socket's path holds 107 bytes
         var folder = Directory.CreateTempSubdirectory("dlh-").FullName;
         var host = new LabHost($"t{Environment.ProcessId}", folder);
-        await host.DoAsync("up", ct, gpus.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        await host.DoAsync("up", ct, [gpus.ToString(System.Globalization.CultureInfo.InvariantCulture), .. options]);
         await Shell.RunAsync(
             Path.Combine(Path.GetDirectoryName(s_hosts)!, "../../images/load"),
             ["base", host.Address],
@@ -38,6 +39,20 @@ public sealed class LabHost : IAsyncDisposable
     public Task PauseAsync(CancellationToken ct) => DoAsync("pause", ct);
 
     public Task ResumeAsync(CancellationToken ct) => DoAsync("resume", ct);
+
+    /// <summary>Overrides readings of a GPU, as `ecc=3`; without any it is sound again.</summary>
+    public Task FaultAsync(int gpu, CancellationToken ct, params string[] fields) =>
+        DoAsync("fault", ct, [gpu.ToString(System.Globalization.CultureInfo.InvariantCulture), .. fields]);
+
+    /// <summary>Its running containers lose their GPUs, as by `systemctl daemon-reload`.</summary>
+    public Task ReloadAsync(CancellationToken ct) => DoAsync("reload", ct);
+
+    /// <summary>While it is stopped: its GPUs have other indices afterwards.</summary>
+    public Task ReorderAsync(CancellationToken ct) => DoAsync("reorder", ct);
+
+    /// <summary>Runs `docker` against it and answers what it says.</summary>
+    public Task<string> DockerAsync(CancellationToken ct, params string[] arguments) =>
+        Shell.RunAsync("docker", ["-H", Address, .. arguments], ct);
 
     public async ValueTask DisposeAsync()
     {

@@ -162,7 +162,11 @@ public static class Rollup
 
     /// <summary>Ends that are nobody's failure but a machine's or an operator's.</summary>
     private static bool IsInterruption(Reason reason) =>
-        reason is Reason.HostLost or Reason.EngineStopped or Reason.ContainerLost or Reason.GpuFailed;
+        reason
+            is Reason.HostLost
+                or Reason.EngineStopped
+                or Reason.ContainerLost
+                or Reason.GpuFailed;
 
     private static string Completed(IReadOnlyList<Attempt> round)
     {

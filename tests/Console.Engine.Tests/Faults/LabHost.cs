@@ -14,13 +14,32 @@ public sealed class LabHost : IAsyncDisposable
 
     public string Address => $"unix://{_folder}/{_name}/docker.sock";
 
-    /// <param name="options">of `hosts up`, such as `--live-restore`</param>
-    public static async Task<LabHost> UpAsync(int gpus, CancellationToken ct, params string[] options)
+    /// <param name="liveRestore">its containers run on without their engine</param>
+    /// <param name="dataBytes">room for the engine's data; null = as the machine has</param>
+    public static async Task<LabHost> UpAsync(
+        int gpus,
+        CancellationToken ct,
+        bool liveRestore = false,
+        long? dataBytes = null
+    )
     {
         // Short: a socket's path holds 107 bytes
         var folder = Directory.CreateTempSubdirectory("dlh-").FullName;
         var host = new LabHost($"t{Environment.ProcessId}", folder);
-        await host.DoAsync("up", ct, [gpus.ToString(System.Globalization.CultureInfo.InvariantCulture), .. options]);
+        if (dataBytes is { } bytes)
+        {
+            // Taken away with the host's other mounts
+            var data = Directory.CreateDirectory(Path.Combine(folder, host._name, "data")).FullName;
+            await Shell.RunAsync("mount", ["-t", "tmpfs", "-o", $"size={bytes}", "tmpfs", data], ct);
+        }
+        await host.DoAsync(
+            "up",
+            ct,
+            [
+                gpus.ToString(System.Globalization.CultureInfo.InvariantCulture),
+                .. liveRestore ? ["--live-restore"] : (string[])[],
+            ]
+        );
         await Shell.RunAsync(
             Path.Combine(Path.GetDirectoryName(s_hosts)!, "../../images/load"),
             ["base", host.Address],

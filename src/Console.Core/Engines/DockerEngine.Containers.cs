@@ -18,7 +18,10 @@ public sealed partial class DockerEngine
                 async (connection, bounded) =>
                 {
                     var image = await connection.Client.Images.InspectImageAsync(reference, bounded);
-                    return new ImageInfo(image.ID, reference, image.Size, Copy(image.Config?.Labels));
+                    return new ImageInfo(image.ID, reference, image.Size, Copy(image.Config?.Labels))
+                    {
+                        Pinned = ImagePulls.Pinned(reference, image.RepoDigests ?? []),
+                    };
                 },
                 ct
             );

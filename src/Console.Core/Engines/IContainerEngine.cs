@@ -110,6 +110,7 @@ public enum EngineErrorKind
     CommandNotExecutable,
     NoSuchDevice,
     DiskFull,
+
     BadRequest,
     Conflict,
     Other,
@@ -144,7 +145,11 @@ public sealed record EngineInfo(
     public string? SwarmNodeId { get; init; }
 }
 
-public sealed record ImageInfo(string Id, string Reference, long Bytes, IReadOnlyDictionary<string, string> Labels);
+public sealed record ImageInfo(string Id, string Reference, long Bytes, IReadOnlyDictionary<string, string> Labels)
+{
+    /// <summary>`name@sha256:…`, by which any host gets the same image; null where it came from no registry of that name.</summary>
+    public string? Pinned { get; init; }
+}
 
 /// <param name="Fraction">0-1 over all layers that are known so far; null before any is</param>
 public sealed record PullProgress(string Reference, double? Fraction, string Status);

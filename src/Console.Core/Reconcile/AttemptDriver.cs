@@ -180,7 +180,10 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
             await FailAsync(Reason.CodeMissing, missing);
             return;
         }
-        var image = await tools.Images.ResolveAsync(read.Spec.Image, ct);
+        if (await ImagePull.FindAsync(this, host, tools, term, read, ct) is not { } image)
+        {
+            return;
+        }
         var plan = LaunchPlan.Make(
             tools.InstallId,
             read.Workload,

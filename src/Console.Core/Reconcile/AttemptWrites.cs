@@ -81,6 +81,26 @@ public sealed class AttemptWrites(LeaderWrites writes, IDbContextFactory<Console
             }
         );
 
+    /// <summary>Keeps which image the job runs, unless another replica did; answers what is kept.</summary>
+    public async Task<string> PinImageAsync(LeaderTerm term, long attemptId, string image)
+    {
+        var kept = image;
+        await ChangeAsync(
+            term,
+            attemptId,
+            (db, w, a, now) =>
+            {
+                if (w.PinnedImage is null)
+                {
+                    w.PinnedImage = image;
+                    db.AddEvent(w, now, "console", "pinned", Reason.None, $"its image is {image} from now on", a);
+                }
+                kept = w.PinnedImage;
+            }
+        );
+        return kept;
+    }
+
     public Task RunningAsync(LeaderTerm term, long attemptId, string containerId, DateTimeOffset startedAt) =>
         ChangeAsync(
             term,

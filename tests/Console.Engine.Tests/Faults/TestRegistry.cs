@@ -41,6 +41,9 @@ public sealed class TestRegistry : IAsyncDisposable
     /// <summary>Asked before each answer; true where it has answered by itself.</summary>
     public Func<HttpContext, string, Task<bool>> Fault { get; set; } = (_, _) => Task.FromResult(false);
 
+    /// <summary>Told after each answer that was one.</summary>
+    public Action<string> Answered { get; set; } = _ => { };
+
     public static async Task<TestRegistry> StartAsync(CancellationToken ct)
     {
         var builder = WebApplication.CreateSlimBuilder();
@@ -123,6 +126,7 @@ public sealed class TestRegistry : IAsyncDisposable
         {
             await context.Response.Body.WriteAsync(blob.Bytes);
         }
+        Answered(path);
     }
 
     /// <summary>As registries say no.</summary>

@@ -69,7 +69,10 @@ public interface IContainerEngine : IAsyncDisposable
     /// <summary>Nodes of the Swarm that this engine manages; null where it manages none.</summary>
     Task<IReadOnlyList<SwarmNode>?> NodesAsync(CancellationToken ct);
 
-    /// <summary>Makes an attachable overlay network of this name, or finds the one that is there. Managers only.</summary>
+    /// <summary>
+    /// Makes an attachable overlay network of this name, or finds the one that is there, and sees that the Swarm gave it
+    /// addresses; where it has none left, <see cref="EngineErrorKind.NetworkNotReady"/>. Managers only.
+    /// </summary>
     Task EnsureNetworkAsync(string name, IReadOnlyDictionary<string, string> labels, CancellationToken ct);
 
     /// <summary>One that is gone already is fine; one that is still in use is <see cref="EngineErrorKind.Conflict"/>.</summary>
@@ -111,6 +114,8 @@ public enum EngineErrorKind
     NoSuchDevice,
     DiskFull,
 
+    /// <summary>A network across hosts is not there yet on this one, or has no addresses.</summary>
+    NetworkNotReady,
     BadRequest,
     Conflict,
     Other,

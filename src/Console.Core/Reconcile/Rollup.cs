@@ -166,7 +166,8 @@ public static class Rollup
             is Reason.HostLost
                 or Reason.EngineStopped
                 or Reason.ContainerLost
-                or Reason.GpuFailed;
+                or Reason.GpuFailed
+                or Reason.NetworkFailed;
 
     private static string Completed(IReadOnlyList<Attempt> round)
     {

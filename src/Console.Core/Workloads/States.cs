@@ -72,6 +72,8 @@ public enum Reason
     WaitingForPreemption,
     HeldByAdmin,
     GpuFailed,
+    WaitingForNetwork,
+    NetworkFailed,
 }
 
 /// <summary>The one table of allowed moves. An illegal move is a bug and throws.</summary>

@@ -32,11 +32,8 @@ public sealed partial class DockerEngine
         }
     }
 
-    public async Task PullAsync(string reference, IProgress<PullProgress>? progress, CancellationToken ct)
-    {
-        var client = await CallAsync(Ordinary, (connection, _) => Task.FromResult(connection.Client), ct);
-        await _pulls.PullAsync(client, _address, reference, progress, ct);
-    }
+    public Task PullAsync(string reference, IProgress<PullProgress>? progress, CancellationToken ct) =>
+        CallAsync(Unbounded, (client, bounded) => _pulls.PullAsync(client, _address, reference, progress, bounded), ct);
 
     public Task<string> CreateAsync(ContainerPlan plan, CancellationToken ct) =>
         CallAsync(

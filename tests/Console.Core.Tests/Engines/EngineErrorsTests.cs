@@ -52,6 +52,11 @@ public sealed class EngineErrorsTests
         EngineErrorKind.NoSuchDevice
     )]
     [InlineData(500, "mkdir /var/lib/docker/overlay2/x: no space left on device", EngineErrorKind.DiskFull)]
+    [InlineData(
+        500,
+        "attaching to network failed, make sure your network options are correct and check manager logs: context deadline exceeded",
+        EngineErrorKind.NetworkNotReady
+    )]
     [InlineData(400, "invalid restart policy", EngineErrorKind.BadRequest)]
     [InlineData(500, "something else", EngineErrorKind.Other)]
     public void The_kind_follows_status_and_message(int status, string message, EngineErrorKind kind)

@@ -12,21 +12,21 @@ namespace DeepLab.Core.Reconcile;
 /// </summary>
 internal sealed partial class AttemptDriver(long attemptId, HostWorker host, DriverTools tools, LeaderTerm term)
 {
-    private const int StartsOnNetwork = 3;
     private static readonly TimeSpan s_stopGrace = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan s_retry = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan s_longestRetry = TimeSpan.FromSeconds(8);
     private static readonly TimeSpan s_look = TimeSpan.FromSeconds(60);
 
     private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(
         new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite }
     );
     private AttemptTelemetry? _telemetry;
-    private NetworkWait? _networkWait;
+    private NetworkWait? _network;
 
     public long AttemptId => attemptId;
 
     public long WorkloadId { get; private set; }
+
+    private NetworkWait Network => _network ??= new NetworkWait(this, tools);
 
     /// <summary>What the engine showed last; the full list wakes a driver that saw something else.</summary>
     public ContainerState? LastSeen { get; private set; }
@@ -183,7 +183,7 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
             await FailAsync(Reason.CodeMissing, missing);
             return;
         }
-        if (!await HasNetworkAsync(read, ct))
+        if (!await Network.IsThereAsync(read.Workload, ct))
         {
             return;
         }
@@ -230,39 +230,6 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
         }
     }
 
-    /// <summary>False where the job's network cannot be had yet: that is told, and the next look asks again; past its patience it fails.</summary>
-    private async Task<bool> HasNetworkAsync(AttemptRead read, CancellationToken ct)
-    {
-        try
-        {
-            await tools.Networks.EnsureAsync(read.Workload, ct);
-            _networkWait = null;
-            return true;
-        }
-        catch (JobNetworkException e)
-        {
-            var wait = _networkWait ?? new NetworkWait(tools.Time.GetTimestamp(), s_retry, "");
-            if (tools.Time.GetElapsedTime(wait.Since) > tools.Networks.Patience)
-            {
-                await FailAsync(Reason.NetworkFailed, e.Message);
-                return false;
-            }
-            if (e.Message != wait.Told)
-            {
-                await SayAsync(Reason.WaitingForNetwork, e.Message, asEvent: true);
-            }
-            await WaitAsync(wait.Pause, ct);
-            _networkWait = new NetworkWait(
-                wait.Since,
-                wait.Pause < s_longestRetry ? wait.Pause * 2 : s_longestRetry,
-                e.Message
-            );
-            return false;
-        }
-    }
-
-    private sealed record NetworkWait(long Since, TimeSpan Pause, string Told);
-
     /// <summary>Creates at once, and pulls only where the engine says that it lacks the image. Null where the pull failed.</summary>
     private async Task<string?> CreateWithImageAsync(ContainerPlan plan, CancellationToken ct)
     {
@@ -286,7 +253,7 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
         {
             await tools.Files.PutAsync(host.Engine, containerId, read.Spec, ct);
             tools.Failpoints.Hit(Failpoints.AfterCode);
-            await StartOnNetworkAsync(containerId, ct);
+            await Network.StartAsync(host.Engine, containerId, ct);
             host.Remember(read.Attempt.ContainerName);
             LastSeen = ContainerState.Running;
             tools.Failpoints.Hit(Failpoints.AfterStart);
@@ -303,24 +270,6 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
             };
             host.Remember(read.Attempt.ContainerName);
             await FailAsync(reason, $"its container did not start: {e.Message}", containerId);
-        }
-    }
-
-    /// <summary>A network that was made just now may not have come to this host: the start is tried again.</summary>
-    private async Task StartOnNetworkAsync(string containerId, CancellationToken ct)
-    {
-        for (var n = 1; ; n++)
-        {
-            try
-            {
-                await host.Engine.StartAsync(containerId, ct);
-                return;
-            }
-            catch (EngineException e) when (e.Kind == EngineErrorKind.NetworkNotReady && n < StartsOnNetwork)
-            {
-                await SayAsync(Reason.WaitingForNetwork, e.Message, asEvent: true);
-                await Task.Delay(s_retry, tools.Time, ct);
-            }
         }
     }
 

@@ -13,7 +13,8 @@ public sealed class LabFleet : IAsyncDisposable
     private const int Count = 3;
     private const int GpusEach = 2;
 
-    /// <summary>Room for 32 networks across hosts, so that a test can use it up; the Swarm itself has one of them.</summary>
+    /// <summary>Networks across hosts that its Swarm has addresses for, so that a test can use them up; the Swarm's own is one of them.</summary>
+    public const int Networks = 32;
     private const string NetworkPool = "10.90.0.0/22";
     private const string NetworkPrefix = "27";
     private readonly Lazy<Task> _up;

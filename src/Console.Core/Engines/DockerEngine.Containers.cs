@@ -18,7 +18,10 @@ public sealed partial class DockerEngine
                 async (connection, bounded) =>
                 {
                     var image = await connection.Client.Images.InspectImageAsync(reference, bounded);
-                    return new ImageInfo(image.ID, reference, image.Size, Copy(image.Config?.Labels));
+                    return new ImageInfo(image.ID, reference, image.Size, Copy(image.Config?.Labels))
+                    {
+                        Pinned = ImagePulls.Pinned(reference, image.RepoDigests ?? []),
+                    };
                 },
                 ct
             );
@@ -29,11 +32,8 @@ public sealed partial class DockerEngine
         }
     }
 
-    public async Task PullAsync(string reference, IProgress<PullProgress>? progress, CancellationToken ct)
-    {
-        var client = await CallAsync(Ordinary, (connection, _) => Task.FromResult(connection.Client), ct);
-        await _pulls.PullAsync(client, _address, reference, progress, ct);
-    }
+    public Task PullAsync(string reference, IProgress<PullProgress>? progress, CancellationToken ct) =>
+        CallAsync(Unbounded, (client, bounded) => _pulls.PullAsync(client, _address, reference, progress, bounded), ct);
 
     public Task<string> CreateAsync(ContainerPlan plan, CancellationToken ct) =>
         CallAsync(

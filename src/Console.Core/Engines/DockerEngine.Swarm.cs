@@ -6,6 +6,9 @@ namespace DeepLab.Core.Engines;
 /// <summary>The Swarm as a manager tells of it, and networks across its hosts.</summary>
 public sealed partial class DockerEngine
 {
+    /// <summary>A Swarm gives a new network its addresses within milliseconds, and later once others have let go of theirs.</summary>
+    private static readonly TimeSpan AddressesWithin = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan AddressesLook = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan RegistryBound = TimeSpan.FromSeconds(20);
 
     public Task<IReadOnlyList<string>> ImagesAsync(CancellationToken ct) =>
@@ -114,11 +117,29 @@ public sealed partial class DockerEngine
         {
             _networks.Release();
         }
+        await AddressedAsync(name, ct);
+    }
+
+    /// <summary>The manager answers before it looked for addresses; on a network without any, starts wait for 20 s and fail.</summary>
+    private async Task AddressedAsync(string name, CancellationToken ct)
+    {
+        var began = _time.GetTimestamp();
+        while (await FindNetworkAsync(name, ct) is not { IPAM.Config.Count: > 0 })
+        {
+            if (_time.GetElapsedTime(began) > AddressesWithin)
+            {
+                throw new EngineException(
+                    EngineErrorKind.NetworkNotReady,
+                    $"the Swarm has no addresses left for the network {name}: remove networks that nobody uses, or give it a larger pool"
+                );
+            }
+            await Task.Delay(AddressesLook, _time, ct);
+        }
     }
 
     public async Task RemoveNetworkAsync(string name, CancellationToken ct)
     {
-        if (await FindNetworkAsync(name, ct) is not { } id)
+        if (await FindNetworkAsync(name, ct) is not { ID: { } id })
         {
             return;
         }
@@ -144,14 +165,13 @@ public sealed partial class DockerEngine
             ct
         );
 
-    private Task<string?> FindNetworkAsync(string name, CancellationToken ct) =>
+    private Task<NetworkResponse?> FindNetworkAsync(string name, CancellationToken ct) =>
         CallAsync(
             Ordinary,
             async (connection, bounded) =>
                 (await ListAsync(connection.Client, "name", name, bounded))
-                    // The filter finds every name that holds this one
-                    .FirstOrDefault(n => n.Name == name)
-                    ?.ID,
+                // The filter finds every name that holds this one
+                .FirstOrDefault(n => n.Name == name),
             ct
         );
 

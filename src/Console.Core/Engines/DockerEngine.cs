@@ -16,6 +16,11 @@ public sealed partial class DockerEngine : IContainerEngine
     private static readonly TimeSpan Ordinary = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan Slow = TimeSpan.FromSeconds(60);
 
+    /// <summary>A call that may take longer goes on as long as the engine answers a ping, asked and answered within this each.</summary>
+    private static readonly TimeSpan Pulse = TimeSpan.FromSeconds(5);
+
+    private static readonly TimeSpan Unbounded = Timeout.InfiniteTimeSpan;
+
     /// <summary>Four starts keep a two-core engine busy; more only wait inside it (4.8 containers/s at 4, 8 and 16).</summary>
     private const int StartsInFlight = 4;
 
@@ -112,6 +117,9 @@ public sealed partial class DockerEngine : IContainerEngine
     {
         using var timeout = new CancellationTokenSource(bound, _time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(ct, timeout.Token);
+        using var done = new CancellationTokenSource();
+        var began = _time.GetTimestamp();
+        var pulse = bound > Ordinary || bound == Unbounded ? WatchAsync(timeout, done.Token) : Task.CompletedTask;
         try
         {
             return await call(await ConnectAsync(both.Token), both.Token);
@@ -119,7 +127,7 @@ public sealed partial class DockerEngine : IContainerEngine
         catch (OperationCanceledException e) when (!ct.IsCancellationRequested)
         {
             throw new EngineUnreachableException(
-                $"The engine at {_address} did not answer {verb} within {bound.TotalSeconds:0} s.",
+                $"The engine at {_address} did not answer {verb} within {_time.GetElapsedTime(began).TotalSeconds:0} s.",
                 e
             );
         }
@@ -132,6 +140,32 @@ public sealed partial class DockerEngine : IContainerEngine
         {
             // A connection that was cut by the cancellation itself
             throw new OperationCanceledException(e.Message, e, ct);
+        }
+        finally
+        {
+            await done.CancelAsync();
+            await pulse.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    /// <summary>Cancels the call once the engine does not answer a ping either.</summary>
+    private async Task WatchAsync(CancellationTokenSource call, CancellationToken done)
+    {
+        while (true)
+        {
+            await Task.Delay(Pulse, _time, done);
+            using var timeout = new CancellationTokenSource(Pulse, _time);
+            using var both = CancellationTokenSource.CreateLinkedTokenSource(done, timeout.Token);
+            try
+            {
+                await (await ConnectAsync(both.Token)).Client.System.PingAsync(both.Token);
+            }
+            catch (Exception e)
+                when (!done.IsCancellationRequested && (e is OperationCanceledException || EngineErrors.Covers(e)))
+            {
+                await call.CancelAsync();
+                return;
+            }
         }
     }
 

@@ -68,6 +68,10 @@ internal static class EngineErrors
         {
             return EngineErrorKind.NoSuchDevice;
         }
+        if (Says("attaching to network failed") || Says("could not attach to network"))
+        {
+            return EngineErrorKind.NetworkNotReady;
+        }
         // Of a network across hosts, engines say so as a bad request
         if (Says("is in use by task") || Says("has active endpoints"))
         {

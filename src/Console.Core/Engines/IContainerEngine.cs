@@ -69,7 +69,10 @@ public interface IContainerEngine : IAsyncDisposable
     /// <summary>Nodes of the Swarm that this engine manages; null where it manages none.</summary>
     Task<IReadOnlyList<SwarmNode>?> NodesAsync(CancellationToken ct);
 
-    /// <summary>Makes an attachable overlay network of this name, or finds the one that is there. Managers only.</summary>
+    /// <summary>
+    /// Makes an attachable overlay network of this name, or finds the one that is there, and sees that the Swarm gave it
+    /// addresses; where it has none left, <see cref="EngineErrorKind.NetworkNotReady"/>. Managers only.
+    /// </summary>
     Task EnsureNetworkAsync(string name, IReadOnlyDictionary<string, string> labels, CancellationToken ct);
 
     /// <summary>One that is gone already is fine; one that is still in use is <see cref="EngineErrorKind.Conflict"/>.</summary>
@@ -110,6 +113,9 @@ public enum EngineErrorKind
     CommandNotExecutable,
     NoSuchDevice,
     DiskFull,
+
+    /// <summary>A network across hosts is not there yet on this one, or has no addresses.</summary>
+    NetworkNotReady,
     BadRequest,
     Conflict,
     Other,
@@ -144,7 +150,11 @@ public sealed record EngineInfo(
     public string? SwarmNodeId { get; init; }
 }
 
-public sealed record ImageInfo(string Id, string Reference, long Bytes, IReadOnlyDictionary<string, string> Labels);
+public sealed record ImageInfo(string Id, string Reference, long Bytes, IReadOnlyDictionary<string, string> Labels)
+{
+    /// <summary>`name@sha256:…`, by which any host gets the same image; null where it came from no registry of that name.</summary>
+    public string? Pinned { get; init; }
+}
 
 /// <param name="Fraction">0-1 over all layers that are known so far; null before any is</param>
 public sealed record PullProgress(string Reference, double? Fraction, string Status);

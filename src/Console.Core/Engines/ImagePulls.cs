@@ -70,7 +70,9 @@ internal sealed class ImagePulls(TimeProvider time)
         }
         catch (OperationCanceledException e) when (pull.TimedOut)
         {
-            throw new EngineUnreachableException(
+            // Of the engine nothing is known to be wrong: it waits for a registry
+            throw new EngineException(
+                EngineErrorKind.Other,
                 $"The pull of {pull.Reference} on {address} made no progress for {IdleLimit.TotalMinutes} minutes.",
                 e
             );
@@ -100,6 +102,23 @@ internal sealed class ImagePulls(TimeProvider time)
         return colon > reference.LastIndexOf('/')
             ? (reference[..colon], reference[(colon + 1)..])
             : (reference, "latest");
+    }
+
+    /// <summary>The one of an image's digests that is of the reference's own name; null where there is none.</summary>
+    internal static string? Pinned(string reference, IEnumerable<string> digests)
+    {
+        var name = Familiar(Split(reference.Split('@')[0]).Name);
+        return digests.FirstOrDefault(d => Familiar(d.Split('@')[0]) == name);
+    }
+
+    /// <summary>Engines leave out their default registry.</summary>
+    private static string Familiar(string name)
+    {
+        foreach (var part in (string[])["docker.io/", "library/"])
+        {
+            name = name.StartsWith(part, StringComparison.Ordinal) ? name[part.Length..] : name;
+        }
+        return name;
     }
 
     private sealed class Pull(string reference, TimeProvider time) : IProgress<JSONMessage>, IDisposable

@@ -14,6 +14,7 @@ internal sealed partial class AttemptDriver
     {
         tools.Failpoints.Hit(Failpoints.BeforeExitSaved);
         var outage = seen.FinishedAt is { } at && await tools.Hosts.WasOutageAsync(read.Attempt.HostId, at, ct);
+        var gpuTrouble = outage ? null : await GpuAutopsy.WhyAsync(host, tools, read, seen, ct);
         await tools.Writes.EndedAsync(
             term,
             attemptId,
@@ -34,6 +35,9 @@ internal sealed partial class AttemptDriver
                         outage,
                         role.Resources.Memory
                     )
+                    {
+                        GpuTrouble = gpuTrouble,
+                    }
                 );
                 return told.Reason == Reason.StoppedByUser ? StopOf(w, told.Message) : told;
             },

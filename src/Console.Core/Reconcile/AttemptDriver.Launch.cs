@@ -14,7 +14,14 @@ internal sealed partial class AttemptDriver
             await FailAsync(Reason.CodeMissing, missing);
             return;
         }
-        var image = await tools.Images.ResolveAsync(read.Spec.Image, ct);
+        if (!await Network.IsThereAsync(read.Workload, ct))
+        {
+            return;
+        }
+        if (await ImagePull.FindAsync(this, host, tools, term, read, ct) is not { } image)
+        {
+            return;
+        }
         var plan = LaunchPlan.Make(
             tools.InstallId,
             read.Workload,
@@ -27,7 +34,6 @@ internal sealed partial class AttemptDriver
         tools.Failpoints.Hit(Failpoints.BeforeCreate);
         try
         {
-            await tools.Networks.EnsureAsync(read.Workload, ct);
             var id = await CreateWithImageAsync(plan, ct);
             if (id is null)
             {
@@ -45,7 +51,7 @@ internal sealed partial class AttemptDriver
         {
             // An engine that says it failed may have made it all the same: adopted by the next look
             var made = await host.Engine.InspectAsync(plan.Name, ct);
-            if (LaunchPlan.IsOurs(made, tools.InstallId, attemptId, read.Workload.SpecHash))
+            if (LaunchPlan.IsOurs(made, tools.InstallId, read.Attempt, read.Workload.SpecHash))
             {
                 host.Remember(plan.Name);
                 return;
@@ -85,7 +91,7 @@ internal sealed partial class AttemptDriver
         {
             await tools.Files.PutAsync(host.Engine, containerId, read.Spec, ct);
             tools.Failpoints.Hit(Failpoints.AfterCode);
-            await host.Engine.StartAsync(containerId, ct);
+            await Network.StartAsync(host.Engine, containerId, ct);
             host.Remember(read.Attempt.ContainerName);
             LastSeen = ContainerState.Running;
             tools.Failpoints.Hit(Failpoints.AfterStart);
@@ -97,6 +103,7 @@ internal sealed partial class AttemptDriver
                 EngineErrorKind.CommandNotFound => Reason.CommandNotFound,
                 EngineErrorKind.CommandNotExecutable => Reason.CommandNotExecutable,
                 EngineErrorKind.DiskFull => Reason.DiskFull,
+                EngineErrorKind.NetworkNotReady => Reason.NetworkFailed,
                 _ => Reason.StartFailed,
             };
             host.Remember(read.Attempt.ContainerName);

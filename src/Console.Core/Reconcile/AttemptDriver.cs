@@ -24,6 +24,7 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
         new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite }
     );
     private AttemptTelemetry? _telemetry;
+    private NetworkWait? _network;
 
     /// <summary>As it was told last; null where another driver may have told.</summary>
     private IReadOnlyList<AttemptNote>? _drift;
@@ -35,6 +36,8 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
     public long AttemptId => attemptId;
 
     public long WorkloadId { get; private set; }
+
+    private NetworkWait Network => _network ??= new NetworkWait(this, tools);
 
     /// <summary>What the engine showed last; the full list wakes a driver that saw something else.</summary>
     public ContainerState? LastSeen { get; private set; }

@@ -85,6 +85,26 @@ public sealed class AttemptWrites(LeaderWrites writes, IDbContextFactory<Console
             }
         );
 
+    /// <summary>Keeps which image the job runs, unless another replica did; answers what is kept.</summary>
+    public async Task<string> PinImageAsync(LeaderTerm term, long attemptId, string image)
+    {
+        var kept = image;
+        await ChangeAsync(
+            term,
+            attemptId,
+            (db, w, a, now) =>
+            {
+                if (w.PinnedImage is null)
+                {
+                    w.PinnedImage = image;
+                    db.AddEvent(w, now, "console", "pinned", Reason.None, $"its image is {image} from now on", a);
+                }
+                kept = w.PinnedImage;
+            }
+        );
+        return kept;
+    }
+
     public Task RunningAsync(LeaderTerm term, long attemptId, string containerId, DateTimeOffset startedAt) =>
         ChangeAsync(
             term,
@@ -188,7 +208,7 @@ public sealed class AttemptWrites(LeaderWrites writes, IDbContextFactory<Console
                         .Attempts.Where(x => x.WorkloadId == w.Id && x.Number == w.Round)
                         .OrderBy(x => x.Id)
                         .ToListAsync(ct);
-                    Rollup.Apply(db, w, round, Operations.Jobs.StoredSpec.Read(w.SpecJson), now);
+                    await RollUpAsync(db, w, round, now, ct);
                 }
                 var (reason, message) = explain(w, a);
                 a.ContainerId ??= containerId;
@@ -352,8 +372,25 @@ public sealed class AttemptWrites(LeaderWrites writes, IDbContextFactory<Console
                     ?? await db.Attempts.SingleAsync(a => a.Id == attemptId, ct);
                 var now = time.GetUtcNow();
                 await change(db, w, attempt, now, ct);
-                Rollup.Apply(db, w, round, Operations.Jobs.StoredSpec.Read(w.SpecJson), now);
+                await RollUpAsync(db, w, round, now, ct);
                 return 0;
             }
         );
+
+    private static async Task RollUpAsync(
+        ConsoleDb db,
+        Workload w,
+        List<Attempt> round,
+        DateTimeOffset now,
+        CancellationToken ct
+    )
+    {
+        var names = new Dictionary<Guid, string>();
+        if (w.HostNames.Length > 1 && round.Any(a => a.State.IsTerminal()))
+        {
+            var ids = round.Select(a => a.HostId).Distinct().ToArray();
+            names = await db.Hosts.Where(h => ids.Contains(h.Id)).ToDictionaryAsync(h => h.Id, h => h.Name, ct);
+        }
+        Rollup.Apply(db, w, round, Operations.Jobs.StoredSpec.Read(w.SpecJson), names, now);
+    }
 }

@@ -29,8 +29,17 @@ internal sealed class HostCheckup(
         new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite }
     );
 
+    private (string Container, DateTimeOffset At)? _devicesTaken;
+
     /// <summary>Another preflight, soon.</summary>
     public void Ask() => _asked.Writer.TryWrite(true);
+
+    /// <summary>As <see cref="HostWorker.NoteDevicesTaken"/>; it is told for as long as a report stands.</summary>
+    public void NoteDevicesTaken(string container)
+    {
+        _devicesTaken = (container, tools.Time.GetUtcNow());
+        Ask();
+    }
 
     /// <summary>Returns only by its token, which it throws, or by what the engine throws.</summary>
     public async Task RunAsync(ProbeSight sight, CancellationToken ct)
@@ -71,7 +80,11 @@ internal sealed class HostCheckup(
             info.SystemTime is { } told ? SkewOf(told, before, after) : null,
             needsSwarm,
             await RegistriesAsync(references, ct)
-        );
+        )
+        {
+            DevicesTaken =
+                _devicesTaken is { } taken && tools.Time.GetUtcNow() - taken.At < s_checkEvery ? taken.Container : null,
+        };
     }
 
     /// <summary>Between the two looks at the database's clock the engine's may have stood anywhere: only what lies outside counts.</summary>

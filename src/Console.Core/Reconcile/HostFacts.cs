@@ -13,7 +13,11 @@ public sealed record HostFacts(
     TimeSpan? ClockSkew,
     bool NeedsSwarm,
     IReadOnlyList<RegistryFact> Registries
-);
+)
+{
+    /// <summary>A container that lost the GPUs it was given within the last hour; null where none did.</summary>
+    public string? DevicesTaken { get; init; }
+}
 
 /// <param name="Trouble">null where it answers</param>
 public sealed record RegistryFact(string Registry, string? Trouble);

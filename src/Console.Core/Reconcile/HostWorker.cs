@@ -34,6 +34,7 @@ internal sealed partial class HostWorker : IAsyncDisposable
     private readonly Lock _gate = new();
     private TaskCompletionSource _connected = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private IReadOnlyDictionary<long, ContainerSummary> _byAttempt = new Dictionary<long, ContainerSummary>();
+    private ProbeSight? _sight;
     private bool _listed;
 
     public HostWorker(
@@ -73,6 +74,13 @@ internal sealed partial class HostWorker : IAsyncDisposable
             _checkup.Ask();
         }
     }
+
+    /// <summary>Returns when its GPUs were looked at after this call, or when the patience ran out.</summary>
+    public Task GpusLookedAtAsync(TimeSpan patience, CancellationToken ct) =>
+        _sight?.NextGpuRoundAsync(patience, _tools.Time, ct) ?? Task.CompletedTask;
+
+    /// <summary>A container lost the GPUs it was given, which happens to all of a host at once: a finding of the next report.</summary>
+    public void NoteDevicesTaken(string container) => _checkup.NoteDevicesTaken(container);
 
     /// <summary>
     /// A call found the engine away: the session asks it, and breaks off where it does not answer. One container that an
@@ -199,7 +207,7 @@ internal sealed partial class HostWorker : IAsyncDisposable
     private async Task WatchAsync(CancellationTokenSource session)
     {
         var events = WatchEventsAsync(session.Token);
-        var sight = new ProbeSight();
+        var sight = _sight = new ProbeSight();
         var lists = WatchListsAsync(sight, session.Token);
         var probes = _probes.RunAsync(this, sight, _tools, _term, session.Token);
         var checkup = _checkup.RunAsync(sight, session.Token);

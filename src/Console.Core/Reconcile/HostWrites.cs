@@ -3,6 +3,7 @@ using DeepLab.Core.Engines;
 using DeepLab.Core.Feeds;
 using DeepLab.Core.Metrics;
 using DeepLab.Core.Storage;
+using DeepLab.Core.Workloads;
 using Microsoft.EntityFrameworkCore;
 
 namespace DeepLab.Core.Reconcile;
@@ -160,6 +161,8 @@ public sealed class HostWrites(LeaderWrites writes, IDbContextFactory<ConsoleDb>
                 var known = await db
                     .Gpus.Where(g => g.HostId == hostId || uuids.Contains(g.Uuid))
                     .ToDictionaryAsync(g => g.Uuid, ct);
+                var sick = known.Values.Where(g => g.Health == GpuHealth.Sick).Select(g => g.Uuid).ToHashSet();
+                var here = known.Values.Where(g => g.HostId == hostId).ToList();
                 foreach (var row in rows)
                 {
                     if (!known.Remove(row.Uuid, out var gpu))
@@ -190,6 +193,13 @@ public sealed class HostWrites(LeaderWrites writes, IDbContextFactory<ConsoleDb>
                     gone.Health = GpuHealth.Sick;
                     gone.HealthMessage = "the probe no longer lists it";
                 }
+                await TellHoldersAsync(
+                    db,
+                    here.Where(g => g.Health == GpuHealth.Sick && !sick.Contains(g.Uuid))
+                        .ToDictionary(g => g.Uuid, g => g.HealthMessage),
+                    now,
+                    ct
+                );
                 db.Tell(ChangeKind.Host);
                 db.Tell(ChangeKind.Queue);
                 return 0;
@@ -223,6 +233,15 @@ public sealed class HostWrites(LeaderWrites writes, IDbContextFactory<ConsoleDb>
             term,
             async (db, ct) =>
             {
+                // Jobs are locked before GPUs, as everywhere
+                await TellHoldersAsync(
+                    db,
+                    changed
+                        .Where(c => c.Value != GpuHealth.Sick && verdicts[c.Key].Health == GpuHealth.Sick)
+                        .ToDictionary(c => c.Key, c => verdicts[c.Key].Evidence),
+                    time.GetUtcNow(),
+                    ct
+                );
                 var rows = await db
                     .Gpus.FromSql($"select * from gpus where host_id = {hostId} order by uuid for update")
                     .ToListAsync(ct);
@@ -235,6 +254,54 @@ public sealed class HostWrites(LeaderWrites writes, IDbContextFactory<ConsoleDb>
                 return 0;
             }
         );
+    }
+
+    /// <summary>What is wrong with the first of these GPUs that is sick; null where none is.</summary>
+    public async Task<string?> WhatIsSickAsync(IReadOnlyList<string> gpus, CancellationToken ct)
+    {
+        await using var db = await databases.CreateDbContextAsync(ct);
+        return await db
+            .Gpus.Where(g => gpus.Contains(g.Uuid) && g.Health == GpuHealth.Sick)
+            .OrderBy(g => g.Uuid)
+            .Select(g => $"{g.Uuid}: {g.HealthMessage}")
+            .FirstOrDefaultAsync(ct);
+    }
+
+    /// <summary>Says in the history of each job that holds one of them that it has become sick.</summary>
+    /// <param name="sick">GPU to what is wrong with it</param>
+    private static async Task TellHoldersAsync(
+        ConsoleDb db,
+        Dictionary<string, string> sick,
+        DateTimeOffset now,
+        CancellationToken ct
+    )
+    {
+        if (sick.Count == 0)
+        {
+            return;
+        }
+        var holders = await db
+            .Leases.AsNoTracking()
+            .Where(l => l.ReleasedAt == null && sick.Keys.Contains(l.GpuUuid))
+            .Join(db.Attempts.AsNoTracking(), l => l.AttemptId, a => a.Id, (l, a) => new { l.GpuUuid, Attempt = a })
+            .OrderBy(x => x.Attempt.WorkloadId)
+            .ThenBy(x => x.GpuUuid)
+            .ToListAsync(ct);
+        foreach (var holder in holders)
+        {
+            if (await db.LockWorkloadAsync(holder.Attempt.WorkloadId, ct) is { } w && !w.State.IsTerminal())
+            {
+                db.AddEvent(
+                    w,
+                    now,
+                    "console",
+                    "gpu-sick",
+                    Reason.GpuFailed,
+                    $"{holder.GpuUuid}, which {holder.Attempt.ReplicaName} holds, is sick: {sick[holder.GpuUuid]}",
+                    holder.Attempt
+                );
+            }
+        }
     }
 
     private Task ChangeAsync(LeaderTerm term, Guid hostId, Action<ConsoleDb, Host> change) =>

@@ -1,12 +1,54 @@
+using System.Globalization;
 using DeepLab.Core.Engines;
 using DeepLab.Core.Workloads;
 
 namespace DeepLab.Core.Reconcile;
 
-/// <summary>A pull whose progress shows on the workload and which ends when the job is not wanted any more.</summary>
+/// <summary>
+/// Which image a job runs, and pulls of it: their progress shows on the workload, they end when the job is not wanted any
+/// more, and a registry that refuses is asked again a few times.
+/// </summary>
 internal static class ImagePull
 {
+    private const int Tries = 5;
     private static readonly TimeSpan s_tellEvery = TimeSpan.FromSeconds(1);
+
+    /// <summary>Before the second try; it doubles from try to try.</summary>
+    private static readonly TimeSpan s_firstPause = TimeSpan.FromSeconds(1);
+
+    /// <summary>
+    /// The job's image, pinned where its registry gave it a digest. Null where it had to be pulled and was not: the attempt's
+    /// end is recorded, or will be by the next look.
+    /// </summary>
+    public static async Task<string?> FindAsync(
+        AttemptDriver driver,
+        HostWorker host,
+        DriverTools tools,
+        LeaderTerm term,
+        AttemptRead read,
+        CancellationToken ct
+    )
+    {
+        if (read.Workload.PinnedImage is { } pinned)
+        {
+            return pinned;
+        }
+        var image = await tools.Images.ResolveAsync(read.Spec.Image, ct);
+        if (image.Contains('@'))
+        {
+            return image;
+        }
+        var found = await host.Engine.FindImageAsync(image, ct);
+        if (found is null)
+        {
+            if (!await RunAsync(driver, host, tools, term, image, ct))
+            {
+                return null;
+            }
+            found = await host.Engine.FindImageAsync(image, ct);
+        }
+        return found?.Pinned is { } name ? await tools.Writes.PinImageAsync(term, driver.AttemptId, name) : image;
+    }
 
     /// <summary>False where it failed or was not wanted: the attempt's end is recorded, or will be by the next look.</summary>
     public static async Task<bool> RunAsync(
@@ -18,9 +60,48 @@ internal static class ImagePull
         CancellationToken ct
     )
     {
-        await driver.SayAsync(Reason.PullingImage, $"pulls the image {image}", asEvent: true);
+        var pause = s_firstPause;
+        for (var n = 1; ; n++, pause *= 2)
+        {
+            await driver.SayAsync(Reason.PullingImage, $"pulls the image {image}", asEvent: n == 1);
+            try
+            {
+                if (!await TryAsync(driver, host, image, ct))
+                {
+                    return false;
+                }
+                await tools.Writes.NoteAsync(term, driver.AttemptId, "pulled", $"the image {image} is there");
+                return true;
+            }
+            catch (EngineException e) when (n < Tries && MayMend(e.Kind))
+            {
+                await driver.SayAsync(
+                    Reason.PullingImage,
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"the image {image} could not be pulled: {e.Message}; try {n + 1} of {Tries} follows in {pause.TotalSeconds:0} s"
+                    ),
+                    asEvent: true
+                );
+            }
+            catch (EngineException e)
+            {
+                var tries = n > 1 ? $" in {n} tries" : "";
+                await driver.FailAsync(ReasonOf(e.Kind), $"the image {image} could not be pulled{tries}: {e.Message}");
+                return false;
+            }
+            if (!await IsWantedAfterAsync(driver, tools, pause, ct))
+            {
+                return false;
+            }
+        }
+    }
+
+    /// <summary>False where it was given up, since the job is not wanted any more.</summary>
+    private static async Task<bool> TryAsync(AttemptDriver driver, HostWorker host, string image, CancellationToken ct)
+    {
         PullProgress? latest = null;
-        var told = "";
+        var told = $"pulls the image {image}";
         using var cancel = CancellationTokenSource.CreateLinkedTokenSource(ct);
         var pull = host.Engine.PullAsync(image, new Latest(p => latest = p), cancel.Token);
         try
@@ -40,24 +121,51 @@ internal static class ImagePull
                 }
             }
             await pull;
-            await tools.Writes.NoteAsync(term, driver.AttemptId, "pulled", $"the image {image} is there");
             return true;
         }
         catch (OperationCanceledException) when (!ct.IsCancellationRequested)
         {
             return false;
         }
-        catch (EngineException e)
-        {
-            await driver.FailAsync(
-                e.Kind is EngineErrorKind.ImageNotFound or EngineErrorKind.NotFound
-                    ? Reason.ImageNotFound
-                    : Reason.ImagePullFailed,
-                $"the image {image} could not be pulled: {e.Message}"
-            );
-            return false;
-        }
     }
+
+    private static async Task<bool> IsWantedAfterAsync(
+        AttemptDriver driver,
+        DriverTools tools,
+        TimeSpan pause,
+        CancellationToken ct
+    )
+    {
+        var began = tools.Time.GetTimestamp();
+        while (pause - tools.Time.GetElapsedTime(began) is { Ticks: > 0 } left)
+        {
+            await driver.WaitAsync(left, ct);
+            ct.ThrowIfCancellationRequested();
+            if (await driver.IsStopWantedAsync(ct))
+            {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /// <summary>A registry may be busy or away; what it does not have, or the host has no room for, it will not have soon.</summary>
+    private static bool MayMend(EngineErrorKind kind) =>
+        kind
+            is not (
+                EngineErrorKind.ImageNotFound
+                or EngineErrorKind.NotFound
+                or EngineErrorKind.BadRequest
+                or EngineErrorKind.DiskFull
+            );
+
+    private static Reason ReasonOf(EngineErrorKind kind) =>
+        kind switch
+        {
+            EngineErrorKind.ImageNotFound or EngineErrorKind.NotFound => Reason.ImageNotFound,
+            EngineErrorKind.DiskFull => Reason.DiskFull,
+            _ => Reason.ImagePullFailed,
+        };
 
     /// <summary>Progress without a synchronization context in between.</summary>
     private sealed class Latest(Action<PullProgress> set) : IProgress<PullProgress>

@@ -19,6 +19,7 @@ public sealed partial class JobNetworks(
     IEngineFactory engines,
     ChangeFeed changes,
     InstallationId installation,
+    ConsoleOptions options,
     TimeProvider time,
     ILogger<JobNetworks> logger
 )
@@ -26,9 +27,11 @@ public sealed partial class JobNetworks(
     private static readonly TimeSpan s_sweepEvery = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan s_pause = TimeSpan.FromSeconds(2);
 
+    /// <summary>How long a replica waits for its network: as long as for a host that does not answer.</summary>
+    public TimeSpan Patience => options.HostGrace;
+
     /// <summary>Before a replica is created: its network is there.</summary>
-    /// <exception cref="EngineException">The manager refused.</exception>
-    /// <exception cref="EngineUnreachableException">The manager does not answer.</exception>
+    /// <exception cref="JobNetworkException">The manager refused, or does not answer; it may later.</exception>
     public async Task EnsureAsync(Workload w, CancellationToken ct)
     {
         if (w.NetworkName is not { } name)
@@ -39,16 +42,25 @@ public sealed partial class JobNetworks(
         var cluster = await db.Clusters.AsNoTracking().SingleAsync(c => c.Id == w.ClusterId, ct);
         var manager =
             ManagerOf(cluster)
-            ?? throw new EngineException(
-                EngineErrorKind.BadRequest,
-                $"cluster {cluster.Name} has no Swarm manager any more"
-            );
+            ?? throw new JobNetworkException($"cluster {cluster.Name} has no Swarm manager any more");
         var labels = new Dictionary<string, string>
         {
             [Labels.Install] = installation.Value,
             [Labels.Workload] = w.Id.ToString(System.Globalization.CultureInfo.InvariantCulture),
         };
-        await manager.EnsureNetworkAsync(name, labels, ct);
+        try
+        {
+            await manager.EnsureNetworkAsync(name, labels, ct);
+        }
+        catch (EngineException e)
+        {
+            throw new JobNetworkException($"the Swarm's manager did not make its network: {e.Message}", e);
+        }
+        catch (EngineUnreachableException e)
+        {
+            // The replica's own host has nothing to do with that
+            throw new JobNetworkException($"its network waits for the Swarm's manager: {e.Message}", e);
+        }
     }
 
     /// <summary>Removes networks that nobody needs any more, until the term ends.</summary>
@@ -112,3 +124,6 @@ public sealed partial class JobNetworks(
         public static partial void Failed(ILogger logger, string error);
     }
 }
+
+/// <summary>A network across hosts cannot be had now.</summary>
+public sealed class JobNetworkException(string message, Exception? inner = null) : Exception(message, inner);

@@ -33,6 +33,7 @@ public static partial class Preflight
                 Runc(facts.Engine),
                 ContainerStarts(facts.Probes),
                 .. Gpus(facts.Engine, facts.Probes),
+                .. DeviceAccess(facts.DevicesTaken),
                 Clock(facts.ClockSkew),
                 Disk(facts.Probes),
                 Restarts(facts),
@@ -151,6 +152,19 @@ public static partial class Preflight
                 $"The engine has the NVIDIA runtime, and no GPU is seen{(probes.GpuTrouble is { } t ? $": {t}" : "")}",
                 "Run nvidia-smi on the host, then in a container (docker run --rm --gpus all IMAGE nvidia-smi -L)."
             );
+    }
+
+    private static IEnumerable<PreflightFinding> DeviceAccess(string? container)
+    {
+        if (container is not null)
+        {
+            yield return new(
+                "gpu-access",
+                FindingSeverity.Warning,
+                $"Container {container} lost the GPUs it had been given (NVML says \"Unknown Error\").",
+                "\"systemctl daemon-reload\" does that to all that run: make links for the devices (nvidia-ctk system create-dev-char-symlinks --create-all) or let the engine use cgroupfs. New containers have their GPUs."
+            );
+        }
     }
 
     private static PreflightFinding Clock(TimeSpan? skew)

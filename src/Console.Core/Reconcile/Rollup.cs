@@ -11,7 +11,15 @@ public static class Rollup
 {
     /// <summary>Moves the workload where its attempts say it is, with one event a move.</summary>
     /// <param name="round">attempts of the present round, one a replica</param>
-    public static void Apply(ConsoleDb db, Workload w, IReadOnlyList<Attempt> round, JobSpec spec, DateTimeOffset now)
+    /// <param name="hosts">names of the round's hosts, where it spans several</param>
+    public static void Apply(
+        ConsoleDb db,
+        Workload w,
+        IReadOnlyList<Attempt> round,
+        JobSpec spec,
+        IReadOnlyDictionary<Guid, string> hosts,
+        DateTimeOffset now
+    )
     {
         if (w.State.IsTerminal() || round.Count == 0)
         {
@@ -23,7 +31,7 @@ public static class Rollup
             .FirstOrDefault();
         if (round.All(a => a.State.IsTerminal()))
         {
-            End(db, w, round, failure, spec, now);
+            End(db, w, round, failure, failure is null ? "" : Who(failure, hosts), spec, now);
             return;
         }
         var ending = w.Desired != DesiredState.Run || failure is not null;
@@ -36,7 +44,7 @@ public static class Rollup
                         ? StopReason(w)
                         : (
                             Reason.SiblingFailed,
-                            $"{failure!.ReplicaName} ended: {failure.Message}; the others are stopped"
+                            $"{Who(failure!, hosts)} ended: {failure!.Message}; the others are stopped"
                         );
                 Move(db, w, WorkloadState.Stopping, "stopping", reason, message, now);
             }
@@ -74,6 +82,7 @@ public static class Rollup
         Workload w,
         IReadOnlyList<Attempt> round,
         Attempt? failure,
+        string who,
         JobSpec spec,
         DateTimeOffset now
     )
@@ -104,7 +113,7 @@ public static class Rollup
                 db,
                 w,
                 failure.Reason,
-                $"{failure.ReplicaName} {failure.Message}; interruption {w.Interruptions} of at most {MostInterruptions}",
+                $"{who} {failure.Message}; interruption {w.Interruptions} of at most {MostInterruptions}",
                 now
             );
         }
@@ -116,16 +125,19 @@ public static class Rollup
                 db,
                 w,
                 Reason.RestartRequested,
-                $"{failure.ReplicaName} {failure.Message}; restart {w.Restarts} of {spec.Restart.MaxRestarts}",
+                $"{who} {failure.Message}; restart {w.Restarts} of {spec.Restart.MaxRestarts}",
                 now
             );
         }
         else
         {
-            var who = round.Count > 1 ? $"{failure.ReplicaName}: " : "";
-            Finish(db, w, WorkloadState.Failed, failure.Reason, who + failure.Message, now);
+            var whose = round.Count > 1 ? $"{who}: " : "";
+            Finish(db, w, WorkloadState.Failed, failure.Reason, whose + failure.Message, now);
         }
     }
+
+    private static string Who(Attempt a, IReadOnlyDictionary<Guid, string> hosts) =>
+        hosts.TryGetValue(a.HostId, out var host) ? $"{a.ReplicaName} on {host}" : a.ReplicaName;
 
     /// <summary>The loop's own wish: end what runs, and take a place in the queue again. Never counted as a failure.</summary>
     public static void AskToRequeue(ConsoleDb db, Workload w, Reason reason, string message, DateTimeOffset now)
@@ -166,7 +178,13 @@ public static class Rollup
 
     /// <summary>Ends that are nobody's failure but a machine's or an operator's.</summary>
     private static bool IsInterruption(Reason reason) =>
-        reason is Reason.HostLost or Reason.EngineStopped or Reason.ContainerLost or Reason.NameTaken;
+        reason
+            is Reason.HostLost
+                or Reason.EngineStopped
+                or Reason.ContainerLost
+                or Reason.NameTaken
+                or Reason.GpuFailed
+                or Reason.NetworkFailed;
 
     private static string Completed(IReadOnlyList<Attempt> round)
     {

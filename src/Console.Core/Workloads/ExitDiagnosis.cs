@@ -13,7 +13,11 @@ public sealed record ExitFacts(
     bool StoppedByUs,
     bool DuringOutage,
     long MemoryLimitBytes
-);
+)
+{
+    /// <summary>What is wrong with a GPU that it held, as a sentence; null where nothing is, or it held none.</summary>
+    public string? GpuTrouble { get; init; }
+}
 
 /// <summary>Says in words why a replica ended. Pure.</summary>
 public static class ExitDiagnosis
@@ -57,6 +61,13 @@ public static class ExitDiagnosis
             return (
                 Reason.OutOfMemory,
                 $"the kernel ended it for want of memory: it reached its limit of {Mib(f.MemoryLimitBytes)} (exit code {f.ExitCode}); ask for more memory"
+            );
+        }
+        if (f.GpuTrouble is { } trouble && f.ExitCode != 0)
+        {
+            return (
+                Reason.GpuFailed,
+                $"ended with exit code {f.ExitCode} and one of its GPUs had failed: {trouble}; that is an interruption, not an end of its own"
             );
         }
         return f.ExitCode switch

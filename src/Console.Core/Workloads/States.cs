@@ -72,6 +72,9 @@ public enum Reason
     WaitingForPreemption,
     HeldByAdmin,
     NameTaken,
+    GpuFailed,
+    WaitingForNetwork,
+    NetworkFailed,
 }
 
 /// <summary>The one table of allowed moves. An illegal move is a bug and throws.</summary>

@@ -69,6 +69,12 @@ public sealed class Workload
     /// <summary>Median duration of jobs of this name and owner when it started, seconds; null where none had succeeded.</summary>
     public double? ExpectedSeconds { get; set; }
 
+    /// <summary>
+    /// The image as its first replica found it, `name@sha256:…`: every replica of every round runs that, wherever its tag
+    /// has moved meanwhile. Null before that, and where the image came from no registry.
+    /// </summary>
+    public string? PinnedImage { get; set; }
+
     /// <summary>Name of the network across hosts of the present round; null where one host holds it all.</summary>
     public string? NetworkName { get; set; }
     public DateTimeOffset SubmittedAt { get; set; }

@@ -52,6 +52,11 @@ public sealed class EngineErrorsTests
         EngineErrorKind.NoSuchDevice
     )]
     [InlineData(500, "mkdir /var/lib/docker/overlay2/x: no space left on device", EngineErrorKind.DiskFull)]
+    [InlineData(
+        500,
+        "attaching to network failed, make sure your network options are correct and check manager logs: context deadline exceeded",
+        EngineErrorKind.NetworkNotReady
+    )]
     [InlineData(400, "invalid restart policy", EngineErrorKind.BadRequest)]
     [InlineData(500, "something else", EngineErrorKind.Other)]
     public void The_kind_follows_status_and_message(int status, string message, EngineErrorKind kind)
@@ -78,4 +83,12 @@ public sealed class EngineErrorsTests
     [InlineData("x@sha256:ab", "x@sha256:ab", "")]
     public void A_reference_without_a_tag_pulls_one_tag_and_not_all(string reference, string name, string tag) =>
         Assert.Equal((name, tag), ImagePulls.Split(reference));
+
+    [Theory]
+    [InlineData("registry:5000/x:2", "registry:5000/x@sha256:1")]
+    [InlineData("python:3", "python@sha256:2")]
+    [InlineData("docker.io/library/python", "python@sha256:2")]
+    [InlineData("other/x:1", null)]
+    public void An_image_is_pinned_by_the_digest_of_its_own_name(string reference, string? pinned) =>
+        Assert.Equal(pinned, ImagePulls.Pinned(reference, ["registry:5000/x@sha256:1", "python@sha256:2"]));
 }

@@ -17,6 +17,8 @@ public sealed class ExitDiagnosisTests
             { s_clean with { ExitCode = 139 }, Reason.KilledBySignal, "SIGSEGV" },
             { s_clean with { ExitCode = 127 }, Reason.CommandNotFound, "not found" },
             { s_clean with { ExitCode = 126 }, Reason.CommandNotExecutable, "could not be executed" },
+            { s_clean with { ExitCode = 1, GpuTrouble = "GPU-1: gone" }, Reason.GpuFailed, "GPU-1: gone" },
+            { s_clean with { GpuTrouble = "GPU-1: gone" }, Reason.Completed, "exit code 0" },
             { s_clean with { DuringOutage = true }, Reason.EngineStopped, "interruption" },
             { s_clean with { StoppedByUs = true }, Reason.StoppedByUser, "on request" },
             { s_clean with { StoppedByUs = true, DuringOutage = true }, Reason.StoppedByUser, "on request" },

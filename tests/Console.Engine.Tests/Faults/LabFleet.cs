@@ -12,6 +12,11 @@ public sealed class LabFleet : IAsyncDisposable
 {
     private const int Count = 3;
     private const int GpusEach = 2;
+
+    /// <summary>Networks across hosts that its Swarm has addresses for, so that a test can use them up; the Swarm's own is one of them.</summary>
+    public const int Networks = 32;
+    private const string NetworkPool = "10.90.0.0/22";
+    private const string NetworkPrefix = "27";
     private readonly Lazy<Task> _up;
     private readonly string _folder;
 
@@ -46,7 +51,11 @@ public sealed class LabFleet : IAsyncDisposable
     {
         Directory.CreateDirectory(_folder);
         await Task.WhenAll(Hosts.Select(h => h.UpAsync(GpusEach)));
-        await FleetHost.LabAsync(_folder, CancellationToken.None, ["swarm", .. Hosts.Select(h => h.Name)]);
+        await FleetHost.LabAsync(
+            _folder,
+            CancellationToken.None,
+            ["swarm", "--pool", NetworkPool, NetworkPrefix, .. Hosts.Select(h => h.Name)]
+        );
     }
 
     private string Pem(string name) => File.ReadAllText(Path.Combine(Hosts[0].TlsFolder, name + ".pem"));

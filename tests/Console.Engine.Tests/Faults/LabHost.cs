@@ -14,12 +14,32 @@ public sealed class LabHost : IAsyncDisposable
 
     public string Address => $"unix://{_folder}/{_name}/docker.sock";
 
-    public static async Task<LabHost> UpAsync(int gpus, CancellationToken ct)
+    /// <param name="liveRestore">its containers run on without their engine</param>
+    /// <param name="dataBytes">room for the engine's data; null = as the machine has</param>
+    public static async Task<LabHost> UpAsync(
+        int gpus,
+        CancellationToken ct,
+        bool liveRestore = false,
+        long? dataBytes = null
+    )
     {
         // Short: a socket's path holds 107 bytes
         var folder = Directory.CreateTempSubdirectory("dlh-").FullName;
         var host = new LabHost($"t{Environment.ProcessId}", folder);
-        await host.DoAsync("up", ct, gpus.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        if (dataBytes is { } bytes)
+        {
+            // Taken away with the host's other mounts
+            var data = Directory.CreateDirectory(Path.Combine(folder, host._name, "data")).FullName;
+            await Shell.RunAsync("mount", ["-t", "tmpfs", "-o", $"size={bytes}", "tmpfs", data], ct);
+        }
+        await host.DoAsync(
+            "up",
+            ct,
+            [
+                gpus.ToString(System.Globalization.CultureInfo.InvariantCulture),
+                .. liveRestore ? ["--live-restore"] : (string[])[],
+            ]
+        );
         await Shell.RunAsync(
             Path.Combine(Path.GetDirectoryName(s_hosts)!, "../../images/load"),
             ["base", host.Address],
@@ -55,6 +75,20 @@ public sealed class LabHost : IAsyncDisposable
         );
         return long.Parse(before, System.Globalization.CultureInfo.InvariantCulture);
     }
+
+    /// <summary>Overrides readings of a GPU, as `ecc=3`; without any it is sound again.</summary>
+    public Task FaultAsync(int gpu, CancellationToken ct, params string[] fields) =>
+        DoAsync("fault", ct, [gpu.ToString(System.Globalization.CultureInfo.InvariantCulture), .. fields]);
+
+    /// <summary>Its running containers lose their GPUs, as by `systemctl daemon-reload`.</summary>
+    public Task ReloadAsync(CancellationToken ct) => DoAsync("reload", ct);
+
+    /// <summary>While it is stopped: its GPUs have other indices afterwards.</summary>
+    public Task ReorderAsync(CancellationToken ct) => DoAsync("reorder", ct);
+
+    /// <summary>Runs `docker` against it and answers what it says.</summary>
+    public Task<string> DockerAsync(CancellationToken ct, params string[] arguments) =>
+        Shell.RunAsync("docker", ["-H", Address, .. arguments], ct);
 
     public async ValueTask DisposeAsync()
     {

@@ -52,7 +52,8 @@ engine_start() {
     # The engine would mistake a killed process that is not reaped yet for a running one.
     rm -f "$HOST_DIR/dockerd.pid"
     our_pid "$HOST_DIR/exec/containerd/containerd.pid" "$HOST_DIR/exec/containerd/" > /dev/null || rm -f "$HOST_DIR/exec/containerd/containerd.pid"
-    echo '{}' > "$HOST_DIR/daemon.json" # and not the machine's own settings
+    # And not the machine's own settings. A registry of the tests stands on the bridge, without TLS.
+    printf '{"insecure-registries": ["%s.0/24"]}\n' "$SUBNET" > "$HOST_DIR/daemon.json"
     # nsenter and not `ip netns exec`, which mounts a new /sys without the control groups.
     # The control group of its own is how `down` finds the processes of its containers, whatever became of the engine.
     # shellcheck disable=SC2016 # the inner shell expands them

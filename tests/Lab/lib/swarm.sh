@@ -6,13 +6,19 @@ swarm_state() { docker_cli info --format '{{.Swarm.LocalNodeState}}'; }
 # Waits for the manager to see it: a join answers before that.
 node_is_ready() { [[ $(docker_cli node ls --format '{{.Hostname}} {{.Status}}' 2>/dev/null) == *"$1 Ready"* ]]; }
 
-verb_swarm() { # NAME...
+verb_swarm() { # [--pool CIDR LENGTH] NAME...
+    local pool=()
+    if [ "${1:-}" = --pool ]; then
+        pool=(--default-addr-pool "${2:?CIDR}" --default-addr-pool-mask-length "${3:?LENGTH}")
+        shift 3
+    fi
     [ $# -gt 0 ] || die 'swarm: which hosts?'
     local manager=$1 name token address
     host_recall "$manager"
     [ "$LIVE_RESTORE" = 0 ] || die "$manager was made with --live-restore, which a Swarm refuses"
     # The address is said, since the engine may see others; the data path has its usual port, as each host has its own network.
-    [ "$(swarm_state)" = active ] || docker_cli swarm init --advertise-addr "$ADDRESS" --listen-addr "$ADDRESS:2377" > /dev/null
+    [ "$(swarm_state)" = active ] ||
+        docker_cli swarm init --advertise-addr "$ADDRESS" --listen-addr "$ADDRESS:2377" "${pool[@]}" > /dev/null
     token=$(docker_cli swarm join-token -q worker) address=$ADDRESS
     for name in "${@:2}"; do
         host_recall "$name"

@@ -22,10 +22,10 @@ public sealed record GpuLine(
 public static class GpuProbe
 {
     private const int FieldsBeforeName = 2;
-    private const int FieldsAfterName = 7;
+    private const int FieldsAfterName = 8;
 
     private const string Devices =
-        "exec nvidia-smi --query-gpu=index,uuid,name,driver_version,memory.total,memory.used,utilization.gpu,temperature.gpu,power.draw,pci.bus_id --format=csv,noheader,nounits -l 2";
+        "exec nvidia-smi --query-gpu=index,uuid,name,driver_version,memory.total,memory.used,utilization.gpu,temperature.gpu,power.draw,pci.bus_id,ecc.errors.uncorrected.volatile.total --format=csv,noheader,nounits -l 2";
 
     /// <summary>The devices' question stands in front, so that the probe ends with it.</summary>
     public static IReadOnlyList<string> Command { get; } = ["sh", "-c", $"{GpuApps.Script}\n{Devices}"];
@@ -69,9 +69,19 @@ public static class GpuProbe
         );
     }
 
-    /// <summary>A field that the driver cannot read is no trouble where the device has none; an error of any is.</summary>
+    /// <summary>
+    /// A field that the driver cannot read is no trouble where the device has none; an error of any is. Memory that lost a
+    /// word since the driver was loaded is not trusted before it was reset.
+    /// </summary>
     private static string? Trouble(string name, string[] fields)
     {
+        if (Number(fields[7]) is > 0 and { } errors)
+        {
+            return string.Create(
+                CultureInfo.InvariantCulture,
+                $"it counts {errors:0} ECC {(errors > 1 ? "errors" : "error")} that could not be corrected"
+            );
+        }
         foreach (var field in fields.Prepend(name))
         {
             if (

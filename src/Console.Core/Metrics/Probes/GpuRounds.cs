@@ -22,6 +22,9 @@ internal sealed class GpuRounds
     /// <summary>Does a device of this name begin another round?</summary>
     public bool Begins(string uuid) => _thisRound.Contains(uuid);
 
+    /// <summary>Nothing of this round has come yet.</summary>
+    public bool IsEmpty => _thisRound.Count == 0;
+
     public void Add(GpuInventoryRow row)
     {
         _thisRound.Add(row.Uuid);

@@ -66,7 +66,9 @@ public sealed class ProbeRunner(
             }
             catch (EngineException e) when (plan.AllGpus && SaysNoGpus(e))
             {
+                sight?.GpuRoundBegins();
                 await TellAsync(_rounds.None(), ct);
+                sight?.GpuRoundEnds();
                 sight?.SetGpus([], e.Message);
                 Log.NoGpus(logger, plan.Name, e.Message);
                 pause = s_noGpuRetry;
@@ -129,7 +131,7 @@ public sealed class ProbeRunner(
         {
             if (text is null)
             {
-                await TellAsync(_rounds.End(), ct);
+                await EndRoundAsync(ct);
                 continue;
             }
             if (GpuApps.IsOurs(text))
@@ -151,7 +153,9 @@ public sealed class ProbeRunner(
                 Log.ProbeComplains(logger, ProbePlans.GpuName(installId), line.Complaint!);
                 if (SaysNoGpus(line.Complaint!))
                 {
+                    sight?.GpuRoundBegins();
                     await TellAsync(_rounds.None(), ct);
+                    sight?.GpuRoundEnds();
                     sight?.SetGpus([], line.Complaint);
                 }
                 continue;
@@ -159,13 +163,23 @@ public sealed class ProbeRunner(
             heard = true;
             if (_rounds.Begins(row.Uuid))
             {
-                await TellAsync(_rounds.End(), ct);
+                await EndRoundAsync(ct);
+            }
+            if (_rounds.IsEmpty)
+            {
+                sight?.GpuRoundBegins();
             }
             _rounds.Add(row);
             Write(line, row);
         }
-        await TellAsync(_rounds.End(), ct);
+        await EndRoundAsync(ct);
         return heard;
+    }
+
+    private async Task EndRoundAsync(CancellationToken ct)
+    {
+        await TellAsync(_rounds.End(), ct);
+        sight?.GpuRoundEnds();
     }
 
     private async Task<bool> FollowHostAsync(RunningProbe probe, CancellationToken ct)

@@ -7,6 +7,9 @@ public sealed class ProbeSight
     private readonly TaskCompletionSource _gpusTold = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _hostTold = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private ProbeView _view = new(null, null, null, null);
+    private TaskCompletionSource _roundOver = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private long _begun;
+    private long _over;
 
     public ProbeView View
     {
@@ -44,6 +47,61 @@ public sealed class ProbeSight
             _view = _view with { Host = line ?? _view.Host, HostTrouble = trouble };
         }
         _hostTold.TrySetResult();
+    }
+
+    public void GpuRoundBegins()
+    {
+        lock (_gate)
+        {
+            _begun++;
+        }
+    }
+
+    /// <summary>What it told has been written down.</summary>
+    public void GpuRoundEnds()
+    {
+        TaskCompletionSource over;
+        lock (_gate)
+        {
+            if (_over == _begun)
+            {
+                return;
+            }
+            _over = _begun;
+            (over, _roundOver) = (_roundOver, new(TaskCreationOptions.RunContinuationsAsynchronously));
+        }
+        over.SetResult();
+    }
+
+    /// <summary>Returns when a look at the GPUs that began after this call is over, or when the patience ran out.</summary>
+    public async Task NextGpuRoundAsync(TimeSpan patience, TimeProvider time, CancellationToken ct)
+    {
+        long wanted;
+        lock (_gate)
+        {
+            wanted = _begun + 1;
+        }
+        using var timeout = new CancellationTokenSource(patience, time);
+        while (true)
+        {
+            Task over;
+            lock (_gate)
+            {
+                if (_over >= wanted)
+                {
+                    return;
+                }
+                over = _roundOver.Task;
+            }
+            try
+            {
+                await over.WaitAsync(timeout.Token).WaitAsync(ct);
+            }
+            catch (OperationCanceledException) when (!ct.IsCancellationRequested)
+            {
+                return;
+            }
+        }
     }
 
     /// <summary>Returns when both have told something, be it trouble, or when the patience ran out.</summary>

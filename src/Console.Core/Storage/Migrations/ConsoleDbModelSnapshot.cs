@@ -1161,6 +1161,10 @@ namespace DeepLab.Core.Storage.Migrations
                         .HasColumnType("text")
                         .HasColumnName("owner_name");
 
+                    b.Property<string>("PinnedImage")
+                        .HasColumnType("text")
+                        .HasColumnName("pinned_image");
+
                     b.Property<DateTimeOffset?>("PlacedAt")
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("placed_at");

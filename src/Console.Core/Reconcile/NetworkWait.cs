@@ -1,0 +1,59 @@
+using DeepLab.Core.Engines;
+using DeepLab.Core.Workloads;
+
+namespace DeepLab.Core.Reconcile;
+
+/// <summary>One attempt's patience with its job's network: told while it cannot be had, asked for again, and given up in the end.</summary>
+internal sealed class NetworkWait(AttemptDriver driver, DriverTools tools)
+{
+    private const int Starts = 3;
+    private static readonly TimeSpan s_firstPause = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_longestPause = TimeSpan.FromSeconds(8);
+    private long? _since;
+    private TimeSpan _pause = s_firstPause;
+    private string _told = "";
+
+    /// <summary>False where it cannot be had yet, after a pause: look again. Past the patience the attempt's end is recorded.</summary>
+    public async Task<bool> IsThereAsync(Workload w, CancellationToken ct)
+    {
+        try
+        {
+            await tools.Networks.EnsureAsync(w, ct);
+            return true;
+        }
+        catch (JobNetworkException e)
+        {
+            _since ??= tools.Time.GetTimestamp();
+            if (tools.Time.GetElapsedTime(_since.Value) > tools.Networks.Patience)
+            {
+                await driver.FailAsync(Reason.NetworkFailed, e.Message);
+                return false;
+            }
+            if (e.Message != _told)
+            {
+                await driver.SayAsync(Reason.WaitingForNetwork, _told = e.Message, asEvent: true);
+            }
+            await driver.WaitAsync(_pause, ct);
+            _pause = _pause * 2 < s_longestPause ? _pause * 2 : s_longestPause;
+            return false;
+        }
+    }
+
+    /// <summary>A network that was made just now may not have come to this host: the start is tried again.</summary>
+    public async Task StartAsync(IContainerEngine engine, string containerId, CancellationToken ct)
+    {
+        for (var n = 1; ; n++)
+        {
+            try
+            {
+                await engine.StartAsync(containerId, ct);
+                return;
+            }
+            catch (EngineException e) when (e.Kind == EngineErrorKind.NetworkNotReady && n < Starts)
+            {
+                await driver.SayAsync(Reason.WaitingForNetwork, e.Message, asEvent: true);
+                await Task.Delay(s_firstPause, tools.Time, ct);
+            }
+        }
+    }
+}

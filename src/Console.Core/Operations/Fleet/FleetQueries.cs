@@ -56,7 +56,9 @@ public sealed class FleetQueries(
     public async Task<HostView?> FindHostAsync(Actor actor, string name, CancellationToken ct)
     {
         await using var db = await databases.CreateDbContextAsync(ct);
-        return (await HostReader.ReadAsync(db, actor, readings, name, options.HostGrace, time.GetUtcNow(), ct)).SingleOrDefault();
+        return (
+            await HostReader.ReadAsync(db, actor, readings, name, options.HostGrace, time.GetUtcNow(), ct)
+        ).SingleOrDefault();
     }
 
     public async Task<OverviewView> OverviewAsync(Actor actor, CancellationToken ct)

@@ -183,6 +183,12 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
             await FailAsync(Reason.CodeMissing, missing);
             return;
         }
+        var mounts = await tools.Mounts.FindAsync(tools.InstallId, read.Spec, ct);
+        if (mounts.Missing is { } volume)
+        {
+            await FailAsync(Reason.VolumeMissing, volume);
+            return;
+        }
         var image = await tools.Images.ResolveAsync(read.Spec.Image, ct);
         var plan = LaunchPlan.Make(
             tools.InstallId,
@@ -191,7 +197,8 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
             read.Attempt,
             image,
             files.ScriptCommand,
-            read.Gpus
+            read.Gpus,
+            mounts.Mounts
         );
         tools.Failpoints.Hit(Failpoints.BeforeCreate);
         try
@@ -219,7 +226,7 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
                     EngineErrorKind.DiskFull => Reason.DiskFull,
                     _ => Reason.CreateFailed,
                 },
-                $"the engine refused to create its container: {e.Message}"
+                $"the engine refused to create its container: {mounts.InWords(e.Message)}"
             );
         }
     }
@@ -245,7 +252,8 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
     {
         try
         {
-            await tools.Files.PutAsync(host.Engine, containerId, read.Spec, ct);
+            var mounts = await tools.Mounts.FindAsync(tools.InstallId, read.Spec, ct);
+            await tools.Files.PutAsync(host.Engine, containerId, read.Spec, mounts.Owned, ct);
             tools.Failpoints.Hit(Failpoints.AfterCode);
             await host.Engine.StartAsync(containerId, ct);
             host.Remember(read.Attempt.ContainerName);

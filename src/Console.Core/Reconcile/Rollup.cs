@@ -177,6 +177,7 @@ public static class Rollup
                 or Reason.CommandNotFound
                 or Reason.CommandNotExecutable
                 or Reason.CodeMissing
+                or Reason.VolumeMissing
                 or Reason.CreateFailed
             );
 

@@ -50,19 +50,21 @@ public sealed class FleetQueries(
     public async Task<IReadOnlyList<HostView>> HostsAsync(Actor actor, CancellationToken ct)
     {
         await using var db = await databases.CreateDbContextAsync(ct);
-        return await HostReader.ReadAsync(db, actor, readings, null, time.GetUtcNow(), ct);
+        return await HostReader.ReadAsync(db, actor, readings, null, options.HostGrace, time.GetUtcNow(), ct);
     }
 
     public async Task<HostView?> FindHostAsync(Actor actor, string name, CancellationToken ct)
     {
         await using var db = await databases.CreateDbContextAsync(ct);
-        return (await HostReader.ReadAsync(db, actor, readings, name, time.GetUtcNow(), ct)).SingleOrDefault();
+        return (
+            await HostReader.ReadAsync(db, actor, readings, name, options.HostGrace, time.GetUtcNow(), ct)
+        ).SingleOrDefault();
     }
 
     public async Task<OverviewView> OverviewAsync(Actor actor, CancellationToken ct)
     {
         await using var db = await databases.CreateDbContextAsync(ct);
-        var hosts = await HostReader.ReadAsync(db, actor, readings, null, time.GetUtcNow(), ct);
+        var hosts = await HostReader.ReadAsync(db, actor, readings, null, options.HostGrace, time.GetUtcNow(), ct);
         var visible = db.Workloads.AsNoTracking().VisibleTo(actor).Where(w => w.Kind == WorkloadKind.Job);
         var active = await visible
             .Where(w =>
@@ -132,6 +134,7 @@ internal static class HostReader
         Actor actor,
         LatestReadings readings,
         string? name,
+        TimeSpan grace,
         DateTimeOffset now,
         CancellationToken ct
     )
@@ -230,7 +233,7 @@ internal static class HostReader
                     Wish = h.Wish,
                     DrainDeadline = h.DrainDeadline,
                     UnreachableSince = h.UnreachableSince,
-                    GivenUpFrom = h.LostAt is null ? h.UnreachableSince + options.HostGrace : null,
+                    GivenUpFrom = h.LostAt is null ? h.UnreachableSince + grace : null,
                     LostAt = h.LostAt,
                     NetworkAddress = h.NetworkAddress,
                     NodeId = h.NodeId,

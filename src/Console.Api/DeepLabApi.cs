@@ -7,6 +7,7 @@ using DeepLab.Api.Hubs;
 using DeepLab.Api.Images;
 using DeepLab.Api.Schedules;
 using DeepLab.Api.Tenancy;
+using DeepLab.Api.Volumes;
 using DeepLab.Api.Workloads;
 using DeepLab.Core;
 using Microsoft.AspNetCore.Builder;
@@ -74,6 +75,7 @@ public static class DeepLabApi
         api.MapJobMetrics();
         api.MapCode();
         api.MapImages();
+        api.MapVolumes();
         api.MapFleet();
         api.MapFleetEdits();
         api.MapGpuEdits();

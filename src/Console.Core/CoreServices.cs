@@ -3,6 +3,7 @@ using DeepLab.Core.Feeds;
 using DeepLab.Core.Maintenance;
 using DeepLab.Core.Metrics;
 using DeepLab.Core.Operations.Accounts;
+using DeepLab.Core.Operations.Data;
 using DeepLab.Core.Operations.Fleet;
 using DeepLab.Core.Operations.Jobs;
 using DeepLab.Core.Reconcile;
@@ -53,6 +54,7 @@ public static class CoreServices
         services.AddSingleton<TokenVerbs>();
         services.AddSingleton<UserVerbs>();
         services.AddSingleton<TeamVerbs>();
+        services.AddSingleton<VolumeVerbs>();
         services.AddSingleton<Retention>();
         return services;
     }
@@ -94,6 +96,7 @@ public static class CoreServices
         services.AddSingleton<DriverTools>();
         services.AddSingleton<JobNetworks>();
         services.AddSingleton<JobVolumes>();
+        services.AddSingleton<JobMounts>();
         services.AddSingleton<SwarmFollower>();
         services.AddSingleton<WaitWrites>();
         services.AddSingleton<HostDuties>();

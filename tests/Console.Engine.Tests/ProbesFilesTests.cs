@@ -94,7 +94,7 @@ public sealed class ProbesFilesTests : IAsyncLifetime
         var whole = await File.ReadAllBytesAsync(path, Ct);
         await File.WriteAllBytesAsync(path, whole[..(whole.Length / 2)], Ct);
         var id = await _tests.Engine.CreateAsync(_tests.Plan("true"), Ct);
-        var refused = await Assert.ThrowsAsync<EngineException>(() => _files.PutAsync(_tests.Engine, id, spec, Ct));
+        var refused = await Assert.ThrowsAsync<EngineException>(() => _files.PutAsync(_tests.Engine, id, spec, [], Ct));
         Assert.Contains("its code cannot be read", refused.Message);
     }
 
@@ -115,7 +115,7 @@ public sealed class ProbesFilesTests : IAsyncLifetime
             },
             Ct
         );
-        await _files.PutAsync(_tests.Engine, id, spec, Ct);
+        await _files.PutAsync(_tests.Engine, id, spec, [], Ct);
         await _tests.Engine.StartAsync(id, Ct);
         var lines = await _tests.LinesAsync(id, Ct);
         Assert.Equal(0, (await _tests.EndedAsync(id, Ct)).ExitCode);

@@ -3,8 +3,8 @@ using Docker.DotNet.Models;
 namespace DeepLab.Core.Engines;
 
 /// <summary>
-/// The one way from a plan to the engine's own structure: a pure function of plan and policy. No bind, device, capability,
-/// runtime, network or port can be named by a plan, so none can come out.
+/// The one way from a plan to the engine's own structure: a pure function of plan and policy. No device, capability, runtime
+/// or port can be named by a plan, so none can come out; its networks and mounts come from the database alone.
 /// </summary>
 public static class HostConfigs
 {
@@ -81,28 +81,58 @@ public static class HostConfigs
             Mounts = Mounts(plan),
         };
 
-    /// <summary>A volume of the console's own, by name: never a path of the host.</summary>
-    private static List<Mount> Mounts(ContainerPlan plan) =>
-        plan.CheckpointVolume is null
-            ? []
-            :
-            [
-                new Mount
+    /// <summary>Volumes of the console's own by name, and paths only of volumes that an admin defined.</summary>
+    private static List<Mount> Mounts(ContainerPlan plan)
+    {
+        var mounts = plan.Mounts.Select(m => m.IsPath ? Bind(m) : Own(plan, m)).ToList();
+        if (plan.CheckpointVolume is { } checkpoints)
+        {
+            mounts.Insert(
+                0,
+                Own(checkpoints, plan.CheckpointPath, false, plan, (Labels.Workload, plan.Labels[Labels.Workload]))
+            );
+        }
+        return mounts;
+    }
+
+    private static Mount Own(ContainerPlan plan, PlannedMount mount) =>
+        Own(mount.Source, mount.Target, mount.ReadOnly, plan, (Labels.Volume, mount.Name));
+
+    private static Mount Own(
+        string name,
+        string target,
+        bool readOnly,
+        ContainerPlan plan,
+        (string Name, string Value) label
+    ) =>
+        new()
+        {
+            Type = "volume",
+            Source = name,
+            Target = target,
+            ReadOnly = readOnly,
+            VolumeOptions = new VolumeOptions
+            {
+                NoCopy = true,
+                Labels = new Dictionary<string, string>
                 {
-                    Type = "volume",
-                    Source = plan.CheckpointVolume,
-                    Target = plan.CheckpointPath,
-                    VolumeOptions = new VolumeOptions
-                    {
-                        NoCopy = true,
-                        Labels = new Dictionary<string, string>
-                        {
-                            [Labels.Install] = plan.Labels[Labels.Install],
-                            [Labels.Workload] = plan.Labels[Labels.Workload],
-                        },
-                    },
+                    [Labels.Install] = plan.Labels[Labels.Install],
+                    [label.Name] = label.Value,
                 },
-            ];
+            },
+        };
+
+    /// <summary>The engine refuses a path that is not there: nothing is made on a host by accident.</summary>
+    private static Mount Bind(PlannedMount mount) =>
+        new()
+        {
+            Type = "bind",
+            Source = mount.Source,
+            Target = mount.Target,
+            ReadOnly = mount.ReadOnly,
+            // What is mounted in the container later stays there
+            BindOptions = new BindOptions { Propagation = "rprivate" },
+        };
 
     private static IList<DeviceRequest> Devices(ContainerPlan plan)
     {

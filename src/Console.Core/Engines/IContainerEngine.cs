@@ -190,6 +190,9 @@ public sealed record ContainerPlan
     /// <summary>Where <see cref="CheckpointVolume"/> is mounted.</summary>
     public string CheckpointPath { get; init; } = "";
 
+    /// <summary>Volumes of the lab.</summary>
+    public IReadOnlyList<PlannedMount> Mounts { get; init; } = [];
+
     /// <summary>`uid:gid`; null = the policy's own non-root user.</summary>
     public string? User { get; init; }
     public TimeSpan StopGrace { get; init; } = TimeSpan.FromSeconds(10);
@@ -204,6 +207,11 @@ public sealed record ContainerPlan
     public long? LogMaxSize { get; init; }
 }
 
+/// <summary>A volume of the lab, as a container sees it.</summary>
+/// <param name="Source">name of the engine's own volume, or the path that an admin approved on the host</param>
+/// <param name="Target">absolute path in the container</param>
+public sealed record PlannedMount(string Name, string Source, bool IsPath, string Target, bool ReadOnly);
+
 public static class Labels
 {
     public const string Install = "deeplab.install";
@@ -214,6 +222,9 @@ public static class Labels
 
     /// <summary>When its attempt was leased: a database that was put back to an older copy gives the same ids to others.</summary>
     public const string Leased = "deeplab.leased";
+
+    /// <summary>Name of the lab's volume that an engine's own volume is.</summary>
+    public const string Volume = "deeplab.volume";
 
     /// <summary>`gpu` or `host` on the console's own probe containers, which carry no attempt.</summary>
     public const string Probe = "deeplab.probe";

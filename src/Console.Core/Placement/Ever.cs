@@ -54,8 +54,9 @@ public static partial class Fit
         {
             return new SpecError("placement.hostLabels", $"no host of the cluster carries {Words.Labels(placement)}.");
         }
+        var field = placement.OnlyHosts.IsDefaultOrEmpty ? "excludeHosts" : "onlyHosts";
         return known.All(h => !HasLabels(h, placement) || IsExcluded(h, placement))
-            ? new SpecError("placement.excludeHosts", "leaves no host of the cluster that the job may run on.")
+            ? new SpecError($"placement.{field}", "leaves no host of the cluster that the job may run on.")
             : null;
     }
 

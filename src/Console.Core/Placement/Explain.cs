@@ -190,11 +190,14 @@ internal sealed class Explain(
         var cluster = hosts.Clusters[shape.Cluster].Name;
         var of = cluster.Length == 0 ? "its cluster" : $"cluster {cluster}";
         var labels = Words.Labels(shape.Placement);
+        var only = shape.Placement.OnlyHosts.IsDefaultOrEmpty
+            ? ""
+            : $" (it may run on {string.Join(", ", shape.Placement.OnlyHosts)})";
         return new WaitReason(
             WaitKind.NoHostMatches,
-            labels.Length == 0
-                ? $"it excludes every host of {of}"
-                : $"no host of {of} that it does not exclude carries {labels}"
+            labels.Length > 0 ? $"no host of {of} that it does not exclude carries {labels}{only}"
+                : only.Length > 0 ? $"no host of {of} is one that it may run on{only}"
+                : $"it excludes every host of {of}"
         );
     }
 

@@ -26,7 +26,8 @@ public static partial class Fit
     }
 
     internal static bool IsExcluded(HostSlot host, PlacementSpec placement) =>
-        !placement.ExcludeHosts.IsDefault && placement.ExcludeHosts.Contains(host.Name);
+        (!placement.ExcludeHosts.IsDefaultOrEmpty && placement.ExcludeHosts.Contains(host.Name))
+        || (!placement.OnlyHosts.IsDefaultOrEmpty && !placement.OnlyHosts.Contains(host.Name));
 
     /// <summary>Why a placement that was planned no longer holds, as a sentence; null where it does.</summary>
     public static string? WhyNot(FleetSnapshot fleet, JobRequest job, JobPlacement placement)

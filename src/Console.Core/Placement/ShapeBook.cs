@@ -107,13 +107,13 @@ internal sealed class ShapeBook(HostTable hosts)
 
     /// <summary>By host, whether labels and exclusions let a job run there; null = everywhere.</summary>
     public static bool[]? Allowed(HostTable hosts, PlacementSpec placement) =>
-        placement.HostLabels.Count == 0 && placement.ExcludeHosts.IsDefaultOrEmpty
+        IsFree(placement)
             ? null
             : [.. hosts.Slots.Select(h => Fit.HasLabels(h, placement) && !Fit.IsExcluded(h, placement))];
 
     private int PlacementNumber(PlacementSpec placement)
     {
-        if (placement.HostLabels.Count == 0 && placement.ExcludeHosts.IsDefaultOrEmpty)
+        if (IsFree(placement))
         {
             return -(int)placement.Mode - 1;
         }
@@ -123,15 +123,21 @@ internal sealed class ShapeBook(HostTable hosts)
             list = Then(Then(list, Number(_words, name)), Number(_words, value));
         }
         // Labels end here: names of hosts are no labels
-        list = Then(list, 0);
-        if (!placement.ExcludeHosts.IsDefault)
+        return Then(Then(Then(list, 0), placement.ExcludeHosts), placement.OnlyHosts);
+    }
+
+    private static bool IsFree(PlacementSpec placement) =>
+        placement.HostLabels.Count == 0
+        && placement.ExcludeHosts.IsDefaultOrEmpty
+        && placement.OnlyHosts.IsDefaultOrEmpty;
+
+    private int Then(int list, ImmutableArray<string> hosts)
+    {
+        foreach (var host in hosts.IsDefault ? [] : hosts)
         {
-            foreach (var host in placement.ExcludeHosts)
-            {
-                list = Then(list, Number(_words, host));
-            }
+            list = Then(list, Number(_words, host));
         }
-        return list;
+        return Then(list, 0);
     }
 
     /// <summary>The number of a list, already numbered, with one more at its end.</summary>

@@ -14,6 +14,12 @@ internal sealed partial class AttemptDriver
             await FailAsync(Reason.CodeMissing, missing);
             return;
         }
+        var mounts = await tools.Mounts.FindAsync(tools.InstallId, read.Spec, ct);
+        if (mounts.Missing is { } volume)
+        {
+            await FailAsync(Reason.VolumeMissing, volume);
+            return;
+        }
         if (!await Network.IsThereAsync(read.Workload, ct))
         {
             return;
@@ -29,7 +35,8 @@ internal sealed partial class AttemptDriver
             read.Attempt,
             image,
             files.ScriptCommand,
-            read.Gpus
+            read.Gpus,
+            mounts.Mounts
         );
         tools.Failpoints.Hit(Failpoints.BeforeCreate);
         try
@@ -63,7 +70,7 @@ internal sealed partial class AttemptDriver
                     EngineErrorKind.DiskFull => Reason.DiskFull,
                     _ => Reason.CreateFailed,
                 },
-                $"the engine refused to create its container: {e.Message}"
+                $"the engine refused to create its container: {mounts.InWords(e.Message)}"
             );
         }
     }
@@ -89,7 +96,8 @@ internal sealed partial class AttemptDriver
     {
         try
         {
-            await tools.Files.PutAsync(host.Engine, containerId, read.Spec, ct);
+            var mounts = await tools.Mounts.FindAsync(tools.InstallId, read.Spec, ct);
+            await tools.Files.PutAsync(host.Engine, containerId, read.Spec, mounts.Owned, ct);
             tools.Failpoints.Hit(Failpoints.AfterCode);
             await Network.StartAsync(host.Engine, containerId, ct);
             host.Remember(read.Attempt.ContainerName);

@@ -11,6 +11,7 @@ public sealed class DriverTools(
     AttemptWrites writes,
     HostWrites hosts,
     JobFiles files,
+    JobMounts mounts,
     ImageNames images,
     TelemetryStarter telemetry,
     LogReader logs,
@@ -24,6 +25,7 @@ public sealed class DriverTools(
     public AttemptWrites Writes { get; } = writes;
     public HostWrites Hosts { get; } = hosts;
     public JobFiles Files { get; } = files;
+    public JobMounts Mounts { get; } = mounts;
     public ImageNames Images { get; } = images;
     public TelemetryStarter Telemetry { get; } = telemetry;
     public LogReader Logs { get; } = logs;

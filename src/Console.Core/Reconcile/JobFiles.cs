@@ -26,14 +26,21 @@ public sealed class JobFiles(CodeFolder folder)
 
     /// <summary>Puts the files into a created container; a job without any is left as its image made it.</summary>
     /// <exception cref="EngineException">The engine refused them, or the archive kept here is damaged.</exception>
-    public async Task PutAsync(IContainerEngine engine, string containerId, JobSpec spec, CancellationToken ct)
+    /// <param name="owned">folders of volumes that the program is to own</param>
+    public async Task PutAsync(
+        IContainerEngine engine,
+        string containerId,
+        JobSpec spec,
+        IReadOnlyList<string> owned,
+        CancellationToken ct
+    )
     {
-        if (spec.Code is null && spec.Script is null && spec.Checkpoint is null)
+        if (spec.Code is null && spec.Script is null && spec.Checkpoint is null && owned.Count == 0)
         {
             return;
         }
         var pipe = new Pipe();
-        var write = WriteAsync(pipe.Writer, spec, ct);
+        var write = WriteAsync(pipe.Writer, spec, owned, ct);
         ExceptionDispatchInfo? refused = null;
         try
         {
@@ -49,7 +56,7 @@ public sealed class JobFiles(CodeFolder folder)
         refused?.Throw();
     }
 
-    private async Task WriteAsync(PipeWriter pipe, JobSpec spec, CancellationToken ct)
+    private async Task WriteAsync(PipeWriter pipe, JobSpec spec, IReadOnlyList<string> owned, CancellationToken ct)
     {
         var whole = false;
         try
@@ -60,6 +67,10 @@ public sealed class JobFiles(CodeFolder folder)
             {
                 // A volume is born root's; the program runs as another
                 await writer.AddRootFolderAsync(ProgramFolders.KeptCheckpoints, ct);
+            }
+            foreach (var path in owned)
+            {
+                await writer.AddRootFolderAsync(path, ct);
             }
             if (spec.Code is not null || spec.Script is not null)
             {

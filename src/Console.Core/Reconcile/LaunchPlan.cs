@@ -21,6 +21,9 @@ public static class LaunchPlan
     public static string CheckpointsOf(string installId, long workloadId) =>
         string.Create(CultureInfo.InvariantCulture, $"dl-{installId[..6]}-{workloadId}-checkpoints");
 
+    /// <summary>The engine's own volume behind a volume of the lab.</summary>
+    public static string VolumeOf(string installId, string volume) => $"dl-{installId[..6]}-vol-{volume}";
+
     public static ContainerPlan Make(
         string installId,
         Workload workload,
@@ -28,7 +31,8 @@ public static class LaunchPlan
         Attempt attempt,
         string image,
         IReadOnlyList<string> scriptCommand,
-        IReadOnlyList<string> gpus
+        IReadOnlyList<string> gpus,
+        IReadOnlyList<PlannedMount>? mounts = null
     )
     {
         var role = spec.RoleOf(attempt.ReplicaName);
@@ -80,6 +84,7 @@ public static class LaunchPlan
             Network = workload.NetworkName,
             CheckpointVolume = spec.Checkpoint is null ? null : CheckpointsOf(installId, workload.Id),
             CheckpointPath = ProgramFolders.KeptCheckpoints,
+            Mounts = mounts ?? [],
         };
     }
 

@@ -202,6 +202,7 @@ public static class Rollup
                 or Reason.CommandNotFound
                 or Reason.CommandNotExecutable
                 or Reason.CodeMissing
+                or Reason.VolumeMissing
                 or Reason.CreateFailed
             );
 

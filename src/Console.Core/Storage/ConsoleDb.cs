@@ -1,6 +1,7 @@
 using DeepLab.Core.Clusters;
 using DeepLab.Core.Feeds;
 using DeepLab.Core.Tenancy;
+using DeepLab.Core.Volumes;
 using DeepLab.Core.Workloads;
 using Microsoft.EntityFrameworkCore;
 
@@ -32,6 +33,7 @@ public sealed class ConsoleDb(DbContextOptions<ConsoleDb> options) : DbContext(o
     public DbSet<Attempt> Attempts => Set<Attempt>();
     public DbSet<Lease> Leases => Set<Lease>();
     public DbSet<WorkloadEvent> Events => Set<WorkloadEvent>();
+    public DbSet<Volume> Volumes => Set<Volume>();
     public DbSet<CatalogueImage> Images => Set<CatalogueImage>();
     public DbSet<CodeArchive> CodeArchives => Set<CodeArchive>();
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using DeepLab.Core.Clusters;
 using DeepLab.Core.Tenancy;
+using DeepLab.Core.Volumes;
 using DeepLab.Core.Workloads;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.ChangeTracking;
@@ -86,6 +87,11 @@ internal static class Schema
             e.HasIndex(x => x.Name).IsUnique();
         });
         model.Entity<CodeArchive>().HasKey(x => x.Digest);
+        model.Entity<Volume>(e =>
+        {
+            e.HasIndex(x => x.Name).IsUnique();
+            e.Property(x => x.Kind).HasConversion<string>();
+        });
     }
 
     private static void Jobs(ModelBuilder model)

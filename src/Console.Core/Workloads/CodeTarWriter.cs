@@ -22,7 +22,7 @@ internal sealed class CodeTarWriter(Stream target)
 
     public Task BeginAsync(CancellationToken ct) => WriteHeaderAsync(Root, CodeTarHeader.Folder, 0, Runnable, 0, ct);
 
-    /// <param name="path">absolute, one level</param>
+    /// <param name="path">absolute</param>
     public Task AddRootFolderAsync(string path, CancellationToken ct) =>
         WriteHeaderAsync(path.Trim('/') + "/", CodeTarHeader.Folder, 0, Runnable, 0, ct);
 

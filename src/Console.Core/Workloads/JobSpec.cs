@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using DeepLab.Core.Volumes;
 
 namespace DeepLab.Core.Workloads;
 
@@ -22,6 +23,9 @@ public sealed record JobSpec
     public required ImmutableArray<RoleSpec> Roles { get; init; }
     public ImmutableSortedDictionary<string, string> Env { get; init; } =
         ImmutableSortedDictionary<string, string>.Empty;
+
+    /// <summary>Volumes of the lab that every container of the job sees.</summary>
+    public ImmutableArray<VolumeMount> Volumes { get; init; } = [];
     public RestartSpec Restart { get; init; } = new();
 
     /// <summary>0-100, higher first.</summary>
@@ -67,6 +71,9 @@ public sealed record PlacementSpec
 
     /// <summary>Names of hosts it must not run on.</summary>
     public ImmutableArray<string> ExcludeHosts { get; init; } = [];
+
+    /// <summary>Names of the hosts it may run on; empty = any.</summary>
+    public ImmutableArray<string> OnlyHosts { get; init; } = [];
 }
 
 public sealed record RoleSpec

@@ -8,7 +8,7 @@ internal static partial class SpecPlacement
 {
     public const int MostLabels = 32;
     public const int MostHosts = 256;
-    private static readonly string[] Keys = ["mode", "hostLabels", "excludeHosts"];
+    private static readonly string[] Keys = ["mode", "hostLabels", "excludeHosts", "onlyHosts"];
     private static readonly string[] Modes = ["pack", "sameHost", "spread"];
 
     public static string NameOf(PlacementMode mode) => Modes[(int)mode];
@@ -23,11 +23,12 @@ internal static partial class SpecPlacement
         {
             Mode = Mode(placement.Find("mode")),
             HostLabels = HostLabels(placement.Find("hostLabels")),
-            ExcludeHosts = ExcludeHosts(placement.Find("excludeHosts")),
+            ExcludeHosts = Hosts(placement.Find("excludeHosts")),
+            OnlyHosts = Hosts(placement.Find("onlyHosts")),
         };
     }
 
-    private static ImmutableArray<string> ExcludeHosts(SpecNode? node)
+    private static ImmutableArray<string> Hosts(SpecNode? node)
     {
         var hosts = (node?.Items(0, MostHosts) ?? []).Select(h => h.Name()).OfType<string>().ToHashSet();
         // The shared empty array: equal specs are equal

@@ -130,10 +130,7 @@ public static partial class SpecReader
         var script = job.Find("script")?.Script();
         var roles = Roles(job);
         var env = SpecEnv.Read(job.Find("env"));
-        if (job.Find("volumes") is { } volumes && volumes.Items(0, 1000) is { Length: > 0 })
-        {
-            volumes.Fail("Volumes are not available yet; leave them out.");
-        }
+        var volumes = SpecVolumes.Read(job.Find("volumes"));
         var checkpoint = Checkpoint(job.Find("checkpoint"));
         var restart = Restart(job.Find("restart"));
         var priority = job.Find("priority")?.Whole(0, 100);
@@ -158,6 +155,7 @@ public static partial class SpecReader
                 Code = code,
                 Script = script,
                 Env = env,
+                Volumes = volumes,
                 Restart = restart,
                 Priority = priority ?? plain.Priority,
                 Preemptible = preemptible ?? false,

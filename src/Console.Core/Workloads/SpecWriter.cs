@@ -1,6 +1,8 @@
+using System.Collections.Immutable;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using DeepLab.Core.Volumes;
 
 namespace DeepLab.Core.Workloads;
 
@@ -47,6 +49,11 @@ public static class SpecWriter
                 w.WriteString(name, value);
             }
             w.WriteEndObject();
+            // Left out where there are none, as in every spec that was stored before there were volumes
+            if (spec.Volumes.Length > 0)
+            {
+                Write(w, spec.Volumes);
+            }
             if (spec.Checkpoint is { } checkpoint)
             {
                 w.WriteStartObject("checkpoint");
@@ -68,6 +75,20 @@ public static class SpecWriter
         return Encoding.UTF8.GetString(stream.GetBuffer(), 0, (int)stream.Length);
     }
 
+    private static void Write(Utf8JsonWriter w, ImmutableArray<VolumeMount> volumes)
+    {
+        w.WriteStartArray("volumes");
+        foreach (var volume in volumes)
+        {
+            w.WriteStartObject();
+            w.WriteString("name", volume.Name);
+            w.WriteString("mountPath", volume.MountPath);
+            w.WriteBoolean("readOnly", volume.ReadOnly);
+            w.WriteEndObject();
+        }
+        w.WriteEndArray();
+    }
+
     private static void Write(Utf8JsonWriter w, PlacementSpec placement)
     {
         w.WriteStartObject("placement");
@@ -84,6 +105,15 @@ public static class SpecWriter
             w.WriteStringValue(host);
         }
         w.WriteEndArray();
+        if (placement.OnlyHosts.Length > 0)
+        {
+            w.WriteStartArray("onlyHosts");
+            foreach (var host in placement.OnlyHosts.Order(StringComparer.Ordinal))
+            {
+                w.WriteStringValue(host);
+            }
+            w.WriteEndArray();
+        }
         w.WriteEndObject();
     }
 

@@ -59,6 +59,7 @@ public enum Reason
     CreateFailed,
     StartFailed,
     CodeMissing,
+    VolumeMissing,
     StoppedByUser,
     MaxDurationReached,
     EngineStopped,

@@ -1,5 +1,6 @@
 using DeepLab.Core.Feeds;
 using DeepLab.Core.Operations;
+using DeepLab.Core.Operations.Data;
 using DeepLab.Core.Operations.Fleet;
 using DeepLab.Core.Operations.Jobs;
 using DeepLab.Core.Tenancy;
@@ -12,6 +13,7 @@ public sealed class PreviewBoard(
     Actor actor,
     PreviewJob preview,
     FleetQueries fleet,
+    VolumeVerbs volumes,
     ChangeFeed feed,
     TimeProvider time,
     ILogger<PreviewBoard> logger
@@ -21,6 +23,7 @@ public sealed class PreviewBoard(
 
     public IReadOnlyList<HostView> Hosts { get; private set; } = [];
     public IReadOnlyList<ImageView> Images { get; private set; } = [];
+    public IReadOnlyList<VolumeView> Volumes { get; private set; } = [];
 
     /// <summary>Null where there is no valid spec, or it is being looked at.</summary>
     public JobPreview? Answer { get; private set; }
@@ -47,6 +50,7 @@ public sealed class PreviewBoard(
         {
             Images = await fleet.ImagesAsync(ct);
         }
+        Volumes = await volumes.ListAsync(actor, ct);
         Hosts = await fleet.HostsAsync(actor, ct);
         await AskAsync(_spec, ct);
         return true;

@@ -14,6 +14,7 @@ public sealed class DraftErrors(IReadOnlyList<SpecError> all)
         "script",
         "code",
         "env",
+        "volumes",
         "priority",
         "maxDuration",
         "restart.maxRestarts",

@@ -15,6 +15,22 @@ public static class DraftJson
         // Shown as text, never as markup
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
+
+    /// <summary>Keys that the form has fields for; for `checkpoint` only where it says steps.</summary>
+    private static readonly HashSet<string> s_own =
+    [
+        "name",
+        "cluster",
+        "image",
+        "script",
+        "code",
+        "roles",
+        "env",
+        "volumes",
+        "restart",
+        "priority",
+        "maxDuration",
+    ];
     private static readonly JsonDocumentOptions s_strict = new() { MaxDepth = 32 };
 
     public static string Write(JobDraft d)
@@ -39,15 +55,14 @@ public static class DraftJson
         {
             job["code"] = d.Code;
         }
-        job["roles"] = new JsonArray(
-            new JsonObject
-            {
-                ["name"] = d.Role,
-                ["replicas"] = Number(d.Replicas),
-                ["command"] = new JsonArray([.. CommandLine.Split(d.Command).Select(w => JsonValue.Create(w))]),
-                ["resources"] = resources,
-            }
-        );
+        var first = new JsonObject
+        {
+            ["name"] = d.Role,
+            ["replicas"] = Number(d.Replicas),
+            ["command"] = new JsonArray([.. CommandLine.Split(d.Command).Select(w => JsonValue.Create(w))]),
+            ["resources"] = resources,
+        };
+        job["roles"] = new JsonArray([first, .. d.MoreRoles.Select(r => r?.DeepClone())]);
         var env = new JsonObject();
         foreach (var line in d.Env.Where(e => e.Name.Length > 0 || e.Value.Length > 0))
         {
@@ -56,6 +71,10 @@ public static class DraftJson
         if (env.Count > 0)
         {
             job["env"] = env;
+        }
+        if (d.Volumes.Count > 0)
+        {
+            job["volumes"] = new JsonArray([.. d.Volumes.Select(Volume)]);
         }
         if (d.CheckpointSteps.Length > 0)
         {
@@ -67,8 +86,20 @@ public static class DraftJson
         }
         job["priority"] = Number(d.Priority);
         Optional(job, "maxDuration", d.MaxDuration);
+        foreach (var (key, value) in d.Others)
+        {
+            job.TryAdd(key, value?.DeepClone());
+        }
         return job.ToJsonString(s_readable);
     }
+
+    private static JsonObject Volume(VolumeLine line) =>
+        new()
+        {
+            ["name"] = line.Name,
+            ["mountPath"] = line.MountPath,
+            ["readOnly"] = line.ReadOnly,
+        };
 
     /// <summary>Null where the text is not JSON, or not an object.</summary>
     public static JobDraft? Read(string json)
@@ -120,6 +151,26 @@ public static class DraftJson
             foreach (var (name, value) in At(job, "env") as JsonObject ?? [])
             {
                 draft.Env.Add(new EnvLine { Name = name, Value = Text(value) });
+            }
+            foreach (var volume in (At(job, "volumes") as JsonArray ?? []).OfType<JsonObject>())
+            {
+                draft.Volumes.Add(
+                    new VolumeLine
+                    {
+                        Name = Text(volume, "name", ""),
+                        MountPath = Text(volume, "mountPath", ""),
+                        ReadOnly = At(volume, "readOnly") is JsonValue v && v.TryGetValue<bool>(out var on) && on,
+                    }
+                );
+            }
+            foreach (var more in (At(job, "roles") as JsonArray ?? []).Skip(1))
+            {
+                draft.MoreRoles.Add(more?.DeepClone());
+            }
+            var isOwn = draft.CheckpointSteps.Length > 0 ? "checkpoint" : "";
+            foreach (var (key, value) in job.Where(k => !s_own.Contains(k.Key) && k.Key != isOwn))
+            {
+                draft.Others[key] = value?.DeepClone();
             }
             return draft;
         }

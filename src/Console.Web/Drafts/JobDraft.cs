@@ -1,3 +1,5 @@
+using System.Text.Json.Nodes;
+
 namespace DeepLab.Web.Drafts;
 
 public enum DraftSource
@@ -12,6 +14,13 @@ public sealed class EnvLine
 {
     public string Name { get; set; } = "";
     public string Value { get; set; } = "";
+}
+
+public sealed class VolumeLine
+{
+    public string Name { get; set; } = "";
+    public string MountPath { get; set; } = "";
+    public bool ReadOnly { get; set; }
 }
 
 /// <summary>
@@ -38,10 +47,17 @@ public sealed class JobDraft
     public string Memory { get; set; } = "1GiB";
     public string Shm { get; set; } = "256MiB";
     public List<EnvLine> Env { get; } = [];
+    public List<VolumeLine> Volumes { get; } = [];
     public string CheckpointSteps { get; set; } = "";
     public string MaxRestarts { get; set; } = "0";
     public string Priority { get; set; } = "50";
 
     /// <summary>`hh:mm:ss`, empty = no limit</summary>
     public string MaxDuration { get; set; } = "";
+
+    /// <summary>Keys of the spec that the form has no field for, as they were written: they pass through it.</summary>
+    public JsonObject Others { get; } = [];
+
+    /// <summary>Roles after the first, which alone the form shows.</summary>
+    public JsonArray MoreRoles { get; } = [];
 }

@@ -36,6 +36,7 @@ public sealed class DoorTests
         ("DeepLab.Core.Reconcile", "DeepLab.Core.Operations.Fleet.FleetReader"),
         ("DeepLab.Core.Reconcile", "DeepLab.Core.Operations.Fleet.InstallationId"),
         ("DeepLab.Core.Reconcile", "DeepLab.Core.Operations.Jobs.QueueReader"),
+        ("DeepLab.Core.Reconcile", "DeepLab.Core.Operations.Data.VolumeReader"),
         ("DeepLab.Core.Reconcile", "DeepLab.Core.Operations.Jobs.StoredSpec"),
         ("DeepLab.Core.Reconcile", "DeepLab.Core.Operations.Jobs.CodeFolder"),
     ];

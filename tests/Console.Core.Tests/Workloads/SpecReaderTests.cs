@@ -207,7 +207,12 @@ public sealed class SpecReaderTests
             { "env/RANK", "\"1\"", "env.RANK", "reserved" },
             { "env/WORLD_SIZE", "\"1\"", "env.WORLD_SIZE", "reserved" },
             { "env/TF_CONFIG", "\"1\"", "env.TF_CONFIG", "reserved" },
-            { "volumes", """[{"name":"datasets","mountPath":"/data"}]""", "volumes", "not available yet" },
+            {
+                "volumes",
+                """[{"name":"datasets","mountPath":"/etc"}]""",
+                "volumes[0].mountPath",
+                "belongs to the image"
+            },
             { "volumes", "7", "volumes", "a list is allowed" },
             { "checkpoint", "7", "checkpoint", "an object is allowed" },
             { "checkpoint/volume", "\"c\"", "checkpoint.volume", "not available yet" },
@@ -289,7 +294,8 @@ public sealed class SpecReaderTests
                 "roles[0].resources.memory",
                 "roles[0].resources.shm",
                 "script",
-                "volumes",
+                "volumes[0].mountPath",
+                "volumes[0].name",
             ],
             read.Errors.Select(e => e.Path).Order(StringComparer.Ordinal)
         );

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using DeepLab.Core.Volumes;
 using DeepLab.Core.Workloads;
 using DeepLab.Web.Drafts;
 
@@ -34,6 +35,26 @@ public sealed class DraftJsonTests
         Priority = 70,
         MaxDuration = TimeSpan.FromHours(2),
         Checkpoint = new CheckpointSpec { EverySteps = 500 },
+        Volumes = [new VolumeMount("datasets", "/data", ReadOnly: true), new VolumeMount("results", "/results")],
+    };
+
+    /// <summary>What the form has no field for.</summary>
+    private static readonly JobSpec s_more = s_full with
+    {
+        Team = "vision",
+        Preemptible = true,
+        Checkpoint = new CheckpointSpec(),
+        Placement = new PlacementSpec { Mode = PlacementMode.Spread, OnlyHosts = ["gpu1"] },
+        Roles =
+        [
+            .. s_full.Roles,
+            new RoleSpec
+            {
+                Name = "ps",
+                Replicas = 2,
+                Command = ["ps"],
+            },
+        ],
     };
 
     [Fact]
@@ -45,6 +66,18 @@ public sealed class DraftJsonTests
 
         Assert.Empty(again.Errors);
         Assert.Equal(SpecWriter.Write(s_full), SpecWriter.Write(again.Spec!));
+    }
+
+    [Fact]
+    public void What_the_form_has_no_field_for_passes_through_it()
+    {
+        var draft = DraftJson.Read(SpecWriter.Write(s_more));
+        draft!.Name = "again";
+
+        var again = SpecReader.Read(DraftJson.Write(draft));
+
+        Assert.Empty(again.Errors);
+        Assert.Equal(SpecWriter.Write(s_more with { Name = "again" }), SpecWriter.Write(again.Spec!));
     }
 
     [Fact]

@@ -40,7 +40,7 @@ public sealed partial class TeamVerbs(IDbContextFactory<ConsoleDb> databases, Ti
                 )
             );
         }
-        return await Change.RunAsync<string>(
+        return await VerbTransaction.RunAsync<string>(
             databases,
             async db =>
             {
@@ -73,7 +73,7 @@ public sealed partial class TeamVerbs(IDbContextFactory<ConsoleDb> databases, Ti
     public async Task<Outcome<string>> ChangeAsync(Actor actor, string name, TeamChange wanted, CancellationToken ct)
     {
         var errors = Check(wanted);
-        return await Change.RunAsync<string>(
+        return await VerbTransaction.RunAsync<string>(
             databases,
             async db =>
             {
@@ -109,7 +109,7 @@ public sealed partial class TeamVerbs(IDbContextFactory<ConsoleDb> databases, Ti
 
     /// <summary>Only a team without jobs that wait or run; the history keeps its name.</summary>
     public Task<Outcome<string>> DeleteAsync(Actor actor, string name, CancellationToken ct) =>
-        Change.RunAsync<string>(
+        VerbTransaction.RunAsync<string>(
             databases,
             async db =>
             {
@@ -265,32 +265,5 @@ internal static class QuotaChecks
         {
             yield return new SpecError("quota.running", "0 or more is allowed; leave it out for no limit.");
         }
-    }
-}
-
-/// <summary>Runs a change in one transaction that the database may ask to be tried again.</summary>
-internal static class Change
-{
-    /// <param name="change">commits only where it answers Done</param>
-    public static async Task<Outcome<T>> RunAsync<T>(
-        IDbContextFactory<ConsoleDb> databases,
-        Func<ConsoleDb, Task<Outcome<T>>> change,
-        CancellationToken ct
-    )
-    {
-        await using var db = await databases.CreateDbContextAsync(ct);
-        return await db
-            .Database.CreateExecutionStrategy()
-            .ExecuteAsync(async () =>
-            {
-                db.ChangeTracker.Clear();
-                await using var transaction = await db.Database.BeginTransactionAsync(ct);
-                var outcome = await change(db);
-                if (outcome is Outcome<T>.Done)
-                {
-                    await db.CommitAsync(ct);
-                }
-                return outcome;
-            });
     }
 }

@@ -65,7 +65,7 @@ public sealed partial class UserVerbs(IDbContextFactory<ConsoleDb> databases, Ti
         {
             return Task.FromResult<Outcome<string>>(new Outcome<string>.Refused(errors));
         }
-        return Change.RunAsync<string>(
+        return VerbTransaction.RunAsync<string>(
             databases,
             async db =>
             {
@@ -108,7 +108,7 @@ public sealed partial class UserVerbs(IDbContextFactory<ConsoleDb> databases, Ti
         {
             return Task.FromResult<Outcome<string>>(new Outcome<string>.Refused(errors));
         }
-        return Change.RunAsync<string>(
+        return VerbTransaction.RunAsync<string>(
             databases,
             async db =>
             {

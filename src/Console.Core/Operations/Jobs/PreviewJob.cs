@@ -22,7 +22,16 @@ public sealed class PreviewJob(IDbContextFactory<ConsoleDb> databases, LivePlan 
         var now = time.GetUtcNow();
         var team = await TeamReader.OfAsync(db, actor, spec.Team, ct);
         // It would be the youngest of its priority
-        var request = QueueReader.Request(long.MaxValue, spec, cluster!.Id, team!.Name, actor.UserId, now);
+        var request = await QueueReader.RequestAsync(
+            db,
+            long.MaxValue,
+            spec,
+            cluster!.Id,
+            team!.Name,
+            actor.UserId,
+            now,
+            ct
+        );
         var seen = await live.GetAsync(ct);
         var plan = Planner.Plan(seen.Fleet, [.. seen.Queue, request], now);
         var placed = plan.Placements.FirstOrDefault(p => p.JobId == request.Id);

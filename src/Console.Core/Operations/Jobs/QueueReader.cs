@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
+using DeepLab.Core.Operations.Data;
 using DeepLab.Core.Placement;
 using DeepLab.Core.Storage;
+using DeepLab.Core.Volumes;
 using DeepLab.Core.Workloads;
 using Microsoft.EntityFrameworkCore;
 
@@ -47,22 +49,27 @@ public sealed class QueueReader
             return [];
         }
         var images = await db.Images.AsNoTracking().ToDictionaryAsync(i => i.Name, i => i.Reference, ct);
-        return [.. rows.Where(r => _specs.ContainsKey(r.Id)).Select(r => Request(r, _specs[r.Id], images))];
+        var known = rows.Where(r => _specs.ContainsKey(r.Id)).ToArray();
+        var volumes = known.Any(r => _specs[r.Id].Volumes.Length > 0) ? await VolumeReader.ReadAsync(db, ct) : [];
+        return [.. known.Select(r => Request(r, _specs[r.Id], images, volumes))];
     }
 
     /// <summary>A job that is not in the queue yet, as the planner would see it.</summary>
-    public static JobRequest Request(
+    public static async Task<JobRequest> RequestAsync(
+        ConsoleDb db,
         long id,
         JobSpec spec,
         Guid clusterId,
         string team,
         Guid ownerId,
-        DateTimeOffset queuedAt
+        DateTimeOffset queuedAt,
+        CancellationToken ct
     ) =>
         Request(
             new Row(id, clusterId, spec.Priority, team, ownerId, queuedAt, false, null, null),
             spec,
-            new Dictionary<string, string>()
+            new Dictionary<string, string>(),
+            spec.Volumes.IsEmpty ? [] : await VolumeReader.ReadAsync(db, ct)
         );
 
     private sealed record Row(
@@ -77,10 +84,15 @@ public sealed class QueueReader
         DateTimeOffset? NotBefore
     );
 
-    private static JobRequest Request(Row row, JobSpec spec, IReadOnlyDictionary<string, string> images) =>
+    private static JobRequest Request(
+        Row row,
+        JobSpec spec,
+        IReadOnlyDictionary<string, string> images,
+        Dictionary<string, Volume> volumes
+    ) =>
         new(row.Id, row.ClusterId, row.Priority, spec.Roles)
         {
-            Placement = spec.Placement,
+            Placement = VolumeReader.Narrow(spec.Placement, spec.Volumes, volumes),
             Team = row.Team,
             OwnerId = row.OwnerId,
             QueuedAt = row.QueuedAt,

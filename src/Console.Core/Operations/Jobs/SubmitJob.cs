@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using DeepLab.Core.Feeds;
+using DeepLab.Core.Operations.Data;
 using DeepLab.Core.Operations.Fleet;
 using DeepLab.Core.Placement;
 using DeepLab.Core.Storage;
@@ -191,10 +192,11 @@ internal static class SpecChecks
                 new SpecError("code", $"No code with the digest {digest} was uploaded; POST it to /api/v1/code first.")
             );
         }
-        if (cluster is not null)
+        errors.AddRange(await VolumeReader.CheckAsync(db, actor, spec, ct));
+        if (cluster is not null && !errors.Exists(e => e.Path.StartsWith("volumes", StringComparison.Ordinal)))
         {
             var fleet = await FleetReader.ReadCapacityAsync(db, cluster.Id, ct);
-            var request = QueueReader.Request(0, spec, cluster.Id, "", actor.UserId, default);
+            var request = await QueueReader.RequestAsync(db, 0, spec, cluster.Id, "", actor.UserId, default, ct);
             errors.AddRange(Fit.CheckEver(fleet, request));
         }
         return errors;

@@ -1,0 +1,218 @@
+using System.Text.RegularExpressions;
+using DeepLab.Core.Feeds;
+using DeepLab.Core.Storage;
+using DeepLab.Core.Tenancy;
+using DeepLab.Core.Volumes;
+using DeepLab.Core.Workloads;
+using Microsoft.EntityFrameworkCore;
+
+namespace DeepLab.Core.Operations.Data;
+
+/// <summary>What an admin says of a new volume.</summary>
+/// <param name="Path">absolute path on its hosts; null = the engine's own volume, on one host</param>
+/// <param name="Hosts">names; none = every host, for a path</param>
+/// <param name="Team">who may mount it; null = everyone</param>
+public sealed record VolumeInput(
+    string Name,
+    string? Path = null,
+    IReadOnlyList<string>? Hosts = null,
+    bool ReadOnly = false,
+    string? Team = null,
+    string? Description = null
+);
+
+/// <param name="Path">told to admins only; null for others, and for the engine's own volumes</param>
+/// <param name="Hosts">that have it; empty = every host</param>
+/// <param name="InUse">workloads that mount it and have not ended</param>
+public sealed record VolumeView(
+    string Name,
+    VolumeKind Kind,
+    bool EngineOwned,
+    string? Path,
+    IReadOnlyList<string> Hosts,
+    bool ReadOnly,
+    string? Team,
+    string Description,
+    int InUse,
+    DateTimeOffset CreatedAt
+);
+
+/// <summary>Makes, lists and removes volumes. Making and removing is for admins; the doors check that.</summary>
+public sealed partial class VolumeVerbs(IDbContextFactory<ConsoleDb> databases, TimeProvider time)
+{
+    public const int MostHosts = 1000;
+    public const int LongestDescription = 500;
+
+    public Task<Outcome<string>> CreateAsync(Actor actor, VolumeInput wanted, CancellationToken ct) =>
+        VerbTransaction.RunAsync<string>(
+            databases,
+            async db =>
+            {
+                var errors = Check(wanted);
+                errors.AddRange(await UnknownHostsAsync(db, wanted, ct));
+                var team = wanted.Team is null
+                    ? null
+                    : await db.Teams.AsNoTracking().SingleOrDefaultAsync(t => t.Name == wanted.Team, ct);
+                if (wanted.Team is not null && team is null)
+                {
+                    errors.Add(new SpecError("team", $"There is no team \"{wanted.Team}\"."));
+                }
+                if (errors.Count > 0)
+                {
+                    return new Outcome<string>.Refused(errors);
+                }
+                if (await db.Volumes.AnyAsync(v => v.Name == wanted.Name, ct))
+                {
+                    return new Outcome<string>.Conflict($"There is a volume \"{wanted.Name}\" already.");
+                }
+                var now = time.GetUtcNow();
+                db.Volumes.Add(
+                    new Volume
+                    {
+                        Id = Guid.CreateVersion7(now),
+                        Name = wanted.Name,
+                        Path = wanted.Path,
+                        Hosts = [.. (wanted.Hosts ?? []).Distinct().Order(StringComparer.Ordinal)],
+                        ReadOnly = wanted.ReadOnly,
+                        TeamId = team?.Id,
+                        Description = wanted.Description ?? "",
+                        CreatedAt = now,
+                    }
+                );
+                db.AddAudit(now, actor.UserName, "volume.create", $"volume {wanted.Name}");
+                db.Tell(ChangeKind.Queue);
+                return new Outcome<string>.Done(wanted.Name);
+            },
+            ct
+        );
+
+    /// <summary>Forgets a volume that nothing waiting or running mounts. Its data stays where it lies.</summary>
+    public Task<Outcome<string>> DeleteAsync(Actor actor, string name, CancellationToken ct) =>
+        VerbTransaction.RunAsync<string>(
+            databases,
+            async db =>
+            {
+                var volume = await db
+                    .Volumes.FromSql($"select * from volumes where name = {name} for update")
+                    .SingleOrDefaultAsync(ct);
+                if (volume is null)
+                {
+                    return new Outcome<string>.NotFound();
+                }
+                if ((await UsesAsync(db, ct)).GetValueOrDefault(name) is > 0 and var uses)
+                {
+                    return new Outcome<string>.Conflict(
+                        $"Volume {name} is mounted by {uses} {(uses == 1 ? "workload" : "workloads")} that {(uses == 1 ? "waits or runs" : "wait or run")}; stop {(uses == 1 ? "it" : "them")} first."
+                    );
+                }
+                db.Volumes.Remove(volume);
+                db.AddAudit(time.GetUtcNow(), actor.UserName, "volume.delete", $"volume {name}");
+                db.Tell(ChangeKind.Queue);
+                return new Outcome<string>.Done(name);
+            },
+            ct
+        );
+
+    /// <summary>Those the actor may mount, by name.</summary>
+    public async Task<IReadOnlyList<VolumeView>> ListAsync(Actor actor, CancellationToken ct)
+    {
+        await using var db = await databases.CreateDbContextAsync(ct);
+        var mine = await db.TeamMembers.Where(m => m.UserId == actor.UserId).Select(m => m.TeamId).ToHashSetAsync(ct);
+        var volumes = await db
+            .Volumes.AsNoTracking()
+            .LeftJoin(db.Teams, v => v.TeamId, t => t.Id, (v, t) => new { Volume = v, Team = t!.Name })
+            .OrderBy(x => x.Volume.Name)
+            .ToListAsync(ct);
+        var uses = await UsesAsync(db, ct);
+        return
+        [
+            .. volumes
+                .Where(x => VolumeReader.MayMount(x.Volume, actor, mine))
+                .Select(x => new VolumeView(
+                    x.Volume.Name,
+                    x.Volume.Kind,
+                    x.Volume.Path is null,
+                    actor.IsAdmin ? x.Volume.Path : null,
+                    x.Volume.Hosts,
+                    x.Volume.ReadOnly,
+                    x.Team,
+                    x.Volume.Description,
+                    uses.GetValueOrDefault(x.Volume.Name),
+                    x.Volume.CreatedAt
+                )),
+        ];
+    }
+
+    private sealed record Use(string Name, int Count);
+
+    /// <summary>By volume: workloads that have not ended and mount it.</summary>
+    private static async Task<Dictionary<string, int>> UsesAsync(ConsoleDb db, CancellationToken ct) =>
+        (
+            await db
+                .Database.SqlQuery<Use>(
+                    $"""
+                    select v->>'name' as name, count(distinct w.id)::int as count
+                    from workloads w, jsonb_array_elements(w.spec_json->'volumes') v
+                    where w.state not in ('Succeeded','Failed','Stopped') group by 1
+                    """
+                )
+                .ToListAsync(ct)
+        ).ToDictionary(u => u.Name, u => u.Count, StringComparer.Ordinal);
+
+    private static async Task<IEnumerable<SpecError>> UnknownHostsAsync(
+        ConsoleDb db,
+        VolumeInput wanted,
+        CancellationToken ct
+    )
+    {
+        if (wanted.Hosts is not { Count: > 0 and <= MostHosts } hosts)
+        {
+            return [];
+        }
+        var names = hosts.Distinct().ToArray();
+        var known = await db.Hosts.Where(h => names.Contains(h.Name)).Select(h => h.Name).ToListAsync(ct);
+        return hosts
+            .Select((h, i) => (h, i))
+            .Where(x => !known.Contains(x.h))
+            .Select(x => new SpecError($"hosts[{x.i}]", $"There is no host \"{x.h}\"."));
+    }
+
+    private static List<SpecError> Check(VolumeInput wanted)
+    {
+        var errors = new List<SpecError>();
+        if (!NamePattern().IsMatch(wanted.Name))
+        {
+            errors.Add(
+                new SpecError(
+                    "name",
+                    "1 to 63 small letters, digits, '-', '_' and '.' are allowed, beginning with a letter or digit."
+                )
+            );
+        }
+        if (wanted.Path is { } path && VolumePaths.WhyNotOnHost(path) is { } why)
+        {
+            errors.Add(new SpecError("path", why));
+        }
+        if (wanted.Path is null && wanted.Hosts is not { Count: 1 })
+        {
+            errors.Add(
+                new SpecError(
+                    "hosts",
+                    "A volume of the engine's own lies on one host: name exactly one, or give the path of a file system that several hosts have."
+                )
+            );
+        }
+        if (wanted.Hosts?.Count > MostHosts)
+        {
+            errors.Add(new SpecError("hosts", $"At most {MostHosts:N0} names are allowed; none means every host."));
+        }
+        if (wanted.Description?.Length > LongestDescription)
+        {
+            errors.Add(new SpecError("description", $"At most {LongestDescription} characters are allowed."));
+        }
+        return errors;
+    }
+
+    [GeneratedRegex(@"^[a-z0-9][a-z0-9._-]{0,62}\z", RegexOptions.NonBacktracking)]
+    private static partial Regex NamePattern();
+}

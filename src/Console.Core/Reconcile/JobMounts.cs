@@ -1,0 +1,48 @@
+using DeepLab.Core.Engines;
+using DeepLab.Core.Operations.Data;
+using DeepLab.Core.Storage;
+using DeepLab.Core.Volumes;
+using DeepLab.Core.Workloads;
+using Microsoft.EntityFrameworkCore;
+
+namespace DeepLab.Core.Reconcile;
+
+/// <param name="Missing">what is not there, as a sentence, or null</param>
+public sealed record FoundMounts(string? Missing, IReadOnlyList<PlannedMount> Mounts)
+{
+    /// <summary>Paths in the container whose folder becomes the program's own: an engine's volume is born root's. A host's path is its admin's matter.</summary>
+    public IReadOnlyList<string> Owned =>
+        [.. Mounts.Where(m => m is { IsPath: false, ReadOnly: false }).Select(m => m.Target)];
+
+    /// <summary>An engine's words, with each host's path replaced by the name under which users know it.</summary>
+    public string InWords(string message) =>
+        Mounts.Where(m => m.IsPath).Aggregate(message, (text, m) => text.Replace(m.Source, $"(volume {m.Name})"));
+}
+
+/// <summary>Turns the volumes that a spec names into what an engine mounts.</summary>
+public sealed class JobMounts(IDbContextFactory<ConsoleDb> databases)
+{
+    private static readonly FoundMounts s_none = new(null, []);
+
+    public async Task<FoundMounts> FindAsync(string installId, JobSpec spec, CancellationToken ct)
+    {
+        if (spec.Volumes.IsEmpty)
+        {
+            return s_none;
+        }
+        await using var db = await databases.CreateDbContextAsync(ct);
+        var volumes = await VolumeReader.ReadAsync(db, ct);
+        return spec.Volumes.FirstOrDefault(m => !volumes.ContainsKey(m.Name)) is { } missing
+            ? new FoundMounts($"the volume {missing.Name} is no longer defined", [])
+            : new FoundMounts(null, [.. spec.Volumes.Select(m => Plan(installId, m, volumes[m.Name]))]);
+    }
+
+    private static PlannedMount Plan(string installId, VolumeMount mount, Volume volume) =>
+        new(
+            volume.Name,
+            volume.Path ?? LaunchPlan.VolumeOf(installId, volume.Name),
+            volume.Path is not null,
+            mount.MountPath,
+            mount.ReadOnly || volume.ReadOnly
+        );
+}

@@ -109,14 +109,22 @@ public sealed class ConsoleProcess : IAsyncDisposable
         _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", (string)session!["token"]!);
     }
 
-    public async Task<(HttpStatusCode Status, JsonNode? Body)> PostAsync(
+    public Task<(HttpStatusCode Status, JsonNode? Body)> PostAsync(
+        string path,
+        object? body,
+        CancellationToken ct,
+        string? idempotencyKey = null
+    ) => SendAsync(HttpMethod.Post, path, body, ct, idempotencyKey);
+
+    public async Task<(HttpStatusCode Status, JsonNode? Body)> SendAsync(
+        HttpMethod method,
         string path,
         object? body,
         CancellationToken ct,
         string? idempotencyKey = null
     )
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, path);
+        using var request = new HttpRequestMessage(method, path);
         request.Content = body is null ? null : JsonContent.Create(body);
         if (idempotencyKey is not null)
         {

@@ -1,5 +1,6 @@
 using System.Globalization;
 using CsCheck;
+using DeepLab.Core.Reconcile;
 
 namespace DeepLab.Engine.Tests.Model;
 
@@ -171,11 +172,84 @@ internal static class Commands
     /// <summary>For a lab in memory, whose clock is a command.</summary>
     public static Gen<Command> Fake { get; } =
         Gen.Frequency(
-            (14, s_wish.Select(w => (Command)new Command.Submit(w))),
-            (3, s_which.Select(i => (Command)new Command.SubmitAgain(i))),
-            (2, s_which.Select(i => (Command)new Command.CloneJob(i))),
-            (8, s_which.Select(i => (Command)new Command.Stop(i))),
-            (3, s_which.Select(i => (Command)new Command.Delete(i))),
-            (30, Gen.Int[1, 12].Select(s => (Command)new Command.Advance(s)))
+            (22, Users(s_wish)),
+            (9, Operators),
+            (9, Machines),
+            (2, Picked((i, verb) => new Command.DropReply(i, verb))),
+            (2, Picked((i, verb) => new Command.DropCall(i, verb))),
+            (1, Which(i => new Command.Vanish(i))),
+            (1, Gen.Const((Command)new Command.Kill())),
+            (2, Gen.OneOf([.. Failpoints.All]).Select(f => (Command)new Command.KillAt(f))),
+            (1, Gen.Const((Command)new Command.CutDatabase())),
+            (1, Gen.Int[1, 15].Select(s => (Command)new Command.CloseDatabase(s))),
+            (24, Gen.Int[1, 12].Select(s => (Command)new Command.Advance(s))),
+            // Past the grace of a host
+            (1, Gen.Const((Command)new Command.Advance(50)))
         );
+
+    /// <summary>For real engines, whose calls cannot be dropped one by one, and whose programs take real time.</summary>
+    public static Gen<Command> Real { get; } =
+        Gen.Frequency(
+            (
+                26,
+                Users(
+                    s_wish.Select(w =>
+                        w with
+                        {
+                            Script = w.Script with { Seconds = w.MaxSeconds is null ? 1 + w.Script.Seconds / 7 : 20 },
+                            MaxSeconds = w.MaxSeconds is null ? null : 2,
+                        }
+                    )
+                )
+            ),
+            (7, Operators),
+            (5, Machines),
+            (1, Which(i => new Command.Vanish(i))),
+            (1, Gen.Const((Command)new Command.Kill())),
+            (1, Gen.OneOf([.. Failpoints.All]).Select(f => (Command)new Command.KillAt(f))),
+            (1, Gen.Const((Command)new Command.CutDatabase())),
+            (1, Gen.Int[1, 4].Select(s => (Command)new Command.CloseDatabase(s))),
+            (12, Gen.Int[1, 3].Select(s => (Command)new Command.Advance(s)))
+        );
+
+    private static Gen<Command> Users(Gen<Wish> wish) =>
+        Gen.Frequency(
+            (10, wish.Select(w => (Command)new Command.Submit(w))),
+            (2, Which(i => new Command.SubmitAgain(i))),
+            (2, Which(i => new Command.CloneJob(i))),
+            (5, Which(i => new Command.Stop(i))),
+            (2, Which(i => new Command.Delete(i)))
+        );
+
+    private static Gen<Command> Operators =>
+        Gen.Frequency(
+            (3, Gen.Select(Gen.OneOf(Teams), s_quota, (team, gpus) => (Command)new Command.EditQuota(team, gpus))),
+            (2, Gen.Int[1, 4].Select(n => (Command)new Command.AddHost(n))),
+            (1, Which(i => new Command.TakeOut(i))),
+            (
+                2,
+                Gen.Select(
+                    s_which,
+                    Gen.OneOf<int?>(null, 0, 5, 20),
+                    (i, seconds) => (Command)new Command.Drain(i, seconds)
+                )
+            ),
+            (1, Which(i => new Command.Disable(i))),
+            (6, Which(i => new Command.Activate(i))),
+            (1, Which(i => new Command.Fence(i)))
+        );
+
+    private static Gen<Command> Machines =>
+        Gen.Frequency(
+            (2, Which(i => new Command.Lose(i))),
+            (6, Which(i => new Command.Return(i))),
+            (2, Gen.Select(s_which, Gen.Bool, (i, back) => (Command)new Command.StopEngine(i, back))),
+            (1, Which(i => new Command.KillEngine(i))),
+            (1, Which(i => new Command.PowerCycle(i)))
+        );
+
+    private static Gen<Command> Which(Func<int, Command> make) => s_which.Select(make);
+
+    private static Gen<Command> Picked(Func<int, string, Command> make) =>
+        Gen.Select(s_which, Gen.OneOf(s_engineVerbs), make);
 }

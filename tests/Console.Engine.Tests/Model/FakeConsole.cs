@@ -37,11 +37,12 @@ internal sealed class FakeConsole
         NpgsqlDataSource shared,
         IEngineFactory engines,
         TimeProvider time,
+        Activity activity,
         ILoggerProvider log,
         CancellationToken ct
     )
     {
-        var life = new Life();
+        var life = new Life(activity);
         var own = Database.CreateDataSource(options.Database);
         var builder = Host.CreateEmptyApplicationBuilder(null);
         builder.Logging.AddProvider(log).SetMinimumLevel(LogLevel.Information);
@@ -54,9 +55,18 @@ internal sealed class FakeConsole
             .AddSingleton<IDbContextFactory<ConsoleDb>>(new MortalDatabases(shared, life))
             .AddSingleton<Failpoints>(new ArmedFailpoints(options, life));
         var host = builder.Build();
-        await host.Services.GetRequiredService<Bootstrap>().RunAsync(ct);
-        await host.StartAsync(ct);
-        return new FakeConsole(host, own, life);
+        var console = new FakeConsole(host, own, life);
+        try
+        {
+            await host.Services.GetRequiredService<Bootstrap>().RunAsync(ct);
+            await host.StartAsync(ct);
+            return console;
+        }
+        catch
+        {
+            await console.EndAsync();
+            throw;
+        }
     }
 
     /// <summary>Ends it as SIGKILL would: what it was about to write is not written. Engines must be out of its reach.</summary>

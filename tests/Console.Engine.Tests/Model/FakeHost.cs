@@ -71,6 +71,7 @@ internal sealed class FakeHost
         _losesPower = true;
     }
 
+    /// <summary>By <see cref="Engine"/>'s own word, away or not; a machine without power runs nothing.</summary>
     public IEnumerable<FakeContainer> Running => Engine.Containers.Where(c => c.IsRunning && AttemptOf(c) is not null);
 
     public static long? AttemptOf(FakeContainer c) =>

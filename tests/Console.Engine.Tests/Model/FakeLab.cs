@@ -20,8 +20,14 @@ namespace DeepLab.Engine.Tests.Model;
 /// <summary>The real loop on a real database of its own, with engines and a clock in memory.</summary>
 internal sealed class FakeLab : ILab, IEngineFactory
 {
-    /// <summary>The engine's verbs answer within moments; the clock must not run away from them.</summary>
+    /// <summary>The clock goes on by so much when the console has nothing left to do at the moment.</summary>
     private static readonly TimeSpan s_slice = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>Real time that it is waited for at most.</summary>
+    private static readonly TimeSpan s_longestSlice = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>A call of an engine in memory takes a few hops from thread to thread, and the next one follows it.</summary>
+    private const int Hops = 30;
     private static readonly int[] s_gpus = [4, 2, 1];
     private const int MostHosts = 5;
 
@@ -32,42 +38,41 @@ internal sealed class FakeLab : ILab, IEngineFactory
     private readonly RecentLog _log;
     private readonly ConsoleOptions _options;
     private readonly NpgsqlDataSource _shared;
-    private readonly NpgsqlDataSource _admin;
-    private readonly string _database;
+    private readonly LabDatabase _database;
     private FakeConsole _console = null!;
-    private string? _failpoint;
-    private DateTimeOffset? _opensAt;
+    private readonly Activity _activity = new();
+    private DateTimeOffset _opensAt;
     private int _hostsMade;
 
-    private FakeLab(string database)
+    private FakeLab()
     {
-        _database = database;
         _log = new RecentLog(_clock);
-        var address = new NpgsqlConnectionStringBuilder(ConsoleHarness.AdminDatabase) { Database = database };
         _options = new ConsoleOptions
         {
-            Database = address.ConnectionString,
+            Database = new NpgsqlConnectionStringBuilder(ConsoleHarness.AdminDatabase)
+            {
+                Database = $"m_{Guid.CreateVersion7():N}",
+            }.ConnectionString,
             DataFolder = Directory.CreateTempSubdirectory("deeplab-model-").FullName,
             HostName = "h1",
             DockerHost = "unix:///fake/h1",
-            HostGrace = TimeSpan.FromSeconds(30),
+            HostGrace = TimeSpan.FromSeconds(40),
         };
         _shared = Database.CreateDataSource(_options.Database);
-        address.ApplicationName = "checker";
-        Sql = NpgsqlDataSource.Create(address);
-        _admin = NpgsqlDataSource.Create(ConsoleHarness.AdminDatabase);
+        _database = new LabDatabase(_options.Database);
     }
 
-    public NpgsqlDataSource Sql { get; }
+    public NpgsqlDataSource Sql => _database.Sql;
     public IReadOnlyList<string> Hosts => _hosts;
     public string Log => _log.ToString();
 
     public static async Task<FakeLab> StartAsync(CancellationToken ct)
     {
-        var lab = new FakeLab($"m_{Guid.CreateVersion7():N}");
-        await lab.OnServerAsync($"create database {lab._database}", ct);
+        var lab = new FakeLab();
+        await lab._database.CreateAsync(ct);
         lab.NewMachine(s_gpus[0]);
         await lab.BootAsync(ct);
+        await lab.LookAtHostsAsync(ct);
         foreach (var team in Commands.Teams)
         {
             await lab.AskAsync<TeamVerbs, string>(
@@ -108,10 +113,104 @@ internal sealed class FakeLab : ILab, IEngineFactory
             case Command.Advance c:
                 await PassAsync(TimeSpan.FromSeconds(c.Seconds), ct);
                 break;
+            case Command.EditQuota c:
+                await EditQuotaAsync(c.Team, c.Gpus, ct);
+                break;
+            case Command.AddHost c:
+                await AddHostAsync(c.Gpus, ct);
+                break;
+            // The first host is the environment's own and comes back at each start
+            case Command.TakeOut c when _hosts.Count > s_gpus.Length:
+                await TakeOutAsync(_hosts[s_gpus.Length + c.Which % (_hosts.Count - s_gpus.Length)], ct);
+                break;
+            case Command.Drain c:
+                await OnHostAsync<DrainHost>(
+                    c.Which,
+                    (v, name) => v.RunAsync(ConsoleHarness.Admin, name, Span(c.Seconds), ct)
+                );
+                break;
+            case Command.Disable c:
+                await OnHostAsync<DisableHost>(c.Which, (v, name) => v.RunAsync(ConsoleHarness.Admin, name, ct));
+                break;
+            case Command.Activate c:
+                await OnHostAsync<ActivateHost>(c.Which, (v, name) => v.RunAsync(ConsoleHarness.Admin, name, ct));
+                break;
+            case Command.Fence c:
+                await OnHostAsync<FenceHost>(c.Which, (v, name) => v.RunAsync(ConsoleHarness.Admin, name, ct));
+                break;
+            case Command.Kill:
+                await RebootAsync(ct);
+                break;
+            case Command.KillAt c:
+                _console.Failpoints.Arm(c.Failpoint);
+                break;
+            case Command.CutDatabase:
+                await _database.CutAsync(ct);
+                // Those that nobody used are broken too, and each would cost whoever finds it EF Core's pause of a second
+                _shared.Clear();
+                break;
+            case Command.CloseDatabase c:
+                _opensAt = _clock.GetUtcNow() + TimeSpan.FromSeconds(c.Seconds);
+                await _database.CloseAsync(ct);
+                _shared.Clear();
+                break;
+            default:
+                return OnMachine(command);
+        }
+        return true;
+    }
+
+    private bool OnMachine(Command command)
+    {
+        switch (command)
+        {
+            case Command.Lose c when Machine(c.Which) is { IsAway: false } machine:
+                machine.GoAway();
+                break;
+            case Command.Return c when Machine(c.Which) is { IsAway: true } machine:
+                machine.Return();
+                break;
+            case Command.KillEngine c when Machine(c.Which) is { IsAway: false } machine:
+                machine.GoAway();
+                machine.Return();
+                break;
+            case Command.StopEngine c when Machine(c.Which) is { IsAway: false } machine:
+                machine.StopEngine();
+                if (c.ComesBack)
+                {
+                    machine.Return();
+                }
+                break;
+            case Command.PowerCycle c when Machine(c.Which) is { IsAway: false } machine:
+                machine.LosePower();
+                break;
+            case Command.DropReply c:
+                Machine(c.Which).Engine.LoseReplyOf(c.Verb);
+                break;
+            case Command.DropCall c:
+                Machine(c.Which).Engine.FailNext(c.Verb, new EngineUnreachableException($"{c.Verb} was lost."));
+                break;
+            case Command.Vanish c
+                when _hosts.SelectMany(h => _machines[h].Running.Select(r => (Machine: _machines[h], r.Id))).ToArray()
+                    is { Length: > 0 } all:
+                var victim = all[c.Which % all.Length];
+                victim.Machine.Engine.Vanish(victim.Id);
+                break;
             default:
                 return false;
         }
         return true;
+    }
+
+    private FakeHost Machine(int which) => _machines[_hosts[which % _hosts.Count]];
+
+    private static TimeSpan? Span(int? seconds) => seconds is { } s ? TimeSpan.FromSeconds(s) : null;
+
+    private Task<Answer> OnHostAsync<TVerb>(int which, Func<TVerb, string, Task<Outcome<string>>> ask)
+        where TVerb : notnull
+    {
+        var name = _hosts[which % _hosts.Count];
+        return AskAsync<TVerb, string>(v => ask(v, name), _ => 0);
     }
 
     public async Task PassAsync(TimeSpan time, CancellationToken ct)
@@ -119,10 +218,10 @@ internal sealed class FakeLab : ILab, IEngineFactory
         for (var left = time; left > TimeSpan.Zero; left -= s_slice)
         {
             _clock.Advance(left < s_slice ? left : s_slice);
-            await Task.Delay(1, ct);
+            await QuietAsync(ct);
             if (_opensAt <= _clock.GetUtcNow())
             {
-                await OpenDatabaseAsync(ct);
+                await _database.OpenAsync(ct);
             }
             if (_console.IsDead)
             {
@@ -165,13 +264,13 @@ internal sealed class FakeLab : ILab, IEngineFactory
     }
 
     /// <summary>A program that ended ended before its end could be recorded, so this is never too late.</summary>
-    public bool MayHaveEnded(long jobId) => _book.Values.Any(e => e.JobId == jobId && e.EndedWith is not null);
+    public Task<bool> MayHaveEndedAsync(long jobId, CancellationToken ct) =>
+        Task.FromResult(_book.Values.Any(e => e.JobId == jobId && e.EndedWith is not null));
 
     public async Task HealAsync(CancellationToken ct)
     {
-        _failpoint = null;
         _console.Failpoints.Arm(null);
-        await OpenDatabaseAsync(ct);
+        await _database.OpenAsync(ct);
         foreach (var machine in _machines.Values)
         {
             machine.Engine.FailNoMore();
@@ -180,6 +279,7 @@ internal sealed class FakeLab : ILab, IEngineFactory
                 machine.Return();
             }
         }
+        await LookAtHostsAsync(ct);
         foreach (var host in _hosts)
         {
             await UntilDoneAsync(
@@ -205,13 +305,7 @@ internal sealed class FakeLab : ILab, IEngineFactory
             var answer = await TakeOutAsync(host, ct);
             Assert.True(answer.Heard == Heard.Done, $"{host} could not be taken out at rest: {answer.Why}");
         }
-        await using var command = Sql.CreateCommand(
-            """
-            truncate workloads, replicas, attempts, leases, workload_events, log_blocks, log_cursors, audit, idempotency_keys,
-              engine_outages, job_networks
-            """
-        );
-        await command.ExecuteNonQueryAsync(ct);
+        await _database.ForgetJobsAsync(ct);
         _book.Clear();
         foreach (var machine in _machines.Values)
         {
@@ -221,12 +315,11 @@ internal sealed class FakeLab : ILab, IEngineFactory
 
     public async ValueTask DisposeAsync()
     {
-        await OpenDatabaseAsync(CancellationToken.None);
+        await _database.OpenAsync(CancellationToken.None);
         await EndConsoleAsync();
         await _shared.DisposeAsync();
-        await Sql.DisposeAsync();
-        await OnServerAsync($"drop database {_database} with (force)", CancellationToken.None);
-        await _admin.DisposeAsync();
+        await _database.DropAsync();
+        await _database.DisposeAsync();
         Directory.Delete(_options.DataFolder, recursive: true);
     }
 
@@ -234,10 +327,6 @@ internal sealed class FakeLab : ILab, IEngineFactory
     {
         var machine = new FakeHost($"h{++_hostsMade}", gpus, _clock, _book);
         _machines[machine.Name] = machine;
-        if (_hosts.Count == 0)
-        {
-            _hosts.Add(machine.Name);
-        }
         return machine;
     }
 
@@ -257,25 +346,23 @@ internal sealed class FakeLab : ILab, IEngineFactory
             ""
         );
         var answer = await AskAsync<AddHost, string>(v => v.RunAsync(ConsoleHarness.Admin, host, ct), _ => 0);
-        if (answer.Heard == Heard.Done || (answer.Heard == Heard.Nothing && await IsEnteredAsync(machine.Name, ct)))
-        {
-            _hosts.Add(machine.Name);
-        }
+        await LookAtHostsAsync(ct);
         return answer;
     }
 
     private async Task<Answer> TakeOutAsync(string host, CancellationToken ct)
     {
         var answer = await AskAsync<RemoveHost, string>(v => v.RunAsync(ConsoleHarness.Admin, host, ct), _ => 0);
-        if (answer.Heard == Heard.Done || (answer.Heard == Heard.Nothing && !await IsEnteredAsync(host, ct)))
-        {
-            _hosts.Remove(host);
-        }
+        await LookAtHostsAsync(ct);
         return answer;
     }
 
-    private Task<bool> IsEnteredAsync(string host, CancellationToken ct) =>
-        Invariants.ScalarAsync<bool>(Sql, $"select exists (select from hosts where name = '{host}')", ct);
+    /// <summary>Which are entered, whether or not an answer came.</summary>
+    private async Task LookAtHostsAsync(CancellationToken ct)
+    {
+        _hosts.Clear();
+        _hosts.AddRange(await Invariants.ColumnAsync(Sql, "select name from hosts order by created_at, name", ct));
+    }
 
     private Task<Answer> EditQuotaAsync(string team, int? gpus, CancellationToken ct) =>
         AskAsync<TeamVerbs, string>(
@@ -331,17 +418,47 @@ internal sealed class FakeLab : ILab, IEngineFactory
         Assert.Fail($"{condition} did not come true");
     }
 
+    /// <summary>Until the console seems to wait for the clock, or for so long.</summary>
+    private async Task QuietAsync(CancellationToken ct)
+    {
+        var began = TimeProvider.System.GetTimestamp();
+        for (var quiet = 0; quiet < Hops && TimeProvider.System.GetElapsedTime(began) < s_longestSlice; )
+        {
+            if (_activity.IsQuiet)
+            {
+                quiet++;
+                await Task.Yield();
+            }
+            else
+            {
+                quiet = 0;
+                await Task.Delay(1, ct);
+            }
+        }
+    }
+
+    /// <summary>Tried again for as long as broken connections lie in the pool, as a process that failed to start is.</summary>
     private async Task BootAsync(CancellationToken ct)
     {
-        await OpenDatabaseAsync(ct);
-        _console = await FakeConsole.BootAsync(_options, _shared, this, _clock, _log, ct);
-        _console.Failpoints.Arm(_failpoint);
+        await _database.OpenAsync(ct);
+        for (var tries = 0; ; tries++)
+        {
+            try
+            {
+                _activity.Reset();
+                _console = await FakeConsole.BootAsync(_options, _shared, this, _clock, _activity, _log, ct);
+                return;
+            }
+            catch (Exception e) when (DatabaseFaults.IsFault(e) && tries < 100)
+            {
+                _log.Add($"the console does not start: {e.Message}");
+            }
+        }
     }
 
     private async Task RebootAsync(CancellationToken ct)
     {
         _log.Add("the console is killed");
-        _failpoint = null;
         await EndConsoleAsync();
         await BootAsync(ct);
     }
@@ -365,21 +482,6 @@ internal sealed class FakeLab : ILab, IEngineFactory
         {
             machine.Engine.Return();
         }
-    }
-
-    private async Task OpenDatabaseAsync(CancellationToken ct)
-    {
-        if (_opensAt is not null)
-        {
-            _opensAt = null;
-            await OnServerAsync($"alter database {_database} allow_connections true", ct);
-        }
-    }
-
-    private async Task OnServerAsync(string text, CancellationToken ct)
-    {
-        await using var command = _admin.CreateCommand(text);
-        await command.ExecuteNonQueryAsync(ct);
     }
 
     /// <summary>What the console recorded of each end and each line, held against what the engines know.</summary>

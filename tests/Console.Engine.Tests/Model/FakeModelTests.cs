@@ -8,7 +8,7 @@ namespace DeepLab.Engine.Tests.Model;
 /// </summary>
 public sealed class FakeModelTests(ITestOutputHelper output)
 {
-    private static readonly int s_steps = Number("DEEPLAB_TEST_STEPS", 100_000);
+    private static readonly int s_steps = Number("DEEPLAB_TEST_MODEL_STEPS", 100_000);
     private static readonly TimeSpan s_budget = TimeSpan.FromSeconds(Number("DEEPLAB_TEST_MODEL_SECONDS", 300));
 
     [Fact]

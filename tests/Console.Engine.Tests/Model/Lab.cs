@@ -47,7 +47,7 @@ internal interface ILab : IAsyncDisposable
     Task<IReadOnlyList<string>> TroublesAsync(bool atRest, CancellationToken ct);
 
     /// <summary>May a program of this job have ended by itself already?</summary>
-    bool MayHaveEnded(long jobId);
+    Task<bool> MayHaveEndedAsync(long jobId, CancellationToken ct);
 
     /// <summary>Whatever is broken is mended: the database open, the console up, each host there and active, no quota.</summary>
     Task HealAsync(CancellationToken ct);

@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Data;
 using System.Data.Common;
 using DeepLab.Core.Reconcile;
 using DeepLab.Core.Storage;
@@ -7,19 +9,33 @@ using Npgsql;
 
 namespace DeepLab.Engine.Tests.Model;
 
+/// <summary>Connections that the consoles of a lab are using: while there are any, they have not come to rest.</summary>
+internal sealed class Activity
+{
+    private readonly ConcurrentDictionary<DbConnection, bool> _open = new();
+
+    /// <summary>One that broke is never told to be closed.</summary>
+    public bool IsQuiet => _open.Keys.All(c => c.State is ConnectionState.Closed or ConnectionState.Broken);
+
+    public void Open(DbConnection connection) => _open[connection] = true;
+
+    public void Close(DbConnection connection) => _open.TryRemove(connection, out _);
+
+    /// <summary>No console is there: what was open is not any more.</summary>
+    public void Reset() => _open.Clear();
+}
+
 /// <summary>
 /// The life of one console in this process. Once it is over, nothing that the console still does reaches the database:
 /// no connection opens and no transaction commits, as if its process had been killed at that moment.
 /// </summary>
-internal sealed class Life : IDbConnectionInterceptor, IDbTransactionInterceptor
+internal sealed class Life(Activity activity) : IDbConnectionInterceptor, IDbTransactionInterceptor
 {
-    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile bool _isOver;
 
-    public bool IsOver => _ended.Task.IsCompleted;
+    public bool IsOver => _isOver;
 
-    public Task Ended => _ended.Task;
-
-    public void End() => _ended.TrySetResult();
+    public void End() => _isOver = true;
 
     public InterceptionResult ConnectionOpening(
         DbConnection connection,
@@ -33,6 +49,28 @@ internal sealed class Life : IDbConnectionInterceptor, IDbTransactionInterceptor
         InterceptionResult result,
         CancellationToken cancellationToken = default
     ) => new(GoOn(result));
+
+    public void ConnectionOpened(DbConnection connection, ConnectionEndEventData eventData) =>
+        activity.Open(connection);
+
+    public Task ConnectionOpenedAsync(
+        DbConnection connection,
+        ConnectionEndEventData eventData,
+        CancellationToken cancellationToken = default
+    )
+    {
+        activity.Open(connection);
+        return Task.CompletedTask;
+    }
+
+    public void ConnectionClosed(DbConnection connection, ConnectionEndEventData eventData) =>
+        activity.Close(connection);
+
+    public Task ConnectionClosedAsync(DbConnection connection, ConnectionEndEventData eventData)
+    {
+        activity.Close(connection);
+        return Task.CompletedTask;
+    }
 
     public InterceptionResult TransactionCommitting(
         DbTransaction transaction,

@@ -17,6 +17,9 @@ internal sealed class Walk(ILab lab, TimeSpan tick, TimeSpan patience)
     private readonly List<ModelJob> _jobs = [];
     private readonly Dictionary<long, (WorkloadState State, int Round)> _seen = [];
     private readonly HashSet<string> _fenced = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _away = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _emptied = new(StringComparer.Ordinal);
+    private bool _isTroubled;
     private static long s_keys;
 
     private IEnumerable<ModelJob> Known => _jobs.Where(j => j.Id is not null && !j.IsDeleted);
@@ -41,7 +44,7 @@ internal sealed class Walk(ILab lab, TimeSpan tick, TimeSpan patience)
         {
             case Command.Submit c:
                 var key = $"k{Interlocked.Increment(ref s_keys)}";
-                var job = new ModelJob(key, c.Wish);
+                var job = new ModelJob(key, c.Wish) { WasDisturbed = _isTroubled };
                 _jobs.Add(job);
                 await SubmitAsync(job, ct);
                 break;
@@ -85,7 +88,7 @@ internal sealed class Walk(ILab lab, TimeSpan tick, TimeSpan patience)
 
     private async Task CloneAsync(ModelJob original, CancellationToken ct)
     {
-        var clone = new ModelJob(original.Key, original.Wish) { IsClone = true };
+        var clone = new ModelJob(original.Key, original.Wish) { IsClone = true, WasDisturbed = _isTroubled };
         var answer = await lab.CloneAsync(original.Id!.Value, ct);
         Require(
             answer.Heard != Heard.Refused || original.DeleteMayHaveArrived,
@@ -106,8 +109,15 @@ internal sealed class Walk(ILab lab, TimeSpan tick, TimeSpan patience)
             answer.Heard != Heard.Refused || job.DeleteMayHaveArrived,
             $"job {job.Id} cannot be stopped: {answer.Why}"
         );
-        // Looked at after the answer: a program that had not ended by now had not ended when the stop was acknowledged
-        job.StoppedInTime |= answer.Heard == Heard.Done && !lab.MayHaveEnded(job.Id.Value) && !IsOver(job);
+        // Looked at after the answer: what had not ended by now had not ended when the stop was acknowledged
+        job.StoppedInTime |=
+            answer.Heard == Heard.Done
+            && !await lab.MayHaveEndedAsync(job.Id.Value, ct)
+            && await Invariants.ScalarAsync<bool>(
+                lab.Sql,
+                $"select state not in ('Succeeded', 'Failed') from workloads where id = {job.Id}",
+                ct
+            );
     }
 
     /// <summary>As it was seen at the last check: it may have failed for want of a machine.</summary>
@@ -125,15 +135,49 @@ internal sealed class Walk(ILab lab, TimeSpan tick, TimeSpan patience)
         job.IsDeleted = answer.Heard == Heard.Done;
     }
 
-    /// <summary>What touches hosts touches the jobs that have not ended: which of them it hit, is not told apart.</summary>
+    /// <summary>
+    /// What befalls a host befalls the jobs that have not ended, and those that come before it was mended and seen so: which
+    /// of them it hit is not told apart.
+    /// </summary>
     private async Task DisturbAsync(Command command, CancellationToken ct)
     {
-        if (command is Command.Fence f && Pick(lab.Hosts, f.Which) is { } fenced)
+        var host = command switch
         {
-            _fenced.Add(fenced);
+            Command.Lose c => Pick(lab.Hosts, c.Which),
+            Command.StopEngine c => Pick(lab.Hosts, c.Which),
+            Command.KillEngine c => Pick(lab.Hosts, c.Which),
+            Command.PowerCycle c => Pick(lab.Hosts, c.Which),
+            Command.Drain { Seconds: not null } c => Pick(lab.Hosts, c.Which),
+            Command.Fence c => Pick(lab.Hosts, c.Which),
+            Command.Return c => Pick(lab.Hosts, c.Which),
+            Command.Activate c => Pick(lab.Hosts, c.Which),
+            _ => null,
+        };
+        switch (command)
+        {
+            case Command.Fence:
+                _fenced.Add(host!);
+                break;
+            case Command.Lose or Command.StopEngine { ComesBack: false } or Command.PowerCycle:
+                _away.Add(host!);
+                break;
+            case Command.Return:
+                _away.Remove(host!);
+                break;
+            case Command.Drain { Seconds: not null }:
+                _emptied.Add(host!);
+                break;
+            case Command.Activate:
+                _emptied.Remove(host!);
+                break;
+            // By then the console has seen what was mended
+            case Command.Advance { Seconds: >= 6 } when _away.Count + _emptied.Count == 0:
+                _isTroubled = false;
+                break;
         }
-        if (command is not (Command.Advance or Command.EditQuota or Command.AddHost or Command.Activate))
+        if (host is not null || command is Command.Vanish)
         {
+            _isTroubled = true;
             foreach (var job in _jobs.Where(j => j.Id is null || !IsOver(j)))
             {
                 job.WasDisturbed = true;

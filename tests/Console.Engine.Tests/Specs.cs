@@ -42,7 +42,7 @@ public static class Specs
         Shell(Script.Shell, wish.Gpus, wish.Replicas, maxRestarts: wish.MaxRestarts) with
         {
             Name = name,
-            Env = wish.Script.Env.ToImmutableSortedDictionary(StringComparer.Ordinal),
+            Env = wish.Script.ToEnv().ToImmutableSortedDictionary(StringComparer.Ordinal),
             Team = wish.Team,
             Priority = wish.Priority,
             Preemptible = wish.Preemptible,

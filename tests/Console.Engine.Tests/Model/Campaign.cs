@@ -16,7 +16,7 @@ internal sealed class Campaign(
     ITestOutputHelper output
 )
 {
-    private static readonly TimeSpan s_shrinkFor = TimeSpan.FromMinutes(2);
+    private static readonly TimeSpan s_shrinkFor = TimeSpan.FromMinutes(1);
 
     /// <param name="length">commands in a sequence</param>
     /// <param name="budget">no sequence is begun after it</param>

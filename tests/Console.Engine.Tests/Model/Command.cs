@@ -17,7 +17,7 @@ internal sealed record Script(int Seconds, int Fails, int Code, int OnTerm)
 
     public int CodeOf(int round) => round > Fails ? 0 : Code;
 
-    public IEnumerable<KeyValuePair<string, string>> Env =>
+    public IEnumerable<KeyValuePair<string, string>> ToEnv() =>
         [
             new("MODEL_SECONDS", Seconds.ToString(CultureInfo.InvariantCulture)),
             new("MODEL_FAILS", Fails.ToString(CultureInfo.InvariantCulture)),

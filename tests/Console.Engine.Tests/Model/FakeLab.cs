@@ -114,8 +114,7 @@ internal sealed class FakeLab : ILab, IEngineFactory
                 await PassAsync(TimeSpan.FromSeconds(c.Seconds), ct);
                 break;
             case Command.EditQuota c:
-                await EditQuotaAsync(c.Team, c.Gpus, ct);
-                break;
+                return (await EditQuotaAsync(c.Team, c.Gpus, ct)).Heard == Heard.Done;
             case Command.AddHost c:
                 await AddHostAsync(c.Gpus, ct);
                 break;

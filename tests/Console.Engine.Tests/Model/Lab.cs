@@ -34,7 +34,7 @@ internal interface ILab : IAsyncDisposable
     Task<Answer> StopAsync(long id, CancellationToken ct);
     Task<Answer> DeleteAsync(long id, CancellationToken ct);
 
-    /// <summary>Commands that touch no job; false where this lab cannot do it.</summary>
+    /// <summary>Commands that touch no job; false where this lab cannot do it, or it was not said that it is done.</summary>
     Task<bool> DoAsync(Command command, CancellationToken ct);
 
     /// <summary>Time goes by.</summary>

@@ -79,8 +79,7 @@ internal sealed class RealLab : ILab
                 await PassAsync(TimeSpan.FromSeconds(c.Seconds), ct);
                 break;
             case Command.EditQuota c:
-                await EditQuotaAsync(c.Team, c.Gpus, ct);
-                break;
+                return (await EditQuotaAsync(c.Team, c.Gpus, ct)).Heard == Heard.Done;
             case Command.AddHost:
                 await AddHostAsync(ct);
                 break;
@@ -116,10 +115,12 @@ internal sealed class RealLab : ILab
                 break;
             case Command.CutDatabase:
                 await _database.CutAsync(ct);
+                _console.Sql.Clear();
                 break;
             case Command.CloseDatabase c:
                 (_closedSince, _closedFor) = (TimeProvider.System.GetTimestamp(), TimeSpan.FromSeconds(c.Seconds));
                 await _database.CloseAsync(ct);
+                _console.Sql.Clear();
                 break;
             case Command.Vanish c when await RunningAsync(ct) is { Count: > 0 } all:
                 var victim = all[c.Which % all.Count];
@@ -358,7 +359,15 @@ internal sealed class RealLab : ILab
             var (status, answer) = await _console.SendAsync(method, $"/api/v1/{path}", body, ct, key);
             return (int)status switch
             {
-                < 300 => new Answer(Heard.Done, (answer as JsonObject)?["id"]?.GetValue<long>() ?? 0),
+                < 300 => new Answer(
+                    Heard.Done,
+                    // Hosts have ids too, of another form
+                    answer is JsonObject o
+                    && o["id"] is JsonValue id
+                    && id.TryGetValue<long>(out var job)
+                        ? job
+                        : 0
+                ),
                 < 500 => new Answer(Heard.Refused, 0, $"{status} {answer}"),
                 (int)HttpStatusCode.ServiceUnavailable => new Answer(Heard.Nothing),
                 _ => throw new BrokenLawException($"{method} {path} was answered {status} {answer}"),

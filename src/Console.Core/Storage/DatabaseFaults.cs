@@ -12,8 +12,6 @@ public static class DatabaseFaults
         e switch
         {
             PostgresException p => p.IsTransient
-                // The session was ended or refused, whatever for: no statement is to blame
-                || p.InvariantSeverity is "FATAL" or "PANIC"
                 || p.SqlState is [.., _] s
                     && (s.StartsWith("53") || s.StartsWith("57") || s.StartsWith("08") || s is "25006"),
             NpgsqlException => true,

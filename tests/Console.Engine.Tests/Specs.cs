@@ -1,4 +1,6 @@
+using System.Collections.Immutable;
 using DeepLab.Core.Workloads;
+using DeepLab.Engine.Tests.Model;
 
 namespace DeepLab.Engine.Tests;
 
@@ -33,5 +35,17 @@ public static class Specs
                 },
             ],
             Restart = new RestartSpec { MaxRestarts = maxRestarts },
+        };
+
+    /// <summary>The spec of a wish of the model's.</summary>
+    internal static JobSpec Of(Wish wish, string name) =>
+        Shell(Script.Shell, wish.Gpus, wish.Replicas, maxRestarts: wish.MaxRestarts) with
+        {
+            Name = name,
+            Env = wish.Script.ToEnv().ToImmutableSortedDictionary(StringComparer.Ordinal),
+            Team = wish.Team,
+            Priority = wish.Priority,
+            Preemptible = wish.Preemptible,
+            MaxDuration = wish.MaxSeconds is { } s ? TimeSpan.FromSeconds(s) : null,
         };
 }

@@ -3,7 +3,7 @@ using System.Diagnostics;
 namespace DeepLab.Core.Reconcile;
 
 /// <summary>Named steps of a launch at which a fault test ends this process the hard way.</summary>
-public sealed class Failpoints(ConsoleOptions options)
+public class Failpoints(ConsoleOptions options)
 {
     public const string BeforeLeaseCommit = "before-lease-commit";
     public const string AfterLeaseCommit = "after-lease-commit";
@@ -36,7 +36,7 @@ public sealed class Failpoints(ConsoleOptions options)
         AfterRemove,
     ];
 
-    public void Hit(string name)
+    public virtual void Hit(string name)
     {
         if (options.Failpoint == name)
         {

@@ -65,16 +65,28 @@ public sealed partial class FakeEngine(TimeProvider time) : IContainerEngine
     public void LoseReplyOf(string verb) =>
         Queue(verb).Enqueue((new EngineUnreachableException($"The reply of {verb} was lost."), After: true));
 
-    /// <summary>The program ends.</summary>
-    public void End(string idOrName, int exitCode, bool oomKilled = false)
+    /// <summary>Failures and lost replies that were asked for and have not come yet do not come any more.</summary>
+    public void FailNoMore() => _failures.Clear();
+
+    /// <summary>The program ends. False where it had ended before: an end is never overwritten.</summary>
+    public bool End(string idOrName, int exitCode, bool oomKilled = false) => End(this[idOrName], exitCode, oomKilled);
+
+    public bool End(FakeContainer c, int exitCode, bool oomKilled = false)
     {
-        var c = this[idOrName];
-        if (oomKilled)
+        lock (_containers)
         {
-            Tell(c, "oom");
+            if (c.FinishedAt is not null)
+            {
+                return false;
+            }
+            if (oomKilled)
+            {
+                Tell(c, "oom");
+            }
+            c.End(exitCode, oomKilled);
+            Tell(c, "die", ("exitCode", exitCode.ToString()));
+            return true;
         }
-        c.End(exitCode, oomKilled);
-        Tell(c, "die", ("exitCode", exitCode.ToString()));
     }
 
     /// <summary>The program ends, unless it was ended a moment before: false then.</summary>
@@ -97,13 +109,16 @@ public sealed partial class FakeEngine(TimeProvider time) : IContainerEngine
     /// <summary>Someone else removed it.</summary>
     public void Vanish(string idOrName)
     {
-        var c = this[idOrName];
-        _containers.TryRemove(c.Id, out _);
-        if (c.IsRunning)
+        lock (_containers)
         {
-            c.End(137, oomKilled: false);
+            var c = this[idOrName];
+            _containers.TryRemove(c.Id, out _);
+            if (c.IsRunning)
+            {
+                c.End(137, oomKilled: false);
+            }
+            Tell(c, "destroy");
         }
-        Tell(c, "destroy");
     }
 
     public Task<EngineInfo> InfoAsync(CancellationToken ct) => DoAsync("", () => Info, ct);

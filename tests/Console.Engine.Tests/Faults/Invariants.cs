@@ -5,25 +5,114 @@ using Npgsql;
 
 namespace DeepLab.Engine.Tests.Faults;
 
-/// <summary>What must hold after every fault, read from the database and from the engine. Numbers are those of the trust document.</summary>
+/// <summary>
+/// What must hold after every fault, read from the database and from the engine. Numbers are those of the trust document.
+/// </summary>
 internal static class Invariants
 {
+    /// <summary>$1: attempts that engines show containers of; $2: ids of jobs that were acknowledged.</summary>
+    private const string AlwaysSql = """
+        select '1: ' || gpu_uuid || ' is leased twice' from leases where released_at is null group by gpu_uuid having count(*) > 1
+        union all
+        select '2: job ' || id || ' is said to hold ' || gpus_held || ' GPUs' from workloads w
+          where gpus_held <> (select count(*) from leases l where l.workload_id = w.id and l.released_at is null)
+        union all
+        select '3: a container is of attempt ' || id || ', which is not known' from unnest($1) id
+          where not exists (select from attempts a where a.id = id.id)
+        union all
+        select '3: replica ' || replica_id || ' has two live attempts' from attempts
+          where state in ('Leased', 'Creating', 'Running') group by replica_id having count(*) > 1
+        union all
+        select '3: the attempts of replica ' || replica_id || ' are not numbered from 1' from attempts
+          group by replica_id having max(number) <> count(*)
+        union all
+        select '5: job ' || id || ' is lost' from unnest($2) id where not exists (select from workloads w where w.id = id.id)
+        union all
+        select '6: job ' || w.id || ' is ' || w.state || ' and ended ' || count(e) || ' times' from workloads w
+          left join workload_events e on e.workload_id = w.id and e.kind = 'ended'
+          group by w.id having count(e) <> case when w.state in ('Succeeded', 'Failed', 'Stopped') then 1 else 0 end
+        union all
+        select '6: attempt ' || a.id || ' is ' || a.state || ' and ended ' || count(e) || ' times' from attempts a
+          left join workload_events e
+            on e.workload_id = a.workload_id and e.replica = a.replica_name and e.attempt = a.number and e.kind = 'exited'
+          group by a.id having count(e) <> case when a.state in ('Exited', 'Lost') then 1 else 0 end
+        union all
+        select '6: the history of job ' || workload_id || ' has a hole' from workload_events
+          group by workload_id having max(seq) <> count(*)
+        union all
+        select '7: job ' || w.id || ' succeeded, and ' || a.replica_name || ' did not' from workloads w
+          join attempts a on a.workload_id = w.id and a.number = w.round
+          where w.state = 'Succeeded' and (a.exit_code is distinct from 0 or a.started_at is null or a.reason <> 'Completed')
+        union all
+        select '8: job ' || w.id || ' succeeded, and was stopped before' from workloads w
+          join attempts a on a.workload_id = w.id and a.number = w.round
+          where w.state = 'Succeeded' and w.stop_requested_at < a.ended_at
+        """;
+
+    /// <summary>What must not be left once everything has ended.</summary>
+    private const string AtRestSql = """
+        select '2: ' || gpu_uuid || ' is still leased to attempt ' || attempt_id from leases where released_at is null
+        union all
+        select '4: attempt ' || id || ' is not cleaned away' from attempts where not container_removed
+        union all
+        select '13: job ' || id || ' is still ' || state || ': ' || message from workloads
+          where state not in ('Succeeded', 'Failed', 'Stopped')
+        """;
+
+    /// <summary>Sentences about what does not hold and should at every moment, in the middle of a recovery too.</summary>
+    /// <param name="attempts">that engines showed containers of, before this look at the database</param>
+    /// <param name="acknowledged">ids of jobs</param>
+    public static Task<List<string>> BrokenAsync(
+        NpgsqlDataSource sql,
+        IEnumerable<long> attempts,
+        IEnumerable<long> acknowledged,
+        CancellationToken ct
+    ) => ColumnAsync(sql, AlwaysSql, ct, attempts.ToArray(), acknowledged.ToArray());
+
+    /// <summary>As <see cref="BrokenAsync"/>, of what must be over once everything has ended and been cleaned away.</summary>
+    public static Task<List<string>> LeftAsync(NpgsqlDataSource sql, CancellationToken ct) =>
+        ColumnAsync(sql, AtRestSql, ct);
+
     /// <summary>What must hold at every moment, in the middle of a recovery too.</summary>
-    public static async Task AlwaysAsync(NpgsqlDataSource sql, IContainerEngine engine, CancellationToken ct)
+    public static Task AlwaysAsync(NpgsqlDataSource sql, IContainerEngine engine, CancellationToken ct) =>
+        AlwaysAsync(sql, engine, [], ct);
+
+    /// <summary>What must hold once everything has ended and been cleaned away.</summary>
+    public static async Task AtRestAsync(
+        NpgsqlDataSource sql,
+        IContainerEngine engine,
+        IReadOnlyCollection<long> acknowledged,
+        CancellationToken ct
+    )
+    {
+        await AlwaysAsync(sql, engine, acknowledged, ct);
+        Assert.Empty(await LeftAsync(sql, ct));
+        // 4: no orphan
+        var install = await ScalarAsync<string>(sql, "select install_id from installations", ct);
+        Assert.DoesNotContain(await engine.ListAsync(install, ct), c => c.Labels.ContainsKey(Labels.Attempt));
+        // 5: and none that nobody asked for
+        Assert.Equal(acknowledged.Count, await ScalarAsync<long>(sql, "select count(*) from workloads", ct));
+    }
+
+    private static async Task AlwaysAsync(
+        NpgsqlDataSource sql,
+        IContainerEngine engine,
+        IReadOnlyCollection<long> acknowledged,
+        CancellationToken ct
+    )
     {
         var install = await ScalarAsync<string>(sql, "select install_id from installations", ct);
         var held = new HashSet<string>(StringComparer.Ordinal);
+        var attempts = new List<long>();
         foreach (var summary in await engine.ListAsync(install, ct))
         {
             if (!summary.Labels.TryGetValue(Labels.Attempt, out var attempt))
             {
                 continue;
             }
-            // 3: every container of ours is of one attempt that the database knows
             var id = long.Parse(attempt, CultureInfo.InvariantCulture);
-            Assert.Equal(1L, await ScalarAsync<long>(sql, $"select count(*) from attempts where id = {id}", ct));
-            var report = await engine.InspectAsync(summary.Id, ct);
-            if (report is not { State: ContainerState.Running })
+            attempts.Add(id);
+            if (await engine.InspectAsync(summary.Id, ct) is not { State: ContainerState.Running } report)
             {
                 continue;
             }
@@ -36,93 +125,8 @@ internal static class Invariants
             );
             Assert.Equal(leases.Order(), report.GpuUuids.Order());
         }
-        // 1: one unreleased lease a device
-        Assert.Equal(
-            0L,
-            await ScalarAsync<long>(
-                sql,
-                "select count(*) from (select gpu_uuid from leases where released_at is null group by 1 having count(*) > 1) d",
-                ct
-            )
-        );
+        Assert.Empty(await BrokenAsync(sql, attempts, acknowledged, ct));
     }
-
-    /// <summary>What must hold once everything has ended and been cleaned away.</summary>
-    public static async Task AtRestAsync(
-        NpgsqlDataSource sql,
-        IContainerEngine engine,
-        IReadOnlyCollection<long> acknowledged,
-        CancellationToken ct
-    )
-    {
-        await AlwaysAsync(sql, engine, ct);
-        var install = await ScalarAsync<string>(sql, "select install_id from installations", ct);
-        // 4: no orphan
-        Assert.DoesNotContain(await engine.ListAsync(install, ct), c => c.Labels.ContainsKey(Labels.Attempt));
-        // 2
-        Assert.Equal(0L, await ScalarAsync<long>(sql, "select count(*) from leases where released_at is null", ct));
-        // 5
-        var known = await ColumnAsync(sql, "select id::text from workloads", ct);
-        Assert.Empty(acknowledged.Select(id => id.ToString(CultureInfo.InvariantCulture)).Except(known));
-        Assert.Equal(acknowledged.Count, known.Count);
-        // 3: numbers run from 1 without a hole
-        Assert.Equal(
-            0L,
-            await ScalarAsync<long>(
-                sql,
-                "select count(*) from (select replica_id from attempts group by 1 having max(number) <> count(*)) d",
-                ct
-            )
-        );
-        // 6: one end a job, one end an attempt, contiguous history
-        Assert.Equal(0L, await CountBrokenAsync(sql, "ended", "workload_id", "workloads", ct));
-        Assert.Equal(
-            0L,
-            await ScalarAsync<long>(
-                sql,
-                """
-                select count(*) from attempts a where 1 <> (select count(*) from workload_events e
-                  where e.workload_id = a.workload_id and e.replica = a.replica_name and e.attempt = a.number and e.kind = 'exited')
-                """,
-                ct
-            )
-        );
-        Assert.Equal(
-            0L,
-            await ScalarAsync<long>(
-                sql,
-                "select count(*) from (select workload_id from workload_events group by 1 having max(seq) <> count(*)) d",
-                ct
-            )
-        );
-        // 8: a stop that was acknowledged before the end is no success
-        Assert.Equal(
-            0L,
-            await ScalarAsync<long>(
-                sql,
-                """
-                select count(*) from workloads w join attempts a on a.workload_id = w.id
-                where w.state = 'Succeeded' and w.stop_requested_at < a.ended_at
-                """,
-                ct
-            )
-        );
-        // Counters agree with what they count
-        Assert.Equal(0L, await ScalarAsync<long>(sql, "select count(*) from workloads where gpus_held <> 0", ct));
-    }
-
-    private static Task<long> CountBrokenAsync(
-        NpgsqlDataSource sql,
-        string kind,
-        string key,
-        string table,
-        CancellationToken ct
-    ) =>
-        ScalarAsync<long>(
-            sql,
-            $"select count(*) from {table} t where 1 <> (select count(*) from workload_events e where e.{key} = t.id and e.kind = '{kind}')",
-            ct
-        );
 
     public static async Task<T> ScalarAsync<T>(NpgsqlDataSource sql, string text, CancellationToken ct)
     {
@@ -130,9 +134,18 @@ internal static class Invariants
         return (T)(await command.ExecuteScalarAsync(ct))!;
     }
 
-    public static async Task<List<string>> ColumnAsync(NpgsqlDataSource sql, string text, CancellationToken ct)
+    public static async Task<List<string>> ColumnAsync(
+        NpgsqlDataSource sql,
+        string text,
+        CancellationToken ct,
+        params object[] parameters
+    )
     {
         await using var command = sql.CreateCommand(text);
+        foreach (var value in parameters)
+        {
+            command.Parameters.AddWithValue(value);
+        }
         await using var reader = await command.ExecuteReaderAsync(ct);
         var values = new List<string>();
         while (await reader.ReadAsync(ct))

@@ -1,0 +1,122 @@
+using System.Diagnostics;
+using System.Globalization;
+using CsCheck;
+
+namespace DeepLab.Engine.Tests.Model;
+
+/// <summary>
+/// Sequence after sequence of random commands on one lab, until so many steps are done or the time is over. A sequence that
+/// breaks a law is made shorter, on labs of its own, and told as commands.
+/// </summary>
+internal sealed class Campaign(
+    Func<CancellationToken, Task<ILab>> start,
+    Gen<Command> commands,
+    TimeSpan tick,
+    TimeSpan patience,
+    ITestOutputHelper output
+)
+{
+    private static readonly TimeSpan s_shrinkFor = TimeSpan.FromMinutes(1);
+
+    /// <param name="length">commands in a sequence</param>
+    /// <param name="budget">no sequence is begun after it</param>
+    /// <returns>steps that were done</returns>
+    public async Task<int> RunAsync(int steps, int length, TimeSpan budget, CancellationToken ct)
+    {
+        var seed = Seed();
+        output.WriteLine($"DEEPLAB_TEST_SEED={seed}");
+        var began = Stopwatch.GetTimestamp();
+        var done = 0;
+        await using var lab = await start(ct);
+        for (var sequence = 0u; done < steps && Stopwatch.GetElapsedTime(began) < budget; sequence++)
+        {
+            var list = Make(seed, sequence, length);
+            if (await TryAsync(lab, list, ct) is { } broken)
+            {
+                await FailAsync(seed, sequence, list, broken, lab.Log, ct);
+            }
+            done += list.Length;
+        }
+        var took = Stopwatch.GetElapsedTime(began);
+        output.WriteLine(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"{done} steps in {took.TotalSeconds:0} s, {done / took.TotalSeconds:0} a second"
+            )
+        );
+        return done;
+    }
+
+    private static ulong Seed() =>
+        Environment.GetEnvironmentVariable("DEEPLAB_TEST_SEED") is { Length: > 0 } given
+            ? ulong.Parse(given, CultureInfo.InvariantCulture)
+            : (ulong)Random.Shared.NextInt64();
+
+    private Command[] Make(ulong seed, uint sequence, int length) =>
+        commands.Array[length].Generate(new PCG(sequence, seed), null, out _);
+
+    private sealed record Broken(int Step, string Message);
+
+    private async Task<Broken?> TryAsync(ILab lab, IReadOnlyList<Command> list, CancellationToken ct)
+    {
+        var at = 0;
+        try
+        {
+            await new Walk(lab, tick, patience).RunAsync(list, s => at = s, ct);
+            return null;
+        }
+        catch (Exception e) when (!ct.IsCancellationRequested)
+        {
+            return new Broken(at, e is BrokenLawException ? e.Message : e.ToString());
+        }
+    }
+
+    private async Task FailAsync(
+        ulong seed,
+        uint sequence,
+        Command[] list,
+        Broken broken,
+        string log,
+        CancellationToken ct
+    )
+    {
+        output.WriteLine($"Sequence {sequence} broke at step {broken.Step}: {broken.Message}");
+        output.WriteLine(log);
+        var shrunk = await ShrinkAsync(list[..Math.Min(list.Length, broken.Step + 1)], broken, ct);
+        Assert.Fail(
+            $"""
+            {shrunk.Broken.Message}
+
+            after these {shrunk.Commands.Count} commands (DEEPLAB_TEST_SEED={seed}, sequence {sequence}):
+            {string.Join(Environment.NewLine, shrunk.Commands)}
+            """
+        );
+    }
+
+    /// <summary>Takes parts away, large ones first, for as long as what is left breaks a law too.</summary>
+    private async Task<(IReadOnlyList<Command> Commands, Broken Broken)> ShrinkAsync(
+        IReadOnlyList<Command> list,
+        Broken broken,
+        CancellationToken ct
+    )
+    {
+        var began = Stopwatch.GetTimestamp();
+        for (var size = list.Count / 2; size > 0; size = Math.Min(size / 2, list.Count / 2))
+        {
+            for (var from = 0; from < list.Count && Stopwatch.GetElapsedTime(began) < s_shrinkFor; )
+            {
+                Command[] less = [.. list.Take(from), .. list.Skip(from + size)];
+                await using var lab = await start(ct);
+                if (await TryAsync(lab, less, ct) is { } still)
+                {
+                    (list, broken) = (less[..Math.Min(less.Length, still.Step + 1)], still);
+                }
+                else
+                {
+                    from += size;
+                }
+            }
+        }
+        return (list, broken);
+    }
+}

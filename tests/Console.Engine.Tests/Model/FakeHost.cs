@@ -141,7 +141,7 @@ internal sealed class FakeHost
         }
         foreach (var (gpu, i) in Gpus.Select((g, i) => (g, i)))
         {
-            c.Write($"{i}, {gpu}, NVIDIA A100, 550.54, 81920, 0, 0, 40, 60, 00000000:0{i}:00.0");
+            c.Write($"{i}, {gpu}, NVIDIA A100, 550.54, 81920, 0, 0, 40, 60, 00000000:0{i}:00.0, 0");
         }
     }
 

@@ -414,7 +414,7 @@ internal sealed class FakeLab : ILab, IEngineFactory
             }
             await PassAsync(s_slice, ct);
         }
-        Assert.Fail($"{condition} did not come true");
+        Assert.Fail($"{condition} did not come true{Environment.NewLine}{Log}");
     }
 
     /// <summary>Until the console seems to wait for the clock, or for so long.</summary>

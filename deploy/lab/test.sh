@@ -47,8 +47,10 @@ lab_soak() { # [ROUNDS]
   local rounds=${1:-20}
   [[ $rounds =~ ^[1-9][0-9]*$ ]] || die "soak takes a number of rounds, not '$rounds'."
   export DEEPLAB_TEST_ROUNDS=$rounds DEEPLAB_TEST_RESTARTS=$rounds DEEPLAB_TEST_BACKLOG=$((rounds * 10))
+  export DEEPLAB_TEST_RACES=$((rounds * 50))
   export DEEPLAB_TEST_TIMEOUT=${DEEPLAB_TEST_TIMEOUT:-14400}
-  lab_test engine -- -- --filter-class '*KillTests' --filter-class '*EngineOutageTests' --filter-class '*SharingTests'
+  lab_test engine -- -- --filter-class '*KillTests' --filter-class '*EngineOutageTests' --filter-class '*SharingTests' \
+    --filter-class '*EndRaceTests'
 }
 
 build_solution() {

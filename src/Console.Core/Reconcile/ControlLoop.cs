@@ -68,7 +68,6 @@ public sealed partial class ControlLoop(
         await series.ForgetAsync(term.Ended);
         try
         {
-            var patience = TimeSpan.Zero;
             var mayHaveHosts = true;
             while (!term.Ended.IsCancellationRequested)
             {
@@ -83,14 +82,20 @@ public sealed partial class ControlLoop(
                         term,
                         leased => workers.EnsureDriver(leased.HostId, leased.AttemptId)
                     );
-                    patience = Patience(nextDeadline);
+                    mayHaveHosts |= await NextAsync(subscription, workers, Patience(nextDeadline), term.Ended);
+                    continue;
                 }
                 catch (Exception e) when (DatabaseFaults.IsFault(e))
                 {
                     Log.Fault(logger, e.Message);
-                    patience = s_retry;
                 }
-                mayHaveHosts |= await NextAsync(subscription, workers, patience, term.Ended);
+                catch (Exception e) when (!term.Ended.IsCancellationRequested)
+                {
+                    // A leader that renews its lease and does nothing would keep all others from leading
+                    Log.Broken(logger, e);
+                }
+                mayHaveHosts = true;
+                await Task.Delay(s_retry, time, term.Ended);
             }
         }
         finally
@@ -150,5 +155,8 @@ public sealed partial class ControlLoop(
     {
         [LoggerMessage(LogLevel.Warning, "The queue's pass waits for the database: {Error}")]
         public static partial void Fault(ILogger logger, string error);
+
+        [LoggerMessage(LogLevel.Error, "The queue's pass failed; it is tried again")]
+        public static partial void Broken(ILogger logger, Exception e);
     }
 }

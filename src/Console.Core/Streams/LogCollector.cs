@@ -42,9 +42,9 @@ public sealed class LogCollector(
         {
             _nudges.Release();
         }
-        catch (SemaphoreFullException)
+        catch (Exception e) when (e is SemaphoreFullException or ObjectDisposedException)
         {
-            // A nudge is pending already
+            // A nudge is pending already, or the collector is done: whoever nudges cannot know
         }
     }
 

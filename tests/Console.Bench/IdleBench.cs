@@ -14,7 +14,8 @@ internal static class IdleBench
     public static async Task RunAsync(Run run, CancellationToken ct)
     {
         var seconds = run.Options.Number("seconds", 30);
-        var replicas = run.Options.Number("replicas", 20);
+        var replicas = run.Options.Number("replicas", 100);
+        var fake = run.Options.Number("fake", 1000);
         await using var console = await BenchConsole.StartNewAsync(ct);
         var engine = await Machine.EnginePidAsync(ct);
         run.Say(
@@ -23,7 +24,7 @@ internal static class IdleBench
 
         var (empty, emptyEngine, emptyMemory) = await WatchAsync(console, engine, seconds, ct);
         var job = await console.SubmitAsync(
-            Jobs.Shell("sleep 100000", replicas: replicas, cpus: 0.05, memoryMib: 16),
+            Jobs.Shell("sleep 100000", replicas: replicas, cpus: 0.01, memoryMib: 6),
             ct
         );
         await console.UntilAsync(
@@ -36,10 +37,21 @@ internal static class IdleBench
         var running = await console.Sql.ScalarAsync<long>("select count(*) from attempts where state = 'Running'", ct);
         BenchException.Require(running == replicas, $"{running} of {replicas} replicas run at the end");
 
+        var (many, manyMemory) = await ManyAsync(fake, seconds, ct);
+
         run.Report.AddFigure("CPU, no job", "% of a core", empty, emptyEngine);
         run.Report.AddFigure("resident memory, no job", "MiB", emptyMemory / (1 << 20));
         run.Report.AddFigure($"CPU, {replicas} replicas", "% of a core", busy, busyEngine);
         run.Report.AddFigure($"resident memory, {replicas} replicas", "MiB", busyMemory / (1 << 20));
+        run.Report.AddFigure($"CPU, {fake} replicas on an engine in memory (loop alone)", "% of a core", many);
+        run.Report.AddFigure($"resident memory, {fake} replicas on an engine in memory", "MiB", manyMemory / (1 << 20));
+        run.Report.Judge(
+            "idle.fake",
+            many / TargetCpu,
+            1,
+            atMost: true,
+            $"CPU of the loop with {fake} replicas on an engine in memory over {TargetCpu} % of a core"
+        );
         run.Report.Judge(
             "idle.memory",
             busyMemory / TargetMemory,
@@ -53,6 +65,22 @@ internal static class IdleBench
             1,
             atMost: true,
             $"CPU with {replicas} replicas over {TargetCpu} % of a core"
+        );
+    }
+
+    /// <summary>The core and its loop in this process, on an engine in memory: more replicas than a machine could run.</summary>
+    private static async Task<(double Cpu, double Memory)> ManyAsync(int replicas, int seconds, CancellationToken ct)
+    {
+        await using var lab = await FakeLab.StartAsync(ct);
+        await lab.RunAsync(replicas, ct);
+        await Task.Delay(TimeSpan.FromSeconds(10), ct);
+        var began = Stopwatch.GetTimestamp();
+        var cpu = Machine.CpuSeconds(Environment.ProcessId);
+        await Task.Delay(TimeSpan.FromSeconds(seconds), ct);
+        var used = Machine.CpuSeconds(Environment.ProcessId) - cpu;
+        return (
+            100 * used / Stopwatch.GetElapsedTime(began).TotalSeconds,
+            Machine.ResidentBytes(Environment.ProcessId)
         );
     }
 

@@ -82,6 +82,7 @@ public static class CoreServices
         services.AddSingleton(p => EnginePolicy.From(p.GetRequiredService<ConsoleOptions>()));
         services.AddSingleton<IEngineFactory, EngineFactory>();
         services.AddSingleton<InstanceLock>();
+        services.AddSingleton<LeaseConnections>();
         services.AddSingleton<Leadership>();
         services.AddSingleton<LeaderWrites>();
         services.AddSingleton<AttemptWrites>();

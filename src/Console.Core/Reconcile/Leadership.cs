@@ -14,19 +14,17 @@ public sealed record LeaderTerm(long Epoch, CancellationToken Ended);
 /// this process' monotonic clock, whatever a call to the database waits for.
 /// </summary>
 public sealed partial class Leadership(
-    ConsoleOptions options,
+    LeaseConnections connections,
     InstanceLock instance,
     DatabaseClock clock,
     TimeProvider time,
     ILogger<Leadership> logger
-) : IAsyncDisposable
+)
 {
     private static readonly TimeSpan s_renewEvery = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan s_retry = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan s_lease = TimeSpan.FromSeconds(7);
     private static readonly TimeSpan s_past = TimeSpan.FromMilliseconds(50);
-
-    private readonly NpgsqlDataSource _database = Database.CreateLeaseSource(options.Database);
 
     /// <summary>Runs <paramref name="lead"/> each time this process leads, until stopped.</summary>
     public async Task RunAsync(Func<LeaderTerm, Task> lead, CancellationToken ct)
@@ -59,14 +57,14 @@ public sealed partial class Leadership(
     /// <summary>Gives the lease back, so that another console need not wait for it to run out.</summary>
     public async Task ResignAsync(CancellationToken ct)
     {
-        await using var command = _database.CreateCommand(
-            "update leadership set expires_at = now() where id = 1 and holder = $1"
+        await using var connection = await connections.OpenAsync(ct);
+        await using var command = new NpgsqlCommand(
+            "update leadership set expires_at = now() where id = 1 and holder = $1",
+            connection
         );
         command.Parameters.AddWithValue(instance.Id);
         await command.ExecuteNonQueryAsync(ct);
     }
-
-    public ValueTask DisposeAsync() => _database.DisposeAsync();
 
     /// <param name="asked">when the lease was asked for: it is no older than that</param>
     private async Task LeadAsync(long epoch, long asked, Func<LeaderTerm, Task> lead, CancellationToken ct)
@@ -131,7 +129,8 @@ public sealed partial class Leadership(
     /// <returns>the epoch, or null where the lease is another's, and what is left of that one</returns>
     private async Task<(long? Epoch, TimeSpan Left)> TakeAsync(long asked, CancellationToken ct)
     {
-        await using var command = _database.CreateCommand(
+        await using var connection = await connections.OpenAsync(ct);
+        await using var command = new NpgsqlCommand(
             """
             with free as (
               select id from leadership where id = 1 and (holder = $1 or expires_at < clock_timestamp()) for update
@@ -140,7 +139,8 @@ public sealed partial class Leadership(
               where id in (select id from free) returning epoch
             ) select (select epoch from taken), clock_timestamp(), greatest(expires_at - clock_timestamp(), interval '0')
               from leadership where id = 1
-            """
+            """,
+            connection
         );
         command.Parameters.AddWithValue(instance.Id);
         command.Parameters.AddWithValue(s_lease);
@@ -152,13 +152,15 @@ public sealed partial class Leadership(
 
     private async Task<bool> RenewAsync(long epoch, long asked, CancellationToken ct)
     {
-        await using var command = _database.CreateCommand(
+        await using var connection = await connections.OpenAsync(ct);
+        await using var command = new NpgsqlCommand(
             """
             with renewed as (
               update leadership set expires_at = clock_timestamp() + $3 where id = 1 and holder = $1 and epoch = $2
               returning epoch
             ) select (select epoch from renewed), clock_timestamp()
-            """
+            """,
+            connection
         );
         command.Parameters.AddWithValue(instance.Id);
         command.Parameters.AddWithValue(epoch);

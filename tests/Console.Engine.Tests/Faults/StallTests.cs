@@ -75,12 +75,17 @@ public sealed class StallTests(ITestOutputHelper output)
         await using var engine = TestEngine.Make(new EnginePolicy());
         var plan = Plan($"slow-{Guid.NewGuid():N}"[..12]) with
         {
-            Command = ["sh", "-c", "trap '' TERM; sleep 600 & wait; wait"],
+            Command = ["sh", "-c", "trap '' TERM; echo deaf; sleep 600 & wait; wait"],
         };
         var id = await engine.CreateAsync(plan, Ct);
         try
         {
             await engine.StartAsync(id, Ct);
+            // Before it says so the signal would end it
+            await foreach (var _ in engine.LogsAsync(id, new LogQuery(Follow: true), Ct))
+            {
+                break;
+            }
             var began = Stopwatch.GetTimestamp();
             await engine.StopAsync(id, TimeSpan.FromSeconds(12), Ct);
             Assert.True(Stopwatch.GetElapsedTime(began) > TimeSpan.FromSeconds(11));

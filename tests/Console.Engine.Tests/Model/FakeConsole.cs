@@ -53,6 +53,7 @@ internal sealed class FakeConsole
             .AddSingleton(engines)
             .AddSingleton(own)
             .AddSingleton<IDbContextFactory<ConsoleDb>>(new MortalDatabases(shared, life))
+            .AddSingleton<LeaseConnections>(new MortalLease(options, life, activity))
             .AddSingleton<Failpoints>(new ArmedFailpoints(options, life));
         var host = builder.Build();
         var console = new FakeConsole(host, own, life);

@@ -105,6 +105,39 @@ internal sealed class MortalDatabases(NpgsqlDataSource shared, Life life) : IDbC
     }
 }
 
+/// <summary>The lease of one console, whose questions count as its activity: the clock waits for their answers.</summary>
+internal sealed class MortalLease(DeepLab.Core.ConsoleOptions options, Life life, Activity activity)
+    : LeaseConnections(options)
+{
+    public override async ValueTask<NpgsqlConnection> OpenAsync(CancellationToken ct)
+    {
+        if (life.IsOver)
+        {
+            throw new NpgsqlException("This console is dead.");
+        }
+        var connection = Database.CreateConnection();
+        connection.StateChange += (_, e) =>
+        {
+            if (e.CurrentState is ConnectionState.Closed or ConnectionState.Broken)
+            {
+                activity.Close(connection);
+            }
+        };
+        activity.Open(connection);
+        try
+        {
+            await connection.OpenAsync(ct);
+            return connection;
+        }
+        catch
+        {
+            activity.Close(connection);
+            await connection.DisposeAsync();
+            throw;
+        }
+    }
+}
+
 /// <summary>Ends the life of a console in place of its process.</summary>
 internal sealed class ArmedFailpoints(DeepLab.Core.ConsoleOptions options, Life life) : Failpoints(options)
 {

@@ -23,23 +23,32 @@ public sealed class LeaderWrites(IDbContextFactory<ConsoleDb> databases)
         await using var db = await databases.CreateDbContextAsync(ct);
         return await db
             .Database.CreateExecutionStrategy()
-            .ExecuteAsync(async () =>
-            {
-                db.ChangeTracker.Clear();
-                await using var transaction = await db.Database.BeginTransactionAsync(IsolationLevel.ReadCommitted, ct);
-                var epoch = await db
-                    .Database.SqlQuery<long>($"select epoch as \"Value\" from leadership where id = 1 for key share")
-                    .ToListAsync(ct);
-                if (epoch is not [var current] || current != term.Epoch)
+            .ExecuteAsync(
+                async token =>
                 {
-                    throw new TermOverException(term.Epoch);
-                }
-                var result = await write(db, ct);
-                if (worthCommitting?.Invoke(db) ?? true)
-                {
-                    await db.CommitAsync(ct);
-                }
-                return result;
-            });
+                    db.ChangeTracker.Clear();
+                    await using var transaction = await db.Database.BeginTransactionAsync(
+                        IsolationLevel.ReadCommitted,
+                        token
+                    );
+                    var epoch = await db
+                        .Database.SqlQuery<long>(
+                            $"select epoch as \"Value\" from leadership where id = 1 for key share"
+                        )
+                        .ToListAsync(token);
+                    if (epoch is not [var current] || current != term.Epoch)
+                    {
+                        throw new TermOverException(term.Epoch);
+                    }
+                    var result = await write(db, token);
+                    if (worthCommitting?.Invoke(db) ?? true)
+                    {
+                        await db.CommitAsync(token);
+                    }
+                    return result;
+                },
+                // A term that is over does not sit out the pause before the next try
+                ct
+            );
     }
 }

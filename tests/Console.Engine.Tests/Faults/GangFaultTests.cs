@@ -73,7 +73,7 @@ public sealed class GangFaultTests(LabFleet fleet)
             var id = await console.SubmitAsync(Gang("exec sleep 600"), Ct);
             Assert.Equal(before + 1, id);
             var job = await console.WaitForEndAsync(id, s_patience, Ct);
-            Assert.Equal((WorkloadState.Failed, Reason.CreateFailed), (job.Row.State, job.Row.Reason));
+            Assert.Equal((WorkloadState.Failed, Reason.NameTaken), (job.Row.State, job.Row.Reason));
             Assert.Matches(
                 $"^worker-[0-5] on {taken.Name}: a container that is not ours has the name",
                 job.Row.Message

@@ -406,7 +406,13 @@ internal sealed class FakeLab : ILab, IEngineFactory
 
     private async Task UntilAsync(string condition, CancellationToken ct)
     {
-        for (var slices = 0; slices < 2000; slices++)
+        var began = TimeProvider.System.GetTimestamp();
+        // Connections and their retries take their own time, which the lab's clock does not make shorter
+        for (
+            var slices = 0;
+            slices < 2000 || TimeProvider.System.GetElapsedTime(began) < TimeSpan.FromSeconds(20);
+            slices++
+        )
         {
             if (slices % 4 == 0 && await Invariants.ScalarAsync<bool>(Sql, $"select {condition}", ct))
             {

@@ -22,6 +22,9 @@ internal sealed class Walk(ILab lab, TimeSpan tick, TimeSpan patience)
     private bool _isTroubled;
     private static long s_keys;
 
+    /// <summary>Connections and their retries take their own time, which the lab's clock does not make shorter.</summary>
+    private static readonly TimeSpan s_connecting = TimeSpan.FromSeconds(20);
+
     private IEnumerable<ModelJob> Known => _jobs.Where(j => j.Id is not null && !j.IsDeleted);
 
     /// <exception cref="BrokenLawException">Something does not hold; the sentences say what.</exception>
@@ -78,6 +81,12 @@ internal sealed class Walk(ILab lab, TimeSpan tick, TimeSpan patience)
     private async Task SubmitAsync(ModelJob job, CancellationToken ct)
     {
         var answer = await lab.SubmitAsync(job.Wish, job.Key, ct);
+        if (answer.Heard == Heard.Refused && job.Id is null && answer.Why.Contains("the largest host"))
+        {
+            // Whoever could hold it is out of service
+            _jobs.Remove(job);
+            return;
+        }
         Require(answer.Heard != Heard.Refused, $"{job.Key} was refused: {answer.Why}");
         if (answer.Heard == Heard.Done)
         {
@@ -296,10 +305,11 @@ internal sealed class Walk(ILab lab, TimeSpan tick, TimeSpan patience)
     private async Task<List<string>> SettleAsync(CancellationToken ct)
     {
         var step = TimeSpan.FromSeconds(1);
+        var began = TimeProvider.System.GetTimestamp();
         for (var waited = TimeSpan.Zero; ; waited += step)
         {
             var left = await Invariants.LeftAsync(lab.Sql, ct);
-            if (left.Count == 0 || waited > patience)
+            if (left.Count == 0 || (waited > patience && TimeProvider.System.GetElapsedTime(began) > s_connecting))
             {
                 return left;
             }

@@ -32,6 +32,7 @@ public sealed class JobFormTests : BunitContext, IAsyncLifetime
                 .Add(c => c.Errors, new DraftErrors(errors))
                 .Add(c => c.Hosts, [])
                 .Add(c => c.Images, [])
+                .Add(c => c.Volumes, [])
                 .Add(c => c.OnChanged, EventCallback.Factory.Create(this, () => _changes++))
         );
 

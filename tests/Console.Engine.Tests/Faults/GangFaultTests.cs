@@ -75,7 +75,7 @@ public sealed class GangFaultTests(LabFleet fleet)
             var job = await console.WaitForEndAsync(id, s_patience, Ct);
             Assert.Equal((WorkloadState.Failed, Reason.NameTaken), (job.Row.State, job.Row.Reason));
             Assert.Matches(
-                $"^worker-[0-5] on {taken.Name}: a container that is not ours has the name",
+                $"^worker-[0-5] on {taken.Name}: found a container that is not ours under its name",
                 job.Row.Message
             );
             await SwarmCluster.AtRestAsync(console, fleet, [before, id], Ct);

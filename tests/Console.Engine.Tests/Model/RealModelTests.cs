@@ -15,7 +15,7 @@ public sealed class RealModelTests(LabFleet fleet, ITestOutputHelper output)
 
     // Not yet among the ordinary ones: --explicit only runs it
     [Fact(Explicit = true)]
-    public async Task Whatever_comes_every_law_holds_with_real_engines()
+    public async Task Asked_for_only_as_it_has_not_passed_yet_whatever_comes_every_law_holds_with_real_engines()
     {
         var campaign = new Campaign(
             async ct => await RealLab.StartAsync(fleet, ct),

@@ -47,7 +47,7 @@ internal sealed partial class AttemptDriver
                 return;
             }
             tools.Failpoints.Hit(Failpoints.AfterCreate);
-            await StartAsync(read, id, ct);
+            await StartAsync(read, id, mounts, ct);
         }
         catch (EngineException e) when (e.Kind == EngineErrorKind.NameTaken)
         {
@@ -92,11 +92,10 @@ internal sealed partial class AttemptDriver
         }
     }
 
-    private async Task StartAsync(AttemptRead read, string containerId, CancellationToken ct)
+    private async Task StartAsync(AttemptRead read, string containerId, FoundMounts mounts, CancellationToken ct)
     {
         try
         {
-            var mounts = await tools.Mounts.FindAsync(tools.InstallId, read.Spec, ct);
             await tools.Files.PutAsync(host.Engine, containerId, read.Spec, mounts.Owned, ct);
             tools.Failpoints.Hit(Failpoints.AfterCode);
             await Network.StartAsync(host.Engine, containerId, ct);

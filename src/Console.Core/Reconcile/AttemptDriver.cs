@@ -123,7 +123,7 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
                 await CreateAsync(read, ct);
                 break;
             case Step.Start:
-                await StartAsync(read, seen!.Id, ct);
+                await StartAsync(read, seen!.Id, await tools.Mounts.FindAsync(tools.InstallId, read.Spec, ct), ct);
                 break;
             case Step.Cancel:
                 await EndUnstartedAsync(read, null);

@@ -1,5 +1,5 @@
-using System.Text.RegularExpressions;
 using DeepLab.Core.Feeds;
+using DeepLab.Core.Operations.Fleet;
 using DeepLab.Core.Storage;
 using DeepLab.Core.Tenancy;
 using DeepLab.Core.Volumes;
@@ -38,7 +38,7 @@ public sealed record VolumeView(
 );
 
 /// <summary>Makes, lists and removes volumes. Making and removing is for admins; the doors check that.</summary>
-public sealed partial class VolumeVerbs(IDbContextFactory<ConsoleDb> databases, TimeProvider time)
+public sealed class VolumeVerbs(IDbContextFactory<ConsoleDb> databases, TimeProvider time)
 {
     public const int MostHosts = 1000;
     public const int LongestDescription = 500;
@@ -180,7 +180,7 @@ public sealed partial class VolumeVerbs(IDbContextFactory<ConsoleDb> databases, 
     private static List<SpecError> Check(VolumeInput wanted)
     {
         var errors = new List<SpecError>();
-        if (!NamePattern().IsMatch(wanted.Name))
+        if (!FleetInput.IsName(wanted.Name))
         {
             errors.Add(
                 new SpecError(
@@ -212,7 +212,4 @@ public sealed partial class VolumeVerbs(IDbContextFactory<ConsoleDb> databases, 
         }
         return errors;
     }
-
-    [GeneratedRegex(@"^[a-z0-9][a-z0-9._-]{0,62}\z", RegexOptions.NonBacktracking)]
-    private static partial Regex NamePattern();
 }

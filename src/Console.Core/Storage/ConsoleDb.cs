@@ -32,6 +32,8 @@ public sealed class ConsoleDb(DbContextOptions<ConsoleDb> options) : DbContext(o
     public DbSet<Replica> Replicas => Set<Replica>();
     public DbSet<Attempt> Attempts => Set<Attempt>();
     public DbSet<Lease> Leases => Set<Lease>();
+    public DbSet<Endpoint> Endpoints => Set<Endpoint>();
+    public DbSet<WorkloadSecret> Secrets => Set<WorkloadSecret>();
     public DbSet<WorkloadEvent> Events => Set<WorkloadEvent>();
     public DbSet<Volume> Volumes => Set<Volume>();
     public DbSet<CatalogueImage> Images => Set<CatalogueImage>();

@@ -156,6 +156,21 @@ internal static class Schema
             e.HasIndex(x => x.AttemptId);
             e.HasIndex(x => x.WorkloadId);
         });
+        model.Entity<Endpoint>(e =>
+        {
+            e.Property(x => x.Kind).HasConversion<string>();
+            e.HasIndex(x => new { x.HostId, x.Port })
+                .HasDatabaseName("ix_endpoints_exclusive")
+                .IsUnique()
+                .HasFilter("released_at is null");
+            e.HasIndex(x => new { x.WorkloadId, x.Name });
+            e.HasIndex(x => x.AttemptId);
+        });
+        model.Entity<WorkloadSecret>(e =>
+        {
+            e.ToTable("workload_secrets");
+            e.HasKey(x => new { x.WorkloadId, x.Name });
+        });
         model.Entity<JobNetwork>(e =>
         {
             e.ToTable("job_networks");

@@ -30,8 +30,7 @@ public sealed class NetworkFaultTests(LabFleet fleet)
         }
         foreach (var id in jobs)
         {
-            var job = await console.WaitForEndAsync(id, s_patience, Ct);
-            Assert.Equal((WorkloadState.Succeeded, 0), (job.Row.State, job.Interruptions));
+            AssertWentWell(await console.WaitForEndAsync(id, s_patience, Ct));
         }
         await SwarmCluster.AtRestAsync(console, fleet, jobs, Ct);
     }
@@ -59,7 +58,7 @@ public sealed class NetworkFaultTests(LabFleet fleet)
             await manager.DockerAsync(Ct, ["network", "rm", .. foreign]);
             foreign.Clear();
             var job = await console.WaitForEndAsync(id, s_patience, Ct);
-            Assert.Equal((WorkloadState.Succeeded, 0), (job.Row.State, job.Interruptions));
+            AssertWentWell(job);
             await StopAsync(console, running, rounds: 1);
             await SwarmCluster.AtRestAsync(console, fleet, [running, id], Ct);
         }
@@ -112,7 +111,7 @@ public sealed class NetworkFaultTests(LabFleet fleet)
             await manager.StartAsync(CancellationToken.None);
         }
         var job = await console.WaitForEndAsync(waits, s_patience, Ct);
-        Assert.Equal((WorkloadState.Succeeded, 0), (job.Row.State, job.Interruptions));
+        AssertWentWell(job);
         await StopAsync(console, running, rounds: 1);
         await SwarmCluster.AtRestAsync(console, fleet, [running, waits, waits + 1], Ct);
     }
@@ -149,6 +148,16 @@ public sealed class NetworkFaultTests(LabFleet fleet)
         }
         await SwarmCluster.AtRestAsync(console, fleet, [id], Ct);
     }
+
+    private static void AssertWentWell(JobDetail job) =>
+        Assert.Equal(
+            (WorkloadState.Succeeded, 0, ""),
+            (
+                job.Row.State,
+                job.Interruptions,
+                job.Row.State == WorkloadState.Succeeded ? "" : $"{job.Row.Reason}: {job.Row.Message}"
+            )
+        );
 
     private static JobSpec Spanning(string script) =>
         Specs.Shell(script, replicas: 2, cpus: 0.05) with

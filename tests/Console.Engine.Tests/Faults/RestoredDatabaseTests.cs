@@ -99,7 +99,7 @@ public sealed class RestoredDatabaseTests
 
     private static Task CopyAsync(string from, string to) =>
         AdminAsync(
-            $"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{from}'",
+            $"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{from}' and usename = current_user",
             $"create database {to} template {from}"
         );
 

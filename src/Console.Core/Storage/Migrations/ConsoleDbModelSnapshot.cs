@@ -1020,6 +1020,75 @@ namespace DeepLab.Core.Storage.Migrations
                     b.ToTable("code_archives", (string)null);
                 });
 
+            modelBuilder.Entity("DeepLab.Core.Workloads.Endpoint", b =>
+                {
+                    b.Property<long>("Id")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("bigint")
+                        .HasColumnName("id");
+
+                    NpgsqlPropertyBuilderExtensions.UseIdentityByDefaultColumn(b.Property<long>("Id"));
+
+                    b.Property<string>("Address")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("address");
+
+                    b.Property<long>("AttemptId")
+                        .HasColumnType("bigint")
+                        .HasColumnName("attempt_id");
+
+                    b.Property<int>("ContainerPort")
+                        .HasColumnType("integer")
+                        .HasColumnName("container_port");
+
+                    b.Property<Guid>("HostId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("host_id");
+
+                    b.Property<string>("Kind")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("kind");
+
+                    b.Property<DateTimeOffset>("LeasedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("leased_at");
+
+                    b.Property<string>("Name")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("name");
+
+                    b.Property<int>("Port")
+                        .HasColumnType("integer")
+                        .HasColumnName("port");
+
+                    b.Property<DateTimeOffset?>("ReleasedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("released_at");
+
+                    b.Property<long>("WorkloadId")
+                        .HasColumnType("bigint")
+                        .HasColumnName("workload_id");
+
+                    b.HasKey("Id")
+                        .HasName("pk_endpoints");
+
+                    b.HasIndex("AttemptId")
+                        .HasDatabaseName("ix_endpoints_attempt_id");
+
+                    b.HasIndex("HostId", "Port")
+                        .IsUnique()
+                        .HasDatabaseName("ix_endpoints_exclusive")
+                        .HasFilter("released_at is null");
+
+                    b.HasIndex("WorkloadId", "Name")
+                        .HasDatabaseName("ix_endpoints_workload_id_name");
+
+                    b.ToTable("endpoints", (string)null);
+                });
+
             modelBuilder.Entity("DeepLab.Core.Workloads.Lease", b =>
                 {
                     b.Property<long>("Id")
@@ -1383,6 +1452,27 @@ namespace DeepLab.Core.Storage.Migrations
                         .HasName("pk_workload_events");
 
                     b.ToTable("workload_events", (string)null);
+                });
+
+            modelBuilder.Entity("DeepLab.Core.Workloads.WorkloadSecret", b =>
+                {
+                    b.Property<long>("WorkloadId")
+                        .HasColumnType("bigint")
+                        .HasColumnName("workload_id");
+
+                    b.Property<string>("Name")
+                        .HasColumnType("text")
+                        .HasColumnName("name");
+
+                    b.Property<string>("Sealed")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("sealed");
+
+                    b.HasKey("WorkloadId", "Name")
+                        .HasName("pk_workload_secrets");
+
+                    b.ToTable("workload_secrets", (string)null);
                 });
 #pragma warning restore 612, 618
         }

@@ -119,7 +119,7 @@ internal sealed partial class AttemptDriver
                 // It runs, or ran: no failed start, and its GPUs are not free
                 return;
             }
-            await FailAsync(reason, $"its container did not start: {e.Message}", containerId);
+            await FailAsync(reason, $"its container did not start: {mounts.InWords(e.Message)}", containerId);
         }
     }
 }

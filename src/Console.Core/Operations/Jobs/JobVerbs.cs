@@ -92,24 +92,22 @@ internal static class Verb
         CancellationToken ct
     )
     {
-        await using var db = await databases.CreateDbContextAsync(ct);
-        return await db
-            .Database.CreateExecutionStrategy()
-            .ExecuteAsync(async () =>
+        return await VerbTransaction.RunAsync<long>(
+            databases,
+            async db =>
             {
-                db.ChangeTracker.Clear();
-                await using var transaction = await db.Database.BeginTransactionAsync(ct);
                 var w = await db.LockWorkloadAsync(id, ct);
                 if (w is null || w.DeletedAt is not null || !(actor.IsAdmin || w.OwnerId == actor.UserId))
                 {
-                    return (Outcome<long>)new Outcome<long>.NotFound();
+                    return new Outcome<long>.NotFound();
                 }
                 if (change(db, w) is { } conflict)
                 {
                     return new Outcome<long>.Conflict(conflict);
                 }
-                await db.CommitAsync(ct);
                 return new Outcome<long>.Done(id);
-            });
+            },
+            ct
+        );
     }
 }

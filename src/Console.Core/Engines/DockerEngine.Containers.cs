@@ -50,6 +50,10 @@ public sealed partial class DockerEngine
         {
             await CallAsync(Slow, (client, bounded) => client.Containers.StartContainerAsync(id, null, bounded), ct);
         }
+        catch (EngineException e) when (EngineErrors.IsNetworkOnItsWay(e))
+        {
+            throw new EngineException(EngineErrorKind.NetworkNotReady, e.Message, e);
+        }
         finally
         {
             _starts.Release();

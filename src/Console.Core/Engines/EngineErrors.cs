@@ -97,6 +97,15 @@ internal static class EngineErrors
         bool SaysImageIsMissing() => Says("manifest for") && Says("not found");
     }
 
+    /// <summary>
+    /// Of a start: the container's network across hosts, which its creation was told of, has not come to this engine yet, or has
+    /// gone from it for a moment while the Swarm makes others.
+    /// </summary>
+    public static bool IsNetworkOnItsWay(EngineException e) =>
+        e.Kind == EngineErrorKind.NotFound
+        && e.Message.StartsWith("network ", StringComparison.Ordinal)
+        && e.Message.EndsWith(" not found", StringComparison.Ordinal);
+
     /// <summary>The engine answers `{"message":"…"}`.</summary>
     private static string? MessageOf(string? body)
     {

@@ -6,7 +6,7 @@ namespace DeepLab.Core.Reconcile;
 /// <summary>One attempt's patience with its job's network: told while it cannot be had, asked for again, and given up in the end.</summary>
 internal sealed class NetworkWait(AttemptDriver driver, DriverTools tools)
 {
-    private const int Starts = 3;
+    private const int Starts = 5;
     private static readonly TimeSpan s_firstPause = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan s_longestPause = TimeSpan.FromSeconds(8);
     private long? _since;
@@ -42,6 +42,7 @@ internal sealed class NetworkWait(AttemptDriver driver, DriverTools tools)
     /// <summary>A network that was made just now may not have come to this host: the start is tried again.</summary>
     public async Task StartAsync(IContainerEngine engine, string containerId, CancellationToken ct)
     {
+        var pause = s_firstPause;
         for (var n = 1; ; n++)
         {
             try
@@ -52,7 +53,8 @@ internal sealed class NetworkWait(AttemptDriver driver, DriverTools tools)
             catch (EngineException e) when (e.Kind == EngineErrorKind.NetworkNotReady && n < Starts)
             {
                 await driver.SayAsync(Reason.WaitingForNetwork, e.Message, asEvent: true);
-                await Task.Delay(s_firstPause, tools.Time, ct);
+                await Task.Delay(pause, tools.Time, ct);
+                pause *= 2;
             }
         }
     }

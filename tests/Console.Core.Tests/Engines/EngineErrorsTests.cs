@@ -67,6 +67,16 @@ public sealed class EngineErrorsTests
         Assert.Equal(message, e.Message);
     }
 
+    [Theory]
+    [InlineData(404, "network dl-1-net-1 not found", true)]
+    [InlineData(404, "No such container: network", false)]
+    [InlineData(500, "network dl-1-net-1 not found", false)]
+    public void A_start_that_misses_its_network_is_told_from_others(int status, string message, bool onItsWay)
+    {
+        var body = System.Text.Json.JsonSerializer.Serialize(new { message });
+        Assert.Equal(onItsWay, EngineErrors.IsNetworkOnItsWay(EngineErrors.FromAnswer((HttpStatusCode)status, body)));
+    }
+
     [Fact]
     public void An_answer_that_is_not_json_is_kept_as_it_is()
     {

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Security.Cryptography;
 
 namespace DeepLab.Engine.Tests.Faults;
 
@@ -52,6 +53,45 @@ public sealed class DatabaseOutageTests
         (status, answer) = await console.PostAsync("/api/v1/jobs", Body("echo again"), Ct);
         Assert.Equal(HttpStatusCode.Created, status);
         Assert.Equal("Succeeded", (string?)(await console.WaitForEndAsync((long)answer!["id"]!, Ct))["state"]);
+    }
+
+    [Fact]
+    public async Task A_database_whose_disk_is_full_refuses_a_job_whole_and_loses_none()
+    {
+        await using var postgres = await PrivatePostgres.StartAsync(Ct, megabytes: 160);
+        await using var console = await ConsoleProcess.CreateAsync(Ct, ("DEEPLAB_DB", postgres.ConnectionString));
+        await console.StartAsync(Ct);
+        await console.SignInAsync(Ct);
+        var running = await console.SubmitAsync(
+            ConsoleJobs.Body("trap 'echo told; exit 0' TERM; echo up; sleep 600 & wait"),
+            Ct
+        );
+        await UntilStateAsync(console, running, "Running");
+
+        await postgres.FillDiskAsync(Ct);
+        // What does not compress finds no room in the pages there are
+        var body = new
+        {
+            name = "large",
+            image = "base",
+            script = $"#!/bin/sh\n# {Convert.ToBase64String(RandomNumberGenerator.GetBytes(150_000))}\ntrue\n",
+            roles = new[] { new { name = "worker", resources = new { cpus = 0.25, memory = "64MiB" } } },
+        };
+        var (status, answer) = await console.PostAsync("/api/v1/jobs", body, Ct);
+        Assert.True(status == HttpStatusCode.ServiceUnavailable, $"{status}: {answer}");
+        // It serves, and knows of no second job
+        (status, answer) = await console.GetAsync("/api/v1/jobs", Ct);
+        Assert.Equal(HttpStatusCode.OK, status);
+        Assert.Equal(running, (long)Assert.Single(answer!["items"]!.AsArray())!["id"]!);
+
+        postgres.MakeRoom();
+        var large = await console.SubmitAsync(body, Ct);
+        Assert.Equal("Succeeded", (string?)(await console.WaitForEndAsync(large, Ct))["state"]);
+        Assert.Equal("Running", (string?)(await console.GetAsync($"/api/v1/jobs/{running}", Ct)).Body!["state"]);
+        await console.PostAsync($"/api/v1/jobs/{running}/stop", null, Ct);
+        Assert.Equal("Stopped", (string?)(await console.WaitForEndAsync(running, Ct))["state"]);
+        await UntilArchivedAsync(console, running);
+        Assert.Equal("up\ntold\n", await console.TextAsync($"/api/v1/jobs/{running}/logs", Ct));
     }
 
     private static object Body(string script) =>

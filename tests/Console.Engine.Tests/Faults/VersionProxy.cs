@@ -106,8 +106,8 @@ public sealed partial class VersionProxy : IAsyncDisposable
             {
                 head = head.Replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
             }
-            await engine.WriteAsync(Encoding.Latin1.GetBytes(head), _over.Token);
-            await engine.WriteAsync(body, _over.Token);
+            // At once: an engine that has answered the head has hung up by the time a second write comes, even an empty one
+            await engine.WriteAsync((byte[])[.. Encoding.Latin1.GetBytes(head), .. body], _over.Token);
             if (!asked.Success && head.Contains(" /version", StringComparison.Ordinal))
             {
                 await TellVersionAsync(client, engine);

@@ -2,6 +2,7 @@ using DeepLab.Api.Auth;
 using DeepLab.Api.Clusters;
 using DeepLab.Api.Documents;
 using DeepLab.Api.Errors;
+using DeepLab.Api.Gateway;
 using DeepLab.Api.Health;
 using DeepLab.Api.Hubs;
 using DeepLab.Api.Images;
@@ -37,6 +38,7 @@ public static class DeepLabApi
         services.AddApiDocument();
         services.AddApiSchedules();
         services.AddApiHubs();
+        services.AddGateway();
         services.AddSingleton<JobLogs>();
         services.AddSingleton<SeriesAnswers>();
         services.AddHealthChecks();
@@ -48,6 +50,7 @@ public static class DeepLabApi
 
     public static WebApplication UseDeepLabApi(this WebApplication app)
     {
+        app.UseMiddleware<GatewayMiddleware>();
         app.UseMiddleware<SecurityHeaders>();
         app.UseExceptionHandler();
         app.UseStatusCodePages(EmptyAnswers.FillAsync);
@@ -76,10 +79,12 @@ public static class DeepLabApi
         api.MapCode();
         api.MapImages();
         api.MapVolumes();
+        api.MapEndpoints();
         api.MapFleet();
         api.MapFleetEdits();
         api.MapGpuEdits();
         app.MapSignIn();
+        app.MapGatewayEntry();
         app.MapHealth();
         app.MapApiDocument();
         app.MapSchedules();

@@ -32,6 +32,8 @@ public static class DeepLabApi
     /// <summary>Needs what <see cref="CoreServices.AddDeepLabCore"/> registers.</summary>
     public static IServiceCollection AddDeepLabApi(this IServiceCollection services, ConsoleOptions options)
     {
+        // A line ends with both characters: what one server reads as one header, the next might read as two
+        AppContext.SetSwitch("Microsoft.AspNetCore.Server.Kestrel.DisableHttp1LineFeedTerminators", true);
         services.AddApiAuth(options);
         services.AddApiJson();
         services.AddApiLimits();

@@ -22,6 +22,9 @@ internal enum ForwardResult
     /// <summary>Nothing listens there.</summary>
     NotListening,
 
+    /// <summary>What came in was no request.</summary>
+    BadRequest,
+
     /// <summary>What came back was no answer that can be passed on.</summary>
     BadAnswer,
     TooSlow,
@@ -72,6 +75,7 @@ internal sealed class ContainerForwarder(IHttpForwarder forwarder, GatewayAddres
         return error switch
         {
             ForwarderError.RequestTimedOut => ForwardResult.TooSlow,
+            ForwarderError.RequestBodyClient => ForwardResult.BadRequest,
             _ when context.Features.Get<IForwarderErrorFeature>()?.Exception
                     is HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError } =>
                 ForwardResult.NotListening,

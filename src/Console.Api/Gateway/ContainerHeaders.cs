@@ -1,5 +1,6 @@
 using System.Net.Http.Headers;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Primitives;
 using Microsoft.Net.Http.Headers;
 using Yarp.ReverseProxy.Forwarder;
@@ -87,7 +88,28 @@ internal sealed class ContainerHeaders(
         {
             to.Authorization = new AuthenticationHeaderValue("token", token);
         }
+        proxyRequest.RequestUri = AsItCame(httpContext, destinationPrefix);
         aim(proxyRequest);
+    }
+
+    /// <summary>
+    /// The address to the letter, since `a%2Fb` in it is one name to Jupyter. Null, for the server's own reading of it, where that
+    /// resolved something: what was checked is what is sent.
+    /// </summary>
+    private Uri? AsItCame(HttpContext context, string destinationPrefix)
+    {
+        var target = context.Features.Get<IHttpRequestFeature>()?.RawTarget ?? "";
+        var path = target.AsSpan(0, target.IndexOf('?') is >= 0 and var at ? at : target.Length);
+        var resolved =
+            !path.StartsWith(route.Path, StringComparison.Ordinal)
+            || path.Contains("/.", StringComparison.Ordinal)
+            || path.Contains("%2e", StringComparison.OrdinalIgnoreCase);
+        return resolved
+            ? null
+            : new Uri(
+                destinationPrefix + target,
+                new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true }
+            );
     }
 
     public override async ValueTask<bool> TransformResponseAsync(

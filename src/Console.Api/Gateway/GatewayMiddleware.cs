@@ -170,7 +170,7 @@ internal sealed partial class GatewayMiddleware(
             limit.MaxRequestBodySize = null;
         }
         var result = await forwarder.SendAsync(context, route, door, entry.Token);
-        if (entry.IsCut)
+        if (entry.Token.IsCancellationRequested)
         {
             context.Abort();
             return;
@@ -178,6 +178,7 @@ internal sealed partial class GatewayMiddleware(
         var page = result switch
         {
             ForwardResult.NotListening => GatewayPage.NotListening,
+            ForwardResult.BadRequest => GatewayPage.BadRequest,
             ForwardResult.BadAnswer => GatewayPage.BadAnswer,
             ForwardResult.TooSlow => GatewayPage.TooSlow,
             _ => null,

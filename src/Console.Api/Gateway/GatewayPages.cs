@@ -75,6 +75,9 @@ internal sealed record GatewayPage(int Status, string Title, string Sentence, in
             Soon
         );
 
+    public static GatewayPage BadRequest { get; } =
+        new(StatusCodes.Status400BadRequest, "Refused", "The body of the request broke off or is malformed.");
+
     public static GatewayPage Ambiguous { get; } =
         new(StatusCodes.Status400BadRequest, "Refused", "The length of the body is said in two ways.");
 

@@ -1,9 +1,13 @@
 using DeepLab.Core.Operations.Gateway;
+using Microsoft.Extensions.Hosting;
 
 namespace DeepLab.Api.Gateway;
 
-/// <summary>What passes through the gateway right now, each with the means to end it.</summary>
-internal sealed class OpenRequests
+/// <summary>
+/// What passes through the gateway right now, each with the means to end it. All of it ends when the console is asked to, which
+/// would else wait for sockets that nobody closes.
+/// </summary>
+internal sealed class OpenRequests(IHostApplicationLifetime lifetime)
 {
     /// <summary>More than a browser opens, and few enough that one page cannot take the console's connections.</summary>
     public const int MostOfSession = 256;
@@ -22,7 +26,8 @@ internal sealed class OpenRequests
                 return null;
             }
             _ofSession[pass.TokenId] = open + 1;
-            var request = new OpenRequest(this, route, pass, endpointId, ct);
+            var ends = CancellationTokenSource.CreateLinkedTokenSource(ct, lifetime.ApplicationStopping);
+            var request = new OpenRequest(this, route, pass, endpointId, ends);
             _open.Add(request);
             return request;
         }
@@ -62,10 +67,9 @@ internal sealed class OpenRequests
         GatewayRoute route,
         GatewayPass pass,
         long endpointId,
-        CancellationToken ct
+        CancellationTokenSource ends
     ) : IDisposable
     {
-        private readonly CancellationTokenSource _source = CancellationTokenSource.CreateLinkedTokenSource(ct);
         private readonly Lock _end = new();
         private bool _ended;
 
@@ -74,10 +78,7 @@ internal sealed class OpenRequests
 
         /// <summary>The row of the container that it reached.</summary>
         public long EndpointId => endpointId;
-        public CancellationToken Token => _source.Token;
-
-        /// <summary>Access ended before the request did.</summary>
-        public bool IsCut { get; private set; }
+        public CancellationToken Token => ends.Token;
 
         public void Cut()
         {
@@ -85,8 +86,7 @@ internal sealed class OpenRequests
             {
                 if (!_ended)
                 {
-                    IsCut = true;
-                    _source.Cancel();
+                    ends.Cancel();
                 }
             }
         }
@@ -97,7 +97,7 @@ internal sealed class OpenRequests
             lock (_end)
             {
                 _ended = true;
-                _source.Dispose();
+                ends.Dispose();
             }
         }
     }

@@ -1,9 +1,13 @@
 using System.Net;
 using System.Net.Http.Json;
 using System.Net.WebSockets;
+using DeepLab.Core.Operations;
+using DeepLab.Core.Operations.Jobs;
+using DeepLab.Core.Tenancy;
 using DeepLab.Core.Workloads;
 using Microsoft.AspNetCore.Http;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace DeepLab.Api.Tests.Gateway;
 
@@ -61,23 +65,16 @@ public sealed class EndOfAccessTests(ApiHost host)
         Assert.Equal(status == 200 ? HttpStatusCode.SwitchingProtocols : (HttpStatusCode)status, refused);
     }
 
-    private async Task EndAsync(
-        string how,
-        DeepLab.Core.Tenancy.User owner,
-        RunningWorkload workload,
-        Browser console,
-        Container second
-    )
+    private async Task EndAsync(string how, User owner, RunningWorkload workload, Browser console, Container second)
     {
         using var admin = host.Admin();
         switch (how)
         {
             case "stop":
-                using (var client = host.Client(await host.SignInAsync(owner.UserName, ApiHost.Password)))
-                using (var stop = await client.PostAsync($"/api/v1/jobs/{workload.Id}/stop", null))
-                {
-                    Assert.True(stop.IsSuccessStatusCode);
-                }
+                var stop = host.Services.GetRequiredService<StopWorkload>();
+                Assert.IsType<Outcome<long>.Done>(
+                    await stop.RunAsync(new Actor(owner.Id, owner.UserName, owner.Role), workload.Id, Ct)
+                );
                 break;
             case "end":
                 await workload.EndAttemptAsync();
@@ -106,7 +103,7 @@ public sealed class EndOfAccessTests(ApiHost host)
                     )
                 )
                 {
-                    Assert.True(patch.IsSuccessStatusCode);
+                    await patch.OkAsync(HttpStatusCode.NoContent);
                 }
                 break;
             case "signed out":
@@ -137,14 +134,15 @@ public sealed class EndOfAccessTests(ApiHost host)
                 }
                 break;
             default:
+                using (var person = await Browser.SignedInAsync(host))
                 using (
-                    var patch = await admin.PatchAsync(
+                    var patch = await person.Http.PatchAsync(
                         $"/api/v1/users/{owner.UserName}",
                         Answers.Json("""{"role":"Admin"}""")
                     )
                 )
                 {
-                    Assert.True(patch.IsSuccessStatusCode);
+                    await patch.OkAsync(HttpStatusCode.NoContent);
                 }
                 break;
         }
@@ -187,6 +185,7 @@ public sealed class EndOfAccessTests(ApiHost host)
         await RetriesAsync("It is starting");
         // It runs, and its program does not listen yet
         await workload.RunAsync(RunningWorkload.Nowhere());
+        await UntilAsync("Waiting for the program");
         await RetriesAsync("Waiting for the program");
         // It restarts, at another port
         await workload.EndAttemptAsync();

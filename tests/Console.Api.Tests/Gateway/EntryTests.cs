@@ -123,8 +123,7 @@ public sealed class EntryTests(ApiHost host)
         using var client = host.Client(await host.SignInAsync(asker, ApiHost.Password));
         using var none = await client.PostAsync("/api/v1/workloads/987654321/endpoints/jupyter/open", null);
         using var answer = await client.PostAsync($"/api/v1/workloads/{id}/endpoints/{name}/open", null);
-        Assert.Equal(HttpStatusCode.NotFound, answer.StatusCode);
-        Assert.Equal(await none.Content.ReadAsStringAsync(), await answer.Content.ReadAsStringAsync());
+        Assert.Equal(await WordsAsync(none), await WordsAsync(answer));
         using var console = await Browser.SignedInAsync(host, asker);
         using var page = await console.Http.GetAsync($"/open/{id}/{name}");
         Assert.Equal(HttpStatusCode.NotFound, page.StatusCode);
@@ -179,6 +178,9 @@ public sealed class EntryTests(ApiHost host)
         using var closed = await raw.Http.GetAsync(workload.Path);
         Assert.Equal(HttpStatusCode.Unauthorized, closed.StatusCode);
     }
+
+    private static async Task<string> WordsAsync(HttpResponseMessage answer) =>
+        (await answer.ProblemAsync(HttpStatusCode.NotFound)).GetProperty("detail").GetString()!;
 
     private static async Task<Uri> LinkAsync(Browser console, RunningWorkload workload)
     {

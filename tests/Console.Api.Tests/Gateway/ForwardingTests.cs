@@ -7,19 +7,11 @@ namespace DeepLab.Api.Tests.Gateway;
 
 public sealed class ForwardingTests(ApiHost host)
 {
-    private async Task<(RunningWorkload, Visitor)> EnterAsync(IPEndPoint container, string name = "jupyter")
-    {
-        var owner = await host.AddMemberAsync();
-        var workload = await RunningWorkload.AddAsync(host, owner, container, name);
-        using var console = await Browser.SignedInAsync(host, owner.UserName);
-        return (workload, await Visitor.EnterAsync(host, console, workload));
-    }
-
     [Fact]
     public async Task Path_query_and_host_arrive_as_they_were_sent_with_the_environments_own_token()
     {
         await using var container = await Container.StartAsync();
-        var (workload, visitor) = await EnterAsync(container.Address);
+        var (workload, visitor) = await Visitor.EnterAsync(host, container.Address);
         using var _ = visitor;
         const string rest = "api/contents/a%20b%2Fc.ipynb?content=1&code=not-ours&x=%2F";
         using var answer = await visitor.Http.GetAsync(workload.Path + rest);
@@ -30,7 +22,7 @@ public sealed class ForwardingTests(ApiHost host)
         Assert.Equal($"token {RunningWorkload.Token}", seen["Authorization"]);
 
         // The token is for Jupyter alone, and an address without its slash is not the program's
-        var (board, second) = await EnterAsync(RunningWorkload.Nowhere(), "tensorboard");
+        var (board, second) = await Visitor.EnterAsync(host, RunningWorkload.Nowhere(), "tensorboard");
         using var __ = second;
         await board.RunAsync(container.Address);
         using var slash = await second.Http.GetAsync(board.Path.TrimEnd('/') + "?a=1");
@@ -45,7 +37,7 @@ public sealed class ForwardingTests(ApiHost host)
         await using var container = await Container.StartAsync(c =>
             c.WebSockets.IsWebSocketRequest ? Container.EchoAsync(c) : c.Response.WriteAsync("hello")
         );
-        var (workload, visitor) = await EnterAsync(container.Address, "app");
+        var (workload, visitor) = await Visitor.EnterAsync(host, container.Address, "app");
         using var _ = visitor;
         (string, string)[] headers =
         [
@@ -116,7 +108,7 @@ public sealed class ForwardingTests(ApiHost host)
             h.ContentSecurityPolicy = "default-src 'self'; frame-ancestors *";
             return c.Response.WriteAsync("hello");
         });
-        var (workload, visitor) = await EnterAsync(container.Address);
+        var (workload, visitor) = await Visitor.EnterAsync(host, container.Address);
         using var _ = visitor;
         using var answer = await visitor.Http.GetAsync(workload.Path);
         Assert.Equal(
@@ -163,7 +155,7 @@ public sealed class ForwardingTests(ApiHost host)
     )
     {
         await using var container = await Container.StartAsync();
-        var (workload, visitor) = await EnterAsync(container.Address);
+        var (workload, visitor) = await Visitor.EnterAsync(host, container.Address);
         using var _ = visitor;
         var console = host.Address.GetLeftPart(UriPartial.Authority);
         using var answer = await visitor.SendAsync(
@@ -194,7 +186,7 @@ public sealed class ForwardingTests(ApiHost host)
     )
     {
         await using var container = await Container.StartAsync();
-        var (workload, visitor) = await EnterAsync(container.Address);
+        var (workload, visitor) = await Visitor.EnterAsync(host, container.Address);
         using var _ = visitor;
         (string Name, string? Value)[] headers =
         [
@@ -221,7 +213,7 @@ public sealed class ForwardingTests(ApiHost host)
             c.Response.Redirect($"http://{inside.Address}/latest/meta-data/");
             return Task.CompletedTask;
         });
-        var (workload, visitor) = await EnterAsync(container.Address);
+        var (workload, visitor) = await Visitor.EnterAsync(host, container.Address);
         using var _ = visitor;
         using var answer = await visitor.Http.GetAsync(workload.Path);
         Assert.Equal(HttpStatusCode.Redirect, answer.StatusCode);
@@ -242,7 +234,7 @@ public sealed class ForwardingTests(ApiHost host)
             c.Response.Headers.ContentEncoding = "gzip";
             await c.Response.Body.WriteAsync(bomb.ToArray());
         });
-        var (workload, visitor) = await EnterAsync(container.Address);
+        var (workload, visitor) = await Visitor.EnterAsync(host, container.Address);
         using var _ = visitor;
         using var answer = await visitor.SendAsync(HttpMethod.Get, workload.Path, ("Accept-Encoding", "gzip"));
         Assert.Equal(bomb.Length, (await answer.Content.ReadAsByteArrayAsync()).Length);
@@ -270,7 +262,7 @@ public sealed class ForwardingTests(ApiHost host)
             await go.Task;
             await c.Response.WriteAsync("data: two\n\n");
         });
-        var (workload, visitor) = await EnterAsync(container.Address);
+        var (workload, visitor) = await Visitor.EnterAsync(host, container.Address);
         using var _ = visitor;
         visitor.Http.DefaultRequestHeaders.Add("Origin", visitor.Origin);
         using var put = await visitor.Http.PutAsync(workload.Path, new ByteArrayContent(new byte[megabytes << 20]));

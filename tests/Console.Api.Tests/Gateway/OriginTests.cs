@@ -52,7 +52,10 @@ public sealed class OriginTests(ApiHost host)
         var workload = await RunningWorkload.AddAsync(host, owner, container.Address);
         using var console = await Browser.SignedInAsync(host, owner.UserName);
         using var visitor = await Visitor.EnterAsync(host, console, workload);
-        using var same = new Visitor(host.Address, visitor.Cookie);
+        using var same = new Visitor(
+            host.Address,
+            $"{console.Cookies.GetCookieHeader(host.Address)}; {visitor.Cookie}"
+        );
         foreach (var claimed in (string[])[host.Gateway.Authority, host.Address.Authority])
         {
             using var answer = await same.SendAsync(HttpMethod.Get, workload.Path, ("Host", claimed));

@@ -86,6 +86,10 @@ public sealed class RunningWorkload
         await EndAttemptAsync();
         await using (var db = await _host.DbAsync())
         {
+            // A free port of this machine may have been an earlier test's
+            await db
+                .Endpoints.Where(e => e.Port == address.Port && e.ReleasedAt == null)
+                .ExecuteUpdateAsync(s => s.SetProperty(e => e.ReleasedAt, e => e.LeasedAt));
             var replica = await db.Replicas.SingleAsync(r => r.WorkloadId == Id);
             var host = await db.Hosts.Select(h => h.Id).FirstAsync();
             var attempt = new Attempt

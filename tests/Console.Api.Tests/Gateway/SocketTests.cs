@@ -13,19 +13,11 @@ public sealed class SocketTests(ApiHost host)
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
-    private async Task<(RunningWorkload, Visitor)> EnterAsync(Container container)
-    {
-        var owner = await host.AddMemberAsync();
-        var workload = await RunningWorkload.AddAsync(host, owner, container.Address);
-        using var console = await Browser.SignedInAsync(host, owner.UserName);
-        return (workload, await Visitor.EnterAsync(host, console, workload));
-    }
-
     [Fact]
     public async Task A_socket_keeps_its_protocol_its_bytes_and_its_close_frame()
     {
         await using var container = await Container.StartAsync(Container.EchoAsync);
-        var (workload, visitor) = await EnterAsync(container);
+        var (workload, visitor) = await Visitor.EnterAsync(host, container.Address);
         using var _ = visitor;
         var (socket, status) = await visitor.ConnectAsync(
             workload.Path + "api/kernels/1/channels",
@@ -56,7 +48,7 @@ public sealed class SocketTests(ApiHost host)
     public async Task A_socket_that_may_not_be_opened_does_not_reach_the_container(string who, int status)
     {
         await using var container = await Container.StartAsync(Container.EchoAsync);
-        var (workload, visitor) = await EnterAsync(container);
+        var (workload, visitor) = await Visitor.EnterAsync(host, container.Address);
         using var _ = visitor;
         if (who == "other protocol")
         {
@@ -72,7 +64,7 @@ public sealed class SocketTests(ApiHost host)
         else
         {
             await using var others = await Container.StartAsync(Container.EchoAsync);
-            var (_, other) = await EnterAsync(others);
+            var (_, other) = await Visitor.EnterAsync(host, others.Address);
             using var stranger = new Visitor(host.Gateway, who == "no cookie" ? null : other.Cookie);
             var caller = who is "no cookie" or "cookie of another's" ? stranger : visitor;
             var origin = who switch
@@ -113,7 +105,7 @@ public sealed class SocketTests(ApiHost host)
             s => s.AddSingleton(GatewayTimeouts.Default with { Request = patience })
         );
         await app.StartAsync(Ct);
-        var (workload, visitor) = await EnterAsync(container);
+        var (workload, visitor) = await Visitor.EnterAsync(host, container.Address);
         visitor.Dispose();
         using var impatient = new Visitor(gateway, visitor.Cookie);
         var (socket, status) = await impatient.ConnectAsync(workload.Path + "ws");

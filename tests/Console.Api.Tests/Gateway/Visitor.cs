@@ -1,11 +1,14 @@
 using System.Net;
 using System.Net.WebSockets;
+using DeepLab.Core.Tenancy;
 
 namespace DeepLab.Api.Tests.Gateway;
 
 /// <summary>A browser that came to the gateway from the console, with the one cookie it was given there.</summary>
 public sealed class Visitor : IDisposable
 {
+    private static readonly Lock s_gate = new();
+    private static Task<(User, Browser)>? s_regular;
     private readonly Uri _origin;
 
     public Visitor(Uri gateway, string? cookie = null)
@@ -36,6 +39,30 @@ public sealed class Visitor : IDisposable
         using var entry = await stranger.Http.GetAsync(open.Headers.Location);
         Assert.Equal(HttpStatusCode.SeeOther, entry.StatusCode);
         return new Visitor(host.Gateway, entry.Headers.GetValues("Set-Cookie").Single().Split(';')[0]);
+    }
+
+    /// <summary>A new environment with this container, entered by its owner: one member for all tests that end nobody's access.</summary>
+    public static async Task<(RunningWorkload, Visitor)> EnterAsync(
+        ApiHost host,
+        IPEndPoint container,
+        string name = "jupyter"
+    )
+    {
+        Task<(User, Browser)> regular;
+        lock (s_gate)
+        {
+            regular = s_regular ??= SignInAsync();
+        }
+        var (owner, console) = await regular;
+        var workload = await RunningWorkload.AddAsync(host, owner, container, name);
+        return (workload, await EnterAsync(host, console, workload));
+
+        // Each sign-in costs a password's hash
+        async Task<(User, Browser)> SignInAsync()
+        {
+            var member = await host.AddMemberAsync();
+            return (member, await Browser.SignedInAsync(host, member.UserName));
+        }
     }
 
     public async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, params (string, string)[] headers)

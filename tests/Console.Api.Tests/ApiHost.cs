@@ -19,12 +19,11 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
-[assembly: AssemblyFixture(typeof(DeepLab.Api.Tests.ApiHost))]
-
 namespace DeepLab.Api.Tests;
 
 /// <summary>
-/// The doors on a real Kestrel and a database of their own, without pages and without the control loop. One for all tests.
+/// The doors on a real Kestrel and a database of their own, without pages and without the control loop. One for all tests of the
+/// API; the gateway's tests with a real engine and a real browser have one each.
 /// </summary>
 public sealed class ApiHost : IAsyncLifetime
 {

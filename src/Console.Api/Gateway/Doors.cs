@@ -9,6 +9,7 @@ internal sealed class Doors(EndpointReader reader, TimeProvider time)
     private const int MostKept = 10_000;
     private static readonly TimeSpan s_memory = TimeSpan.FromSeconds(1);
     private readonly ConcurrentDictionary<GatewayRoute, (Door? Door, long At)> _kept = new();
+    private long _changes;
 
     public async ValueTask<Door?> FindAsync(GatewayRoute route, CancellationToken ct)
     {
@@ -20,20 +21,29 @@ internal sealed class Doors(EndpointReader reader, TimeProvider time)
         {
             _kept.Clear();
         }
-        // What changes while it is read is older than the answer: its age counts from the question
+        var changes = Volatile.Read(ref _changes);
         var asked = time.GetTimestamp();
         var door = await reader.FindAsync(route.WorkloadId, route.Endpoint, ct);
-        _kept[route] = (door, asked);
+        // What changed while it was read may be missing in it: such an answer is given once and not kept
+        if (changes == Volatile.Read(ref _changes))
+        {
+            _kept[route] = (door, asked);
+        }
         return door;
     }
 
     public void Forget(long workloadId)
     {
+        Interlocked.Increment(ref _changes);
         foreach (var route in _kept.Keys.Where(r => r.WorkloadId == workloadId))
         {
             _kept.TryRemove(route, out _);
         }
     }
 
-    public void ForgetAll() => _kept.Clear();
+    public void ForgetAll()
+    {
+        Interlocked.Increment(ref _changes);
+        _kept.Clear();
+    }
 }

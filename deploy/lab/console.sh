@@ -62,13 +62,18 @@ refuse_taken_port() { # PORT
   ! port_is_taken "$1" || die "Port $1 is taken$(port_holder "$1"). Choose another: ./lab up --port $(($1 + 1))"
 }
 
+# Each endpoint gets a host name of its own below localhost, which browsers take to this machine without asking anybody.
+gateway_url() { # PORT
+  printf '%s' "${DEEPLAB_GATEWAY_URL-http://*.localhost:$(($1 + 1))}"
+}
+
 start_console() { # PORT
   local url=http://127.0.0.1:$1 log=$DATA/log/console.log pid dll
   [ "$(stat -c %s "$log" 2>/dev/null || echo 0)" -lt 20000000 ] || mv -- "$log" "$log.1"
   step "Starting the console"
   dll=$(console_dll)
   # Its content root is its working directory.
-  ASPNETCORE_URLS=$url apart "$log" env --chdir="$DATA/app" dotnet "$dll"
+  ASPNETCORE_URLS=$url DEEPLAB_GATEWAY_URL=$(gateway_url "$1") apart "$log" env --chdir="$DATA/app" dotnet "$dll"
   pid=$!
   printf '%s\n' "$pid" >"$DATA/console.pid"
   printf '%s\n' "$url" >"$DATA/console.url"

@@ -8,7 +8,7 @@ lab_up() {
   while [ $# -gt 0 ]; do
     case $1 in
       --gpus) gpus=$(number "$1" "${2:-}" 0 16); shift ;;
-      --port) port=$(number "$1" "${2:-}" 1 65535); shift ;;
+      --port) port=$(number "$1" "${2:-}" 1 65534); shift ;;
       --no-install) refuse_to_install ;;
       --detach) detach=yes ;;
       *) die "up knows no '$1'; see ./lab help." ;;
@@ -20,6 +20,7 @@ lab_up() {
   if already_up "$port" "$gpus"; then return; fi
   port=${port:-$DEFAULT_PORT}
   refuse_taken_port "$port"
+  [ -n "${DEEPLAB_GATEWAY_URL+set}" ] || refuse_taken_port "$((port + 1))"
   gpus=$(chosen_gpus "$gpus")
   need_for_up "$gpus"
   need_sdk

@@ -2,6 +2,7 @@ using DeepLab.Api.Auth;
 using DeepLab.Api.Clusters;
 using DeepLab.Api.Documents;
 using DeepLab.Api.Errors;
+using DeepLab.Api.Gateway;
 using DeepLab.Api.Health;
 using DeepLab.Api.Hubs;
 using DeepLab.Api.Images;
@@ -31,12 +32,15 @@ public static class DeepLabApi
     /// <summary>Needs what <see cref="CoreServices.AddDeepLabCore"/> registers.</summary>
     public static IServiceCollection AddDeepLabApi(this IServiceCollection services, ConsoleOptions options)
     {
+        // A line ends with both characters: what one server reads as one header, the next might read as two
+        AppContext.SetSwitch("Microsoft.AspNetCore.Server.Kestrel.DisableHttp1LineFeedTerminators", true);
         services.AddApiAuth(options);
         services.AddApiJson();
         services.AddApiLimits();
         services.AddApiDocument();
         services.AddApiSchedules();
         services.AddApiHubs();
+        services.AddGateway();
         services.AddSingleton<JobLogs>();
         services.AddSingleton<SeriesAnswers>();
         services.AddHealthChecks();
@@ -48,6 +52,7 @@ public static class DeepLabApi
 
     public static WebApplication UseDeepLabApi(this WebApplication app)
     {
+        app.UseMiddleware<GatewayMiddleware>();
         app.UseMiddleware<SecurityHeaders>();
         app.UseExceptionHandler();
         app.UseStatusCodePages(EmptyAnswers.FillAsync);
@@ -76,10 +81,12 @@ public static class DeepLabApi
         api.MapCode();
         api.MapImages();
         api.MapVolumes();
+        api.MapEndpoints();
         api.MapFleet();
         api.MapFleetEdits();
         api.MapGpuEdits();
         app.MapSignIn();
+        app.MapGatewayEntry();
         app.MapHealth();
         app.MapApiDocument();
         app.MapSchedules();

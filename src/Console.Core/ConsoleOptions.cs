@@ -42,6 +42,9 @@ public sealed record ConsoleOptions
     /// <summary>`DEEPLAB_HOST_GRACE`: seconds that a host may not answer before its attempts are given up.</summary>
     public TimeSpan HostGrace { get; init; } = TimeSpan.FromMinutes(5);
 
+    /// <summary>Null where no gateway is set up.</summary>
+    public GatewayOptions? Gateway { get; init; }
+
     public const string ClusterName = "local";
 
     /// <summary>Reads the environment.</summary>
@@ -108,6 +111,7 @@ public sealed record ConsoleOptions
             LogMaxSize = Number("DEEPLAB_LOG_MAX_SIZE", defaults.LogMaxSize, 16 << 10),
             HostGrace = TimeSpan.FromSeconds(Number("DEEPLAB_HOST_GRACE", (long)defaults.HostGrace.TotalSeconds, 1)),
             LogMaxFiles = (int)Number("DEEPLAB_LOG_MAX_FILES", defaults.LogMaxFiles, 1),
+            Gateway = GatewayOptions.Read(read, errors),
         };
         if (!Clusters.EngineAddress.TryParse(options.DockerHost, out _))
         {

@@ -5,6 +5,7 @@ using DeepLab.Core.Metrics;
 using DeepLab.Core.Operations.Accounts;
 using DeepLab.Core.Operations.Data;
 using DeepLab.Core.Operations.Fleet;
+using DeepLab.Core.Operations.Gateway;
 using DeepLab.Core.Operations.Jobs;
 using DeepLab.Core.Reconcile;
 using DeepLab.Core.Storage;
@@ -53,6 +54,8 @@ public static class CoreServices
         services.AddFleetVerbs();
         services.AddSingleton<TokenVerbs>();
         services.AddSingleton<UserVerbs>();
+        services.AddSingleton<EndpointReader>();
+        services.AddSingleton<GatewayCodes>();
         services.AddSingleton<TeamVerbs>();
         services.AddSingleton<VolumeVerbs>();
         services.AddSingleton<Retention>();

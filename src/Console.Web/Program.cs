@@ -1,4 +1,5 @@
 using DeepLab.Api;
+using DeepLab.Api.Gateway;
 using DeepLab.Api.Health;
 using DeepLab.Core;
 using DeepLab.Core.Storage;
@@ -23,6 +24,7 @@ builder.WebHost.ConfigureKestrel(o =>
     o.AddServerHeader = false;
     o.ConfigureEndpointDefaults(e => e.Use(connections.Before));
 });
+builder.ListenForGateway(options);
 builder.Services.AddDeepLabCore(options).AddDeepLabLoop().AddDeepLabApi(options).AddDeepLabPages();
 builder.Services.AddHealthChecks().AddCheck<DatabaseCheck>("database", tags: [HealthApi.ReadyTag]);
 

@@ -1,7 +1,10 @@
+using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
+using System.Net.Sockets;
 using System.Text.Json;
 using DeepLab.Api.Auth;
+using DeepLab.Api.Gateway;
 using DeepLab.Core;
 using DeepLab.Core.Clusters;
 using DeepLab.Core.Operations.Fleet;
@@ -16,12 +19,11 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
-[assembly: AssemblyFixture(typeof(DeepLab.Api.Tests.ApiHost))]
-
 namespace DeepLab.Api.Tests;
 
 /// <summary>
-/// The doors on a real Kestrel and a database of their own, without pages and without the control loop. One for all tests.
+/// The doors on a real Kestrel and a database of their own, without pages and without the control loop. One for all tests of the
+/// API; the gateway's tests with a real engine and a real browser have one each.
 /// </summary>
 public sealed class ApiHost : IAsyncLifetime
 {
@@ -31,6 +33,10 @@ public sealed class ApiHost : IAsyncLifetime
     private WebApplication? _app;
 
     public Uri Address { get; private set; } = null!;
+
+    /// <summary>The gateway's origin: another port of the same address.</summary>
+    public Uri Gateway { get; } = new($"http://127.0.0.1:{FreePort()}");
+    public ConsoleOptions Options { get; private set; } = null!;
     public string DataFolder => _folder;
     public IServiceProvider Services => _app!.Services;
 
@@ -46,13 +52,14 @@ public sealed class ApiHost : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         await OnServerAsync($"create database {_database}");
-        var options = new ConsoleOptions
+        Options = new ConsoleOptions
         {
             Database = new NpgsqlConnectionStringBuilder(Server) { Database = _database }.ConnectionString,
             DataFolder = _folder,
             FirstPassword = Password,
+            Gateway = At(Gateway),
         };
-        _app = Build(options);
+        _app = Build(Options);
         await _app.Services.GetRequiredService<Bootstrap>().RunAsync(CancellationToken.None);
         await _app.Services.GetRequiredService<FirstAdmin>().RunAsync(CancellationToken.None);
         await _app.StartAsync();
@@ -60,11 +67,13 @@ public sealed class ApiHost : IAsyncLifetime
         AdminToken = await SignInAsync("admin", Password);
     }
 
+    /// <summary>Another console on the same database, with options of its own.</summary>
     public static WebApplication Build(ConsoleOptions options, Action<IServiceCollection>? change = null)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.UseKestrelCore().UseUrls("http://127.0.0.1:0");
+        builder.ListenForGateway(options);
         builder.Services.AddDeepLabCore(options);
         builder.Services.AddDeepLabApi(options);
         change?.Invoke(builder.Services);
@@ -80,6 +89,23 @@ public sealed class ApiHost : IAsyncLifetime
             .AllowAnonymous();
         app.MapGet("/", () => "first page");
         return app;
+    }
+
+    public static GatewayOptions At(Uri address, bool hostPerEndpoint = false) =>
+        new()
+        {
+            Host = hostPerEndpoint ? "localhost" : address.Host,
+            Port = address.Port,
+            HostPerEndpoint = hostPerEndpoint,
+            Listen = $"http://127.0.0.1:{address.Port}",
+            ListenPort = address.Port,
+        };
+
+    public static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
     /// <summary>A client without cookies or redirects.</summary>

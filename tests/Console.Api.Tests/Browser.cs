@@ -8,9 +8,13 @@ public sealed class Browser : IDisposable
     private readonly SocketsHttpHandler _handler;
 
     public Browser(ApiHost host)
+        : this(host.Address) { }
+
+    /// <param name="console">another console on the same database and key ring</param>
+    public Browser(Uri console)
     {
         _handler = new SocketsHttpHandler { CookieContainer = Cookies, AllowAutoRedirect = false };
-        Http = new HttpClient(_handler) { BaseAddress = host.Address };
+        Http = new HttpClient(_handler) { BaseAddress = console };
         Http.DefaultRequestHeaders.Add("Sec-Fetch-Site", "same-origin");
     }
 
@@ -29,9 +33,12 @@ public sealed class Browser : IDisposable
         return await Http.PostAsync(path, new FormUrlEncodedContent(all));
     }
 
-    public static async Task<Browser> SignedInAsync(ApiHost host, string userName = "admin")
+    public static Task<Browser> SignedInAsync(ApiHost host, string userName = "admin") =>
+        SignedInAsync(host.Address, userName);
+
+    public static async Task<Browser> SignedInAsync(Uri console, string userName)
     {
-        var browser = new Browser(host);
+        var browser = new Browser(console);
         using var answer = await browser.PostFormAsync(
             "/sign-in",
             ("userName", userName),

@@ -22,6 +22,7 @@ internal sealed class BenchConsole : IAsyncDisposable
     private readonly string _folder;
     private readonly Uri _address;
     private readonly ConsoleOutput _output = new();
+    private readonly Dictionary<string, string> _settings = [];
     private Process? _process;
 
     private BenchConsole(string database, string folder, Uri address)
@@ -39,7 +40,10 @@ internal sealed class BenchConsole : IAsyncDisposable
     public ConsoleOutput Output => _output;
 
     /// <summary>Makes a database, starts a console on it, signs in, and returns when its host is ready with its GPUs.</summary>
-    public static async Task<BenchConsole> StartNewAsync(CancellationToken ct)
+    public static async Task<BenchConsole> StartNewAsync(
+        CancellationToken ct,
+        params (string Name, string Value)[] settings
+    )
     {
         var name = $"bench_{Guid.CreateVersion7():N}";
         await using (var admin = NpgsqlDataSource.Create(Setting.Database))
@@ -51,6 +55,10 @@ internal sealed class BenchConsole : IAsyncDisposable
             Directory.CreateTempSubdirectory("deeplab-bench-").FullName,
             new Uri($"http://127.0.0.1:{FreePort()}")
         );
+        foreach (var (setting, value) in settings)
+        {
+            console._settings[setting] = value;
+        }
         try
         {
             await console.StartAsync(ct);
@@ -87,6 +95,10 @@ internal sealed class BenchConsole : IAsyncDisposable
         start.Environment["DEEPLAB_FIRST_PASSWORD"] = Password;
         start.Environment["ASPNETCORE_URLS"] = _address.ToString();
         start.Environment["ASPNETCORE_ENVIRONMENT"] = "Production";
+        foreach (var (setting, value) in _settings)
+        {
+            start.Environment[setting] = value;
+        }
         _process = Process.Start(start)!;
         _output.Attach(_process);
         var began = Stopwatch.GetTimestamp();
@@ -236,7 +248,7 @@ internal sealed class BenchConsole : IAsyncDisposable
         }
     }
 
-    private static int FreePort()
+    public static int FreePort()
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();

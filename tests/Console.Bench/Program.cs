@@ -5,6 +5,7 @@ var benchmarks = new SortedDictionary<string, Func<Run, CancellationToken, Task>
 {
     ["api"] = ApiBench.RunAsync,
     ["cold"] = ColdBench.RunAsync,
+    ["gateway"] = GatewayBench.RunAsync,
     ["idle"] = IdleBench.RunAsync,
     ["launch"] = LaunchBench.RunAsync,
     ["logs"] = LogsBench.RunAsync,

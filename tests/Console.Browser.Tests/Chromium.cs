@@ -46,6 +46,9 @@ public sealed class Chromium : IAsyncLifetime
         return new Visit(console, context, await context.NewPageAsync());
     }
 
+    /// <summary>A browser without a past, for what is not the console's own pages.</summary>
+    public Task<IBrowserContext> NewContextAsync() => _browser!.NewContextAsync();
+
     public async ValueTask DisposeAsync()
     {
         if (_browser is not null)

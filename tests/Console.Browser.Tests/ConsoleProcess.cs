@@ -44,6 +44,7 @@ public sealed class ConsoleProcess : IAsyncLifetime
         };
         start.Environment["ASPNETCORE_ENVIRONMENT"] = "Development";
         start.Environment["ASPNETCORE_URLS"] = Address;
+        start.Environment["DEEPLAB_GATEWAY_URL"] = $"http://*.localhost:{FreePort()}";
         start.Environment["DEEPLAB_DB"] = ConnectionString;
         start.Environment["DEEPLAB_DATA"] = _data;
         start.Environment["DOCKER_HOST"] = Need("DEEPLAB_TEST_DOCKER");

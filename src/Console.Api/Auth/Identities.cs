@@ -16,8 +16,7 @@ public static class Identities
 
     public static ClaimsPrincipal Principal(TokenIdentity identity, string scheme)
     {
-        // An admin's token without the scope acts as a member
-        var role = identity.Actor.IsAdmin && identity.Scopes.Contains(Scopes.Admin) ? UserRole.Admin : UserRole.Member;
+        var role = ActorOf(identity).Role;
         var claims = new List<Claim>
         {
             new(ClaimTypes.NameIdentifier, identity.Actor.UserId.ToString()),
@@ -30,6 +29,15 @@ public static class Identities
         return new ClaimsPrincipal(new ClaimsIdentity(claims, scheme));
     }
 
+    /// <summary>An admin's token without the scope acts as a member.</summary>
+    public static Actor ActorOf(TokenIdentity identity) =>
+        identity.Actor.IsAdmin && !identity.Scopes.Contains(Scopes.Admin)
+            ? identity.Actor with
+            {
+                Role = UserRole.Member,
+            }
+            : identity.Actor;
+
     /// <exception cref="InvalidOperationException">Nobody is signed in: the endpoint lacks its policy.</exception>
     public static Actor Actor(this ClaimsPrincipal user) =>
         user.FindFirstValue(ClaimTypes.NameIdentifier) is { } id
@@ -40,6 +48,9 @@ public static class Identities
 
     public static Guid TokenId(this ClaimsPrincipal user) =>
         Guid.TryParse(user.FindFirstValue(TokenIdClaim), out var id) ? id : Guid.Empty;
+
+    /// <summary>Of the user when the session began; another one since means that the session is over.</summary>
+    public static string StampOf(this ClaimsPrincipal user) => user.FindFirstValue(StampClaim) ?? "";
 
     public static IReadOnlyList<string> ScopesOf(this ClaimsPrincipal user) =>
         [.. user.FindAll(ScopeClaim).Select(c => c.Value)];

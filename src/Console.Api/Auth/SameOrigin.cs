@@ -41,8 +41,24 @@ internal sealed class SameOrigin(RequestDelegate next)
                 "A call by cookie must come from the console's own pages (Sec-Fetch-Site or Origin says so); programs send a token."
             );
         }
+        if (byCookie && IsReadByAnother(request))
+        {
+            return Problems.WriteAsync(
+                context,
+                StatusCodes.Status403Forbidden,
+                "Another site, or a page of a container, may not read this."
+            );
+        }
         return next(context);
     }
+
+    /// <summary>
+    /// A container's page on another port of this host is of the same site, and its requests carry the console's cookie. A link is
+    /// followed; nothing else is answered.
+    /// </summary>
+    private static bool IsReadByAnother(HttpRequest r) =>
+        r.Headers["Sec-Fetch-Site"].ToString() is "same-site" or "cross-site"
+        && r.Headers["Sec-Fetch-Mode"] != "navigate";
 
     private static bool IsUnsafe(HttpRequest r) =>
         !(HttpMethods.IsGet(r.Method) || HttpMethods.IsHead(r.Method) || HttpMethods.IsOptions(r.Method));
@@ -62,10 +78,13 @@ internal sealed class SameOrigin(RequestDelegate next)
         {
             return site.Length > 0 || !headerNeeded;
         }
-        // The scheme is left out: behind a proxy that ends TLS, ours is http while the browser's is https
-        return Uri.TryCreate(origin, UriKind.Absolute, out var from)
-            && string.Equals(from.Host, request.Host.Host.Trim('[', ']'), StringComparison.OrdinalIgnoreCase)
-                | string.Equals(from.Host, request.Host.Host, StringComparison.OrdinalIgnoreCase)
-            && (request.Host.Port is { } port ? from.Port == port : from.IsDefaultPort);
+        return IsOf(origin, request.Host);
     }
+
+    /// <summary>The scheme is left out: behind a proxy that ends TLS, ours is http while the browser's is https.</summary>
+    internal static bool IsOf(string origin, HostString host) =>
+        Uri.TryCreate(origin, UriKind.Absolute, out var from)
+        && string.Equals(from.Host, host.Host.Trim('[', ']'), StringComparison.OrdinalIgnoreCase)
+            | string.Equals(from.Host, host.Host, StringComparison.OrdinalIgnoreCase)
+        && (host.Port is { } port ? from.Port == port : from.IsDefaultPort);
 }

@@ -28,16 +28,18 @@ public sealed class Sessions(TokenVerbs tokens, ChangeFeed changes, TimeProvider
         );
 
     /// <summary>The identity as it is now; null where the session is over.</summary>
-    public async Task<TokenIdentity?> RefreshAsync(ClaimsPrincipal user, CancellationToken ct)
+    public Task<TokenIdentity?> RefreshAsync(ClaimsPrincipal user, CancellationToken ct) =>
+        RefreshAsync(user.TokenId(), user.StampOf(), ct);
+
+    public async Task<TokenIdentity?> RefreshAsync(Guid tokenId, string? stamp, CancellationToken ct)
     {
-        var id = user.TokenId();
-        var identity = await RememberAsync(id.ToString(), () => tokens.FindAsync(id, ct));
-        return SameStamp(user, identity) ? identity : null;
+        var identity = await RememberAsync(tokenId.ToString(), () => tokens.FindAsync(tokenId, ct));
+        return SameStamp(stamp, identity) ? identity : null;
     }
 
-    /// <summary>As <see cref="RefreshAsync"/>, but asks the database: for connections that are open for long.</summary>
+    /// <summary>As <see cref="RefreshAsync(ClaimsPrincipal, CancellationToken)"/>, but asks the database: for connections that are open for long.</summary>
     public async Task<bool> IsCurrentAsync(ClaimsPrincipal user, CancellationToken ct) =>
-        SameStamp(user, await tokens.FindAsync(user.TokenId(), ct));
+        SameStamp(user.StampOf(), await tokens.FindAsync(user.TokenId(), ct));
 
     /// <summary>
     /// Cancelled when the caller's session ends, so that what streams to it ends, too: at the news of a change of accounts
@@ -45,9 +47,8 @@ public sealed class Sessions(TokenVerbs tokens, ChangeFeed changes, TimeProvider
     /// </summary>
     public SessionWatch Watch(ClaimsPrincipal user, CancellationToken ct) => new(this, user, changes, time, ct);
 
-    private static bool SameStamp(ClaimsPrincipal user, TokenIdentity? identity) =>
-        identity is not null
-        && string.Equals(user.FindFirstValue(Identities.StampClaim), identity.SecurityStamp, StringComparison.Ordinal);
+    private static bool SameStamp(string? stamp, TokenIdentity? identity) =>
+        identity is not null && string.Equals(stamp, identity.SecurityStamp, StringComparison.Ordinal);
 
     private async Task<TokenIdentity?> RememberAsync(string key, Func<Task<TokenIdentity?>> ask)
     {

@@ -22,6 +22,7 @@ public sealed class ConsoleDb(DbContextOptions<ConsoleDb> options) : DbContext(o
     public DbSet<EngineOutage> EngineOutages => Set<EngineOutage>();
     public DbSet<User> Users => Set<User>();
     public DbSet<ApiToken> Tokens => Set<ApiToken>();
+    public DbSet<GatewayCode> GatewayCodes => Set<GatewayCode>();
     public DbSet<Team> Teams => Set<Team>();
     public DbSet<TeamMember> TeamMembers => Set<TeamMember>();
     public DbSet<JobNetwork> Networks => Set<JobNetwork>();

@@ -62,6 +62,12 @@ internal static class Schema
             e.HasIndex(x => x.Hash).IsUnique();
             e.HasIndex(x => x.UserId);
         });
+        model.Entity<GatewayCode>(e =>
+        {
+            e.ToTable("gateway_codes");
+            e.HasKey(x => x.Hash);
+            e.HasIndex(x => x.ExpiresAt);
+        });
     }
 
     private static void Fleet(ModelBuilder model)

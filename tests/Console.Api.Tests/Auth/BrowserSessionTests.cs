@@ -175,6 +175,7 @@ public sealed class BrowserSessionTests(ApiHost host)
 
     [Theory]
     [InlineData("https://evil.example", 403)]
+    [InlineData("a container's page", 403)]
     [InlineData(null, 403)]
     [InlineData("own", 101)]
     public async Task Another_site_cannot_open_a_socket(string? origin, int status)
@@ -185,9 +186,10 @@ public sealed class BrowserSessionTests(ApiHost host)
         socket.Options.Cookies = browser.Cookies;
         if (origin is not null)
         {
+            var ours = origin == "own" ? host.Address : host.Gateway;
             socket.Options.SetRequestHeader(
                 "Origin",
-                origin == "own" ? host.Address.GetLeftPart(UriPartial.Authority) : origin
+                origin.StartsWith("https:", StringComparison.Ordinal) ? origin : ours.GetLeftPart(UriPartial.Authority)
             );
         }
         var address = new UriBuilder(host.Address) { Scheme = "ws", Path = "/hubs/live" }.Uri;

@@ -82,6 +82,9 @@ internal static class Verb
             ? workloads.Where(w => w.DeletedAt == null)
             : workloads.Where(w => w.DeletedAt == null && w.OwnerId == actor.UserId);
 
+    /// <summary>The rule of <see cref="VisibleTo"/> for one that was read already and is not deleted.</summary>
+    public static bool MaySee(Actor actor, Guid ownerId) => actor.IsAdmin || ownerId == actor.UserId;
+
     /// <summary>Runs a change on a locked, visible workload in one transaction.</summary>
     /// <param name="change">answers null, or the sentence of a conflict</param>
     public static async Task<Outcome<long>> OnWorkloadAsync(
@@ -97,7 +100,7 @@ internal static class Verb
             async db =>
             {
                 var w = await db.LockWorkloadAsync(id, ct);
-                if (w is null || w.DeletedAt is not null || !(actor.IsAdmin || w.OwnerId == actor.UserId))
+                if (w is null || w.DeletedAt is not null || !MaySee(actor, w.OwnerId))
                 {
                     return new Outcome<long>.NotFound();
                 }

@@ -647,6 +647,48 @@ namespace DeepLab.Core.Storage.Migrations
                     b.ToTable("tokens", (string)null);
                 });
 
+            modelBuilder.Entity("DeepLab.Core.Tenancy.GatewayCode", b =>
+                {
+                    b.Property<byte[]>("Hash")
+                        .HasColumnType("bytea")
+                        .HasColumnName("hash");
+
+                    b.Property<string>("Console")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("console");
+
+                    b.Property<string>("Endpoint")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("endpoint");
+
+                    b.Property<DateTimeOffset>("ExpiresAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("expires_at");
+
+                    b.Property<string>("SecurityStamp")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("security_stamp");
+
+                    b.Property<Guid>("TokenId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("token_id");
+
+                    b.Property<long>("WorkloadId")
+                        .HasColumnType("bigint")
+                        .HasColumnName("workload_id");
+
+                    b.HasKey("Hash")
+                        .HasName("pk_gateway_codes");
+
+                    b.HasIndex("ExpiresAt")
+                        .HasDatabaseName("ix_gateway_codes_expires_at");
+
+                    b.ToTable("gateway_codes", (string)null);
+                });
+
             modelBuilder.Entity("DeepLab.Core.Tenancy.Team", b =>
                 {
                     b.Property<Guid>("Id")

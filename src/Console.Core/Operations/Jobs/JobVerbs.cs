@@ -84,12 +84,14 @@ internal static class Verb
 
     /// <summary>Runs a change on a locked, visible workload in one transaction.</summary>
     /// <param name="change">answers null, or the sentence of a conflict</param>
+    /// <param name="kind">any other is not found; null = all are</param>
     public static async Task<Outcome<long>> OnWorkloadAsync(
         IDbContextFactory<ConsoleDb> databases,
         Actor actor,
         long id,
         Func<ConsoleDb, Workload, string?> change,
-        CancellationToken ct
+        CancellationToken ct,
+        WorkloadKind? kind = null
     )
     {
         await using var db = await databases.CreateDbContextAsync(ct);
@@ -100,7 +102,12 @@ internal static class Verb
                 db.ChangeTracker.Clear();
                 await using var transaction = await db.Database.BeginTransactionAsync(ct);
                 var w = await db.LockWorkloadAsync(id, ct);
-                if (w is null || w.DeletedAt is not null || !(actor.IsAdmin || w.OwnerId == actor.UserId))
+                if (
+                    w is null
+                    || w.DeletedAt is not null
+                    || !(actor.IsAdmin || w.OwnerId == actor.UserId)
+                    || (kind ?? w.Kind) != w.Kind
+                )
                 {
                     return (Outcome<long>)new Outcome<long>.NotFound();
                 }

@@ -75,7 +75,7 @@ public sealed class EndRaceTests(ITestOutputHelper output)
                         .Select(async i =>
                         {
                             var id = await console.SubmitAsync(
-                                Specs.Shell("trap 'exit 0' TERM; sleep 0.5 & wait", cpus: 0.05),
+                                Specs.Shell("trap 'exit 0' TERM; sleep 1 & wait", cpus: 0.05),
                                 Ct
                             );
                             await console.UntilAsync(
@@ -83,7 +83,8 @@ public sealed class EndRaceTests(ITestOutputHelper output)
                                 TimeSpan.FromSeconds(60),
                                 Ct
                             );
-                            await Task.Delay(TimeSpan.FromMilliseconds(20 * i), Ct);
+                            // From at once to well after its end: some of each, and some in the very moment
+                            await Task.Delay(TimeSpan.FromMilliseconds(80 * i), Ct);
                             await StopAsync(console, id);
                             await console.WaitForEndAsync(id, Ct);
                             return id;

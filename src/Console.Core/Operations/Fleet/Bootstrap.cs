@@ -166,7 +166,7 @@ public sealed class Bootstrap(
                 Reference = "deeplab/pytorch-cpu:2.6",
                 Framework = "PyTorch",
                 FrameworkVersion = "2.6",
-                Features = ["python", "deeplab"],
+                Features = ["python", "deeplab", "jupyter", "ssh"],
                 Description = "PyTorch 2.6 for CPUs on Debian 13, with the digits data and the deeplab package",
                 CreatedAt = now,
             },

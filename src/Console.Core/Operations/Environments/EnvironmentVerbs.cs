@@ -34,7 +34,11 @@ public sealed class StartEnvironment(IDbContextFactory<ConsoleDb> databases, Tim
     /// <summary>A new round, as if it came just now.</summary>
     internal static void Again(ConsoleDb db, Workload w, Actor actor, DateTimeOffset now)
     {
-        w.Round++;
+        // Rounds are those that were placed: one that was stopped while it waited is still to come
+        if (db.Attempts.Any(a => a.WorkloadId == w.Id && a.Number == w.Round))
+        {
+            w.Round++;
+        }
         w.Desired = DesiredState.Run;
         w.StopRequestedBy = null;
         w.StopRequestedAt = null;

@@ -26,7 +26,10 @@ public sealed class EnvironmentTests(EnvironmentConsole lab) : IClassFixture<Env
         var found = await lab.UntilAsync(id, WorkloadState.Running);
         Assert.Equal(EnvironmentStep.Ready, found.Progress.Step);
         Assert.Equal([$"/e/{id}/jupyter/"], found.Links.Select(l => l.Url));
-        Assert.All(found.Endpoints, e => Assert.InRange(e.Port, EnvironmentConsole.Ports.First, EnvironmentConsole.Ports.Last));
+        Assert.All(
+            found.Endpoints,
+            e => Assert.InRange(e.Port, EnvironmentConsole.Ports.First, EnvironmentConsole.Ports.Last)
+        );
         var address = await EnvironmentConsole.AddressAsync();
         Assert.All(found.Endpoints, e => Assert.Equal(address, e.Address));
 
@@ -42,6 +45,7 @@ public sealed class EnvironmentTests(EnvironmentConsole lab) : IClassFixture<Env
         Assert.Equal(HttpStatusCode.Found, await SignInAsync(jupyter, Password));
         Assert.Equal(HttpStatusCode.Unauthorized, await SignInAsync(jupyter, Password + "!"));
 
+        await ssh.UntilInAsync(found, Ct);
         var gpus = (await ssh.RunAsync(found, "nvidia-smi -L", Ct)).Trim().Split('\n');
         Assert.Equal(2, gpus.Length);
         Assert.All(found.Job.Replicas[0].Attempts[0].Gpus, g => Assert.Contains(gpus, line => line.Contains(g)));
@@ -83,7 +87,7 @@ public sealed class EnvironmentTests(EnvironmentConsole lab) : IClassFixture<Env
         var first = await lab.UntilAsync(id, WorkloadState.Running);
         var file = Path.GetTempFileName();
         await File.WriteAllTextAsync(file, "kept\n", Ct);
-        await UntilSshAsync(ssh, first);
+        await ssh.UntilInAsync(first, Ct);
         await ssh.CopyAsync(first, file, "kept.txt", Ct);
         File.Delete(file);
         await lab.Console.StopAsync(id, Ct);
@@ -93,7 +97,7 @@ public sealed class EnvironmentTests(EnvironmentConsole lab) : IClassFixture<Env
 
         await lab.StartAsync(id);
         var second = await lab.UntilAsync(id, WorkloadState.Running);
-        await UntilSshAsync(ssh, second);
+        await ssh.UntilInAsync(second, Ct);
         // Its host key too is the one of before, or ssh would refuse
         Assert.Equal("kept", (await ssh.RunAsync(second, "cat kept.txt", Ct)).Trim());
         Assert.Equal(first.HomeHost, second.HomeHost);
@@ -186,23 +190,6 @@ public sealed class EnvironmentTests(EnvironmentConsole lab) : IClassFixture<Env
         return answer.StatusCode;
     }
 
-    /// <summary>Jupyter may be up before sshd is.</summary>
-    private static async Task UntilSshAsync(SshClient ssh, EnvironmentDetail found)
-    {
-        for (var n = 0; ; n++)
-        {
-            try
-            {
-                await ssh.RunAsync(found, "true", Ct);
-                return;
-            }
-            catch (InvalidOperationException) when (n < 20)
-            {
-                await Task.Delay(250, Ct);
-            }
-        }
-    }
-
     private static Task<string> InsideAsync(EnvironmentDetail found, string command) =>
         Shell.DockerAsync(ConsoleHarness.Engine, Ct, "exec", ContainerOf(found), "sh", "-c", command);
 
@@ -212,11 +199,7 @@ public sealed class EnvironmentTests(EnvironmentConsole lab) : IClassFixture<Env
         string.Join(
             '\n',
             await Shell.DockerAsync(ConsoleHarness.Engine, Ct, "inspect", ContainerOf(found)),
-            await Shell.RunAsync(
-                "sh",
-                ["-c", $"docker -H {ConsoleHarness.Engine} logs {ContainerOf(found)} 2>&1"],
-                Ct
-            ),
+            await Shell.RunAsync("sh", ["-c", $"docker -H {ConsoleHarness.Engine} logs {ContainerOf(found)} 2>&1"], Ct),
             await Shell.DockerAsync(ConsoleHarness.Engine, Ct, "top", ContainerOf(found)),
             System.Text.Json.JsonSerializer.Serialize(found)
         );

@@ -161,6 +161,31 @@ public sealed class EnvironmentTests(EnvironmentConsole lab) : IClassFixture<Env
     }
 
     [Fact]
+    public async Task An_operators_removal_starts_it_again_by_itself_and_the_death_of_its_program_does_not()
+    {
+        var id = await lab.CreateAsync(EnvironmentConsole.Spec("ends", new EnvironmentSpec()));
+        var first = await lab.UntilAsync(id, WorkloadState.Running);
+        await InsideAsync(first, "echo kept > /home/lab/kept.txt");
+        await Shell.DockerAsync(ConsoleHarness.Engine, Ct, "rm", "-f", ContainerOf(first));
+        await lab.Console.UntilAsync(
+            db => db.Workloads.AnyAsync(w => w.Id == id && w.Round == 2 && w.State == WorkloadState.Running, Ct),
+            TimeSpan.FromSeconds(30),
+            Ct
+        );
+        var second = await lab.FindAsync(id);
+        Assert.Equal((0, 1), (second.Job.Restarts, second.Job.Interruptions));
+        Assert.Equal("kept", (await InsideAsync(second, "cat /home/lab/kept.txt")).Trim());
+        await InsideAsync(second, "pkill -KILL jupyter");
+        var failed = await lab.UntilAsync(id, WorkloadState.Failed);
+        Assert.Equal(Reason.KilledBySignal, failed.Job.Row.Reason);
+        Assert.Empty(failed.Endpoints);
+        await lab.StartAsync(id);
+        await lab.UntilAsync(id, WorkloadState.Running);
+        await lab.Console.StopAsync(id, Ct);
+        await lab.UntilAsync(id, WorkloadState.Stopped);
+    }
+
+    [Fact]
     public async Task An_image_without_jupyter_is_told_and_the_environment_fails()
     {
         var id = await lab.CreateAsync(EnvironmentConsole.Spec("bare", new EnvironmentSpec(), image: "base"));

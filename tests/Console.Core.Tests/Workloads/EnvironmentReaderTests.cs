@@ -68,7 +68,11 @@ public sealed class EnvironmentReaderTests
     [InlineData("\"jupyter\":{\"password\":\"short\"}", "jupyter.password", "8 to 200")]
     [InlineData("\"jupyter\":{\"password\":\"tab\\tinside it\"}", "jupyter.password", "control")]
     [InlineData("\"jupyter\":{\"password\":7}", "jupyter.password", "8 to 200")]
-    [InlineData("\"ssh\":{},\"jupyter\":{\"enabled\":false,\"password\":\"long enough\"}", "jupyter.password", "Jupyter is off")]
+    [InlineData(
+        "\"ssh\":{},\"jupyter\":{\"enabled\":false,\"password\":\"long enough\"}",
+        "jupyter.password",
+        "Jupyter is off"
+    )]
     [InlineData("\"jupyter\":{\"enabled\":false}", "", "no door")]
     [InlineData("\"jupyter\":true", "jupyter", "an object")]
     [InlineData("\"ssh\":{\"keys\":[\"nonsense\"]}", "ssh.keys[0]", "no OpenSSH public key")]

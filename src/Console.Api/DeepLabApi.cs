@@ -73,8 +73,10 @@ public static class DeepLabApi
             .WithProblems();
         api.MapSessions();
         api.MapTokens();
+        api.MapSshKeys();
         api.MapTeams();
         api.MapJobs();
+        api.MapEnvironments();
         api.MapQueueMoves();
         api.MapJobLogs();
         api.MapJobMetrics();

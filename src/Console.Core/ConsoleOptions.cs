@@ -45,6 +45,12 @@ public sealed record ConsoleOptions
     /// <summary>Null where no gateway is set up.</summary>
     public GatewayOptions? Gateway { get; init; }
 
+    /// <summary>`DEEPLAB_PORTS`: `first-last`, the ports of each host on which environments are published.</summary>
+    public PortRange Ports { get; init; } = new(20000, 29999);
+
+    /// <summary>`DEEPLAB_IDLE_AFTER`: seconds that nobody may use an environment before it is stopped, unless it says otherwise; 0 = for ever.</summary>
+    public TimeSpan IdleAfter { get; init; } = TimeSpan.FromHours(8);
+
     public const string ClusterName = "local";
 
     /// <summary>Reads the environment.</summary>
@@ -95,6 +101,15 @@ public sealed record ConsoleOptions
             labels[pair[..at]] = pair[(at + 1)..];
         }
         var defaults = new ConsoleOptions { Database = "", DataFolder = "" };
+        PortRange PortsOf(string text)
+        {
+            if (PortRange.TryParse(text, out var range))
+            {
+                return range;
+            }
+            errors.Add($"DEEPLAB_PORTS is \"{text}\"; a range such as \"20000-29999\" within 1024-65535 is allowed.");
+            return defaults.Ports;
+        }
         string Or(string name, string fallback) => read(name) is { Length: > 0 } v ? v : fallback;
         var options = new ConsoleOptions
         {
@@ -110,6 +125,8 @@ public sealed record ConsoleOptions
             Failpoint = read("DEEPLAB_FAILPOINT") is { Length: > 0 } f ? f : null,
             LogMaxSize = Number("DEEPLAB_LOG_MAX_SIZE", defaults.LogMaxSize, 16 << 10),
             HostGrace = TimeSpan.FromSeconds(Number("DEEPLAB_HOST_GRACE", (long)defaults.HostGrace.TotalSeconds, 1)),
+            Ports = PortsOf(Or("DEEPLAB_PORTS", $"{defaults.Ports}")),
+            IdleAfter = TimeSpan.FromSeconds(Number("DEEPLAB_IDLE_AFTER", (long)defaults.IdleAfter.TotalSeconds, 0)),
             LogMaxFiles = (int)Number("DEEPLAB_LOG_MAX_FILES", defaults.LogMaxFiles, 1),
             Gateway = GatewayOptions.Read(read, errors),
         };
@@ -120,5 +137,31 @@ public sealed record ConsoleOptions
         return errors.Count == 0
             ? options
             : throw new InvalidOperationException(string.Join(Environment.NewLine, errors));
+    }
+}
+
+/// <summary>Both ends are inside.</summary>
+public readonly record struct PortRange(int First, int Last)
+{
+    public int Count => Last - First + 1;
+
+    public override string ToString() =>
+        string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{First}-{Last}");
+
+    public static bool TryParse(string text, out PortRange range)
+    {
+        range = default;
+        if (
+            text.Split('-') is not [var a, var b]
+            || !ushort.TryParse(a, out var first)
+            || !ushort.TryParse(b, out var last)
+            || first < 1024
+            || last < first
+        )
+        {
+            return false;
+        }
+        range = new PortRange(first, last);
+        return true;
     }
 }

@@ -175,18 +175,9 @@ public static class JobsApi
         bool dryRun = false
     )
     {
-        if (!context.Request.HasJsonContentType())
+        if (RefuseBody(context, idempotencyKey) is { } notRead)
         {
-            return Problems.Of(
-                StatusCodes.Status415UnsupportedMediaType,
-                "The body must be JSON: send Content-Type: application/json."
-            );
-        }
-        if (idempotencyKey is not null && !IsKey(idempotencyKey))
-        {
-            return Problems.Invalid([
-                new SpecError("Idempotency-Key", "1 to 128 printable ASCII characters are allowed."),
-            ]);
+            return notRead;
         }
         using var body = new MemoryStream();
         await context.Request.Body.CopyToAsync(body, ct);
@@ -194,6 +185,12 @@ public static class JobsApi
         if (reading.Spec is not { } spec)
         {
             return Problems.Invalid(reading.Errors);
+        }
+        if (spec.Environment is not null)
+        {
+            return Problems.Invalid([
+                new SpecError("environment", "A job has none; POST an environment to /api/v1/environments."),
+            ]);
         }
         var actor = context.User.Actor();
         if (dryRun)
@@ -262,9 +259,20 @@ public static class JobsApi
         return TypedResults.Created(response.Url, response);
     }
 
+    /// <summary>Of a spec that is read by hand: it is no JSON, or its key is none. Null where it may be read.</summary>
+    internal static ProblemHttpResult? RefuseBody(HttpContext context, string? idempotencyKey) =>
+        !context.Request.HasJsonContentType()
+            ? Problems.Of(
+                StatusCodes.Status415UnsupportedMediaType,
+                "The body must be JSON: send Content-Type: application/json."
+            )
+        : idempotencyKey is not null && !IsKey(idempotencyKey)
+            ? Problems.Invalid([new SpecError("Idempotency-Key", "1 to 128 printable ASCII characters are allowed.")])
+        : null;
+
     private static bool IsKey(string key) =>
         key.Length is > 0 and <= 128 && key.All(c => c is >= '!' and <= '~' or ' ');
 
-    private static string HashOf(JobSpec spec) =>
+    internal static string HashOf(JobSpec spec) =>
         Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(SpecWriter.Write(spec))));
 }

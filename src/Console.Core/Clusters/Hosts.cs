@@ -1,3 +1,5 @@
+using System.Net;
+
 namespace DeepLab.Core.Clusters;
 
 /// <summary>A named set of hosts that a user picks first.</summary>
@@ -71,6 +73,18 @@ public sealed class Host
 
     /// <summary>Address by which other hosts reach it; empty = not told.</summary>
     public string NetworkAddress { get; set; } = "";
+
+    /// <summary>
+    /// IP address that ports of its containers are published on, and no other of it; null where none is known: a name may
+    /// mean several. A socket's engine without a network address is on this machine.
+    /// </summary>
+    public string? PublishAddress =>
+        IPAddress.TryParse(NetworkAddress, out var told) ? told.ToString()
+        : !EngineAddress.IsTcp(Address) ? IPAddress.Loopback.ToString()
+        : Uri.TryCreate(Address, UriKind.Absolute, out var engine)
+        && IPAddress.TryParse(engine.DnsSafeHost, out var its)
+            ? its.ToString()
+        : null;
 
     /// <summary>CA, client certificate and key of a `tcp://` engine, sealed; null for a socket on this machine.</summary>
     public string? SealedCredentials { get; set; }

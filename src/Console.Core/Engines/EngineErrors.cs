@@ -68,6 +68,10 @@ internal static class EngineErrors
         {
             return EngineErrorKind.NoSuchDevice;
         }
+        if (PortErrors.SaysTaken(message))
+        {
+            return EngineErrorKind.PortTaken;
+        }
         if (Says("attaching to network failed") || Says("could not attach to network"))
         {
             return EngineErrorKind.NetworkNotReady;

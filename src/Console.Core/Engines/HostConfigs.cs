@@ -3,8 +3,8 @@ using Docker.DotNet.Models;
 namespace DeepLab.Core.Engines;
 
 /// <summary>
-/// The one way from a plan to the engine's own structure: a pure function of plan and policy. No device, capability, runtime
-/// or port can be named by a plan, so none can come out; its networks and mounts come from the database alone.
+/// The one way from a plan to the engine's own structure: a pure function of plan and policy. No device, capability, or
+/// runtime can be named by a plan, so none can come out; its networks, mounts and ports come from the database alone.
 /// </summary>
 public static class HostConfigs
 {
@@ -32,6 +32,7 @@ public static class HostConfigs
             WorkingDir = plan.WorkingDirectory ?? "",
             Hostname = plan.Hostname,
             StopTimeout = plan.StopGrace,
+            ExposedPorts = plan.Ports.DistinctBy(p => p.ContainerPort).ToDictionary(Inside, _ => default(EmptyStruct)),
             HostConfig = Host(plan, policy),
             NetworkingConfig = plan.Network is null ? null : Networking(plan.Network, plan.Hostname),
         };
@@ -65,6 +66,9 @@ public static class HostConfigs
             // First and only: a second network would give programs two addresses to publish
             NetworkMode = plan.Network ?? "default",
             PublishAllPorts = false,
+            PortBindings = plan
+                .Ports.GroupBy(Inside, StringComparer.Ordinal)
+                .ToDictionary(g => g.Key, IList<PortBinding> (g) => [.. g.Select(Binding)], StringComparer.Ordinal),
             // Either would lose exit codes or hide restarts
             AutoRemove = false,
             RestartPolicy = new RestartPolicy { Name = RestartPolicyKind.No },
@@ -81,6 +85,16 @@ public static class HostConfigs
             Mounts = Mounts(plan),
         };
 
+    private static string Inside(PublishedPort port) =>
+        string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{port.ContainerPort}/tcp");
+
+    private static PortBinding Binding(PublishedPort port) =>
+        new()
+        {
+            HostIP = port.Address,
+            HostPort = port.Port.ToString(System.Globalization.CultureInfo.InvariantCulture),
+        };
+
     /// <summary>Volumes of the console's own by name, and paths only of volumes that an admin defined.</summary>
     private static List<Mount> Mounts(ContainerPlan plan)
     {
@@ -91,6 +105,11 @@ public static class HostConfigs
                 0,
                 Own(checkpoints, plan.CheckpointPath, false, plan, (Labels.Workload, plan.Labels[Labels.Workload]))
             );
+        }
+        if (plan.HomeVolume is { } home)
+        {
+            // First: what lies in it is mounted after it. Without the label of a workload: it outlives the containers
+            mounts.Insert(0, Own(home, plan.HomePath, false, plan, (Labels.Home, plan.Labels[Labels.Workload])));
         }
         return mounts;
     }

@@ -116,6 +116,9 @@ public enum EngineErrorKind
 
     /// <summary>A network across hosts is not there yet on this one, or has no addresses.</summary>
     NetworkNotReady,
+
+    /// <summary>A port of the host that it was to publish is taken.</summary>
+    PortTaken,
     BadRequest,
     Conflict,
     Other,
@@ -190,6 +193,15 @@ public sealed record ContainerPlan
     /// <summary>Where <see cref="CheckpointVolume"/> is mounted.</summary>
     public string CheckpointPath { get; init; } = "";
 
+    /// <summary>Name of an environment's home volume, made with the container where the engine lacks it; null = none.</summary>
+    public string? HomeVolume { get; init; }
+
+    /// <summary>Where <see cref="HomeVolume"/> is mounted.</summary>
+    public string HomePath { get; init; } = "";
+
+    /// <summary>Ports of the container that its host publishes.</summary>
+    public IReadOnlyList<PublishedPort> Ports { get; init; } = [];
+
     /// <summary>Volumes of the lab.</summary>
     public IReadOnlyList<PlannedMount> Mounts { get; init; } = [];
 
@@ -212,6 +224,11 @@ public sealed record ContainerPlan
 /// <param name="Target">absolute path in the container</param>
 public sealed record PlannedMount(string Name, string Source, bool IsPath, string Target, bool ReadOnly);
 
+/// <param name="Address">IP address of the host: published there and nowhere else</param>
+/// <param name="Port">of the host</param>
+/// <param name="ContainerPort">TCP port inside</param>
+public sealed record PublishedPort(string Address, int Port, int ContainerPort);
+
 public static class Labels
 {
     public const string Install = "deeplab.install";
@@ -225,6 +242,9 @@ public static class Labels
 
     /// <summary>Name of the lab's volume that an engine's own volume is.</summary>
     public const string Volume = "deeplab.volume";
+
+    /// <summary>Id of the environment whose home an engine's volume is.</summary>
+    public const string Home = "deeplab.home";
 
     /// <summary>`gpu` or `host` on the console's own probe containers, which carry no attempt.</summary>
     public const string Probe = "deeplab.probe";

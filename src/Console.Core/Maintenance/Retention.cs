@@ -83,7 +83,10 @@ public sealed partial class Retention(
     {
         var ids = await db
             .Workloads.Where(w =>
-                w.DeletedAt < before && !db.Attempts.Any(a => a.WorkloadId == w.Id && !a.ContainerRemoved)
+                w.DeletedAt < before
+                // Its row alone knows that its home is to go
+                && (!w.HomeDiscarded || w.HomeHostId == null)
+                && !db.Attempts.Any(a => a.WorkloadId == w.Id && !a.ContainerRemoved)
             )
             .OrderBy(w => w.Id)
             .Select(w => w.Id)
@@ -103,6 +106,8 @@ public sealed partial class Retention(
                   b as (delete from series_blocks where series_id in (select id from series
                     where (owner = 1 and owner_id = {id.ToString()})
                     or (owner = 0 and owner_id in (select id::text from attempts where workload_id = {id})))),
+                  p as (delete from endpoints where workload_id = {id}),
+                  k as (delete from workload_secrets where workload_id = {id}),
                   g as (delete from leases where workload_id = {id}),
                   e as (delete from workload_events where workload_id = {id}),
                   r as (delete from replicas where workload_id = {id})

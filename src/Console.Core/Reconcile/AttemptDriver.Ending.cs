@@ -12,6 +12,11 @@ internal sealed partial class AttemptDriver
 
     private async Task NoteExitAsync(AttemptRead read, ContainerReport seen, CancellationToken ct)
     {
+        if (seen.StartedAt is null && read.Spec.Environment is not null && PortErrors.SaysTaken(seen.Error))
+        {
+            await MovePortsAsync(seen.Id, seen.Error, ct);
+            return;
+        }
         tools.Failpoints.Hit(Failpoints.BeforeExitSaved);
         var outage = seen.FinishedAt is { } at && await tools.Hosts.WasOutageAsync(read.Attempt.HostId, at, ct);
         var gpuTrouble = outage ? null : await GpuAutopsy.WhyAsync(host, tools, read, seen, ct);
@@ -24,6 +29,14 @@ internal sealed partial class AttemptDriver
                 var stopped =
                     a.StopSentAt is not null
                     || (w.Desired == DesiredState.Stop && w.StopRequestedAt <= seen.FinishedAt);
+                if (
+                    !stopped
+                    && read.Spec.Environment is not null
+                    && EnvironmentFiles.Explain(seen.ExitCode) is { } lacks
+                )
+                {
+                    return (Reason.CommandNotFound, lacks);
+                }
                 var role = read.Spec.RoleOf(a.ReplicaName);
                 var told = ExitDiagnosis.Explain(
                     new ExitFacts(

@@ -20,7 +20,7 @@ internal sealed partial class AttemptDriver
             await FailAsync(Reason.VolumeMissing, volume);
             return;
         }
-        if (!await Network.IsThereAsync(read.Workload, ct))
+        if (!await Network.IsThereAsync(read.Workload, ct) || !await IsHomeFreeAsync(read, ct))
         {
             return;
         }
@@ -36,7 +36,8 @@ internal sealed partial class AttemptDriver
             image,
             files.ScriptCommand,
             read.Gpus,
-            mounts.Mounts
+            mounts.Mounts,
+            await tools.Environments.DoorsAsync(read, ct)
         );
         tools.Failpoints.Hit(Failpoints.BeforeCreate);
         try
@@ -96,7 +97,8 @@ internal sealed partial class AttemptDriver
     {
         try
         {
-            await tools.Files.PutAsync(host.Engine, containerId, read.Spec, mounts.Owned, ct);
+            var placed = await tools.Environments.FilesAsync(read, ct);
+            await tools.Files.PutAsync(host.Engine, containerId, read.Spec, mounts.Owned, placed, ct);
             tools.Failpoints.Hit(Failpoints.AfterCode);
             await Network.StartAsync(host.Engine, containerId, ct);
             host.Remember(read.Attempt.ContainerName);
@@ -119,7 +121,49 @@ internal sealed partial class AttemptDriver
                 // It runs, or ran: no failed start, and its GPUs are not free
                 return;
             }
+            if (e.Kind == EngineErrorKind.PortTaken)
+            {
+                await MovePortsAsync(containerId, e.Message, ct);
+                return;
+            }
             await FailAsync(reason, $"its container did not start: {mounts.InWords(e.Message)}", containerId);
         }
     }
+
+    /// <summary>
+    /// Something else on the host has a port that was leased for it: its container, which cannot start so, goes first, and
+    /// the next look makes another.
+    /// </summary>
+    private async Task MovePortsAsync(string containerId, string message, CancellationToken ct)
+    {
+        if (!await IsDoneAsync(() => host.Engine.RemoveAsync(containerId, force: true, ct), "removed", ct))
+        {
+            return;
+        }
+        if (!await tools.Writes.MovePortsAsync(term, attemptId, PortErrors.PortOf(message), tools.Environments.Ports))
+        {
+            await FailAsync(
+                Reason.PortTaken,
+                $"its ports are taken by something that is not ours, and its host has no others: {message}"
+            );
+        }
+    }
+
+    /// <summary>Two containers never share a home: that of an earlier round is gone before the next is made.</summary>
+    private async Task<bool> IsHomeFreeAsync(AttemptRead read, CancellationToken ct)
+    {
+        if (read.Spec.Environment is null || !await tools.Environments.IsHomeBusyAsync(read.Attempt, ct))
+        {
+            return true;
+        }
+        const string Waits = "waits until its last container is gone, which may still use its home";
+        if (read.Workload.Message != Waits)
+        {
+            await SayAsync(Reason.WaitingForHost, Waits, asEvent: false);
+        }
+        await WaitAsync(s_homeEvery, ct);
+        return false;
+    }
+
+    private static readonly TimeSpan s_homeEvery = TimeSpan.FromMilliseconds(250);
 }

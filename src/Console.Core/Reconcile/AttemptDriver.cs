@@ -25,6 +25,7 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
     );
     private AttemptTelemetry? _telemetry;
     private NetworkWait? _network;
+    private EnvironmentWatch? _environment;
 
     /// <summary>As it was told last; null where another driver may have told.</summary>
     private IReadOnlyList<AttemptNote>? _drift;
@@ -153,7 +154,7 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
                 break;
             case Step.Watch:
                 await TellDriftAsync(read, seen!);
-                await WaitAsync(s_look, ct);
+                await WaitAsync(await PauseAsync(read, ct), ct);
                 break;
             case Step.NoteExit:
                 await NoteExitAsync(read, seen!, ct);
@@ -207,6 +208,25 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
         return a.ContainerId is null ? await host.Engine.InspectAsync(a.ContainerName, ct) : null;
     }
 
+    /// <summary>Until it is to be looked at again; an environment's doors and its idleness are looked at first.</summary>
+    private async Task<TimeSpan> PauseAsync(AttemptRead read, CancellationToken ct)
+    {
+        if (read.Spec.Environment is not { } environment)
+        {
+            return s_look;
+        }
+        _environment ??= new EnvironmentWatch(this, host, tools, term);
+        try
+        {
+            return await _environment.LookAsync(read, environment, ct);
+        }
+        catch (EngineException e)
+        {
+            await NoteRefusalAsync("looked at", e.Message, ct);
+            return s_retry;
+        }
+    }
+
     private async Task TellDriftAsync(AttemptRead read, ContainerReport seen)
     {
         var drift = Drift.Of(seen, read.Attempt, read.Spec.RoleOf(read.Attempt.ReplicaName).Resources);
@@ -229,6 +249,10 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
     /// <summary>Waits for a wake-up, or no longer than <paramref name="patience"/>.</summary>
     internal async Task WaitAsync(TimeSpan patience, CancellationToken ct)
     {
+        if (patience <= TimeSpan.Zero)
+        {
+            return;
+        }
         using var timeout = new CancellationTokenSource(patience, tools.Time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(ct, timeout.Token);
         try

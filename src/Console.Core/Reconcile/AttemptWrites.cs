@@ -21,7 +21,11 @@ public sealed record AttemptRead(Attempt Attempt, Workload Workload, JobSpec Spe
 }
 
 /// <summary>The loop's writes about one attempt. Each is one transaction: attempt, leases, workload, events.</summary>
-public sealed class AttemptWrites(LeaderWrites writes, IDbContextFactory<ConsoleDb> databases, TimeProvider time)
+public sealed partial class AttemptWrites(
+    LeaderWrites writes,
+    IDbContextFactory<ConsoleDb> databases,
+    TimeProvider time
+)
 {
     public async Task<AttemptRead> ReadAsync(long attemptId, CancellationToken ct)
     {
@@ -277,6 +281,9 @@ public sealed class AttemptWrites(LeaderWrites writes, IDbContextFactory<Console
         CancellationToken ct
     )
     {
+        await db
+            .Endpoints.Where(e => e.AttemptId == a.Id && e.ReleasedAt == null)
+            .ExecuteUpdateAsync(s => s.SetProperty(e => e.ReleasedAt, now), ct);
         var leases = await db.Leases.Where(l => l.AttemptId == a.Id && l.ReleasedAt == null).ToListAsync(ct);
         if (leases.Count == 0)
         {

@@ -19,6 +19,7 @@ public sealed partial class ControlLoop(
     IEngineFactory engines,
     JobNetworks networks,
     JobVolumes volumes,
+    HomeVolumes homes,
     SwarmFollower swarms,
     DriverTools tools,
     ProbeStarter probes,
@@ -62,7 +63,7 @@ public sealed partial class ControlLoop(
             c.Kind is ChangeKind.Queue or ChangeKind.Host or ChangeKind.Workload or ChangeKind.Everything
         );
         await using var workers = new HostWorkers(engines, tools, databases, probes, term);
-        var sweeping = Task.WhenAll(networks.RunAsync(term), volumes.RunAsync(term));
+        var sweeping = Task.WhenAll(networks.RunAsync(term), volumes.RunAsync(term), homes.RunAsync(term));
         var following = swarms.RunAsync(term);
         // Another console may have written series since this one led last
         await series.ForgetAsync(term.Ended);

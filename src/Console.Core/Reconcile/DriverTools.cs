@@ -16,6 +16,7 @@ public sealed class DriverTools(
     TelemetryStarter telemetry,
     LogReader logs,
     JobNetworks networks,
+    EnvironmentTools environments,
     Failpoints failpoints,
     InstallationId installation,
     TimeProvider time,
@@ -30,6 +31,7 @@ public sealed class DriverTools(
     public TelemetryStarter Telemetry { get; } = telemetry;
     public LogReader Logs { get; } = logs;
     public JobNetworks Networks { get; } = networks;
+    public EnvironmentTools Environments { get; } = environments;
     public Failpoints Failpoints { get; } = failpoints;
     public string InstallId => installation.Value;
     public TimeProvider Time { get; } = time;

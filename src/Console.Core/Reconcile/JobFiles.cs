@@ -1,5 +1,6 @@
 using System.IO.Pipelines;
 using System.Runtime.ExceptionServices;
+using System.Text;
 using DeepLab.Core.Engines;
 using DeepLab.Core.Metrics;
 using DeepLab.Core.Operations.Jobs;
@@ -10,6 +11,15 @@ namespace DeepLab.Core.Reconcile;
 /// <param name="Missing">what is not there, as a sentence, or null</param>
 /// <param name="ScriptCommand">argv of the inline script; empty where there is none</param>
 public sealed record FoundFiles(string? Missing, IReadOnlyList<string> ScriptCommand);
+
+/// <summary>A file or folder of the console's that stands in a container before it starts, owned by its user.</summary>
+/// <param name="Path">absolute</param>
+/// <param name="Mode">permission bits</param>
+/// <param name="Content">null = a folder</param>
+public sealed record PlacedFile(string Path, int Mode, byte[]? Content)
+{
+    public static PlacedFile Of(string path, int mode, string text) => new(path, mode, Encoding.UTF8.GetBytes(text));
+}
 
 /// <summary>A job's own files: its code archive and its inline script.</summary>
 public sealed class JobFiles(CodeFolder folder)
@@ -27,20 +37,37 @@ public sealed class JobFiles(CodeFolder folder)
     /// <summary>Puts the files into a created container; a job without any is left as its image made it.</summary>
     /// <exception cref="EngineException">The engine refused them, or the archive kept here is damaged.</exception>
     /// <param name="owned">folders of volumes that the program is to own</param>
-    public async Task PutAsync(
+    public Task PutAsync(
         IContainerEngine engine,
         string containerId,
         JobSpec spec,
         IReadOnlyList<string> owned,
         CancellationToken ct
+    ) => PutAsync(engine, containerId, spec, owned, [], ct);
+
+    /// <param name="owned">folders of volumes that the program is to own</param>
+    /// <param name="placed">files of the console's, in order</param>
+    public async Task PutAsync(
+        IContainerEngine engine,
+        string containerId,
+        JobSpec spec,
+        IReadOnlyList<string> owned,
+        IReadOnlyList<PlacedFile> placed,
+        CancellationToken ct
     )
     {
-        if (spec.Code is null && spec.Script is null && spec.Checkpoint is null && owned.Count == 0)
+        if (
+            spec.Code is null
+            && spec.Script is null
+            && spec.Checkpoint is null
+            && owned.Count == 0
+            && placed.Count == 0
+        )
         {
             return;
         }
         var pipe = new Pipe();
-        var write = WriteAsync(pipe.Writer, spec, owned, ct);
+        var write = WriteAsync(pipe.Writer, spec, owned, placed, ct);
         ExceptionDispatchInfo? refused = null;
         try
         {
@@ -56,7 +83,13 @@ public sealed class JobFiles(CodeFolder folder)
         refused?.Throw();
     }
 
-    private async Task WriteAsync(PipeWriter pipe, JobSpec spec, IReadOnlyList<string> owned, CancellationToken ct)
+    private async Task WriteAsync(
+        PipeWriter pipe,
+        JobSpec spec,
+        IReadOnlyList<string> owned,
+        IReadOnlyList<PlacedFile> placed,
+        CancellationToken ct
+    )
     {
         var whole = false;
         try
@@ -71,6 +104,14 @@ public sealed class JobFiles(CodeFolder folder)
             foreach (var path in owned)
             {
                 await writer.AddRootFolderAsync(path, ct);
+            }
+            foreach (var file in placed)
+            {
+                await (
+                    file.Content is { } content
+                        ? writer.AddRootFileAsync(file.Path, file.Mode, content, ct)
+                        : writer.AddRootFolderAsync(file.Path, file.Mode, ct)
+                );
             }
             if (spec.Code is not null || spec.Script is not null)
             {

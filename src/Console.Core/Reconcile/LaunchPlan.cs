@@ -21,6 +21,10 @@ public static class LaunchPlan
     public static string CheckpointsOf(string installId, long workloadId) =>
         string.Create(CultureInfo.InvariantCulture, $"dl-{installId[..6]}-{workloadId}-checkpoints");
 
+    /// <summary>One an environment, on the one host where it lies.</summary>
+    public static string HomeOf(string installId, long workloadId) =>
+        string.Create(CultureInfo.InvariantCulture, $"dl-{installId[..6]}-home-{workloadId}");
+
     /// <summary>The engine's own volume behind a volume of the lab.</summary>
     public static string VolumeOf(string installId, string volume) => $"dl-{installId[..6]}-vol-{volume}";
 
@@ -32,9 +36,11 @@ public static class LaunchPlan
         string image,
         IReadOnlyList<string> scriptCommand,
         IReadOnlyList<string> gpus,
-        IReadOnlyList<PlannedMount>? mounts = null
+        IReadOnlyList<PlannedMount>? mounts = null,
+        IReadOnlyList<Endpoint>? doors = null
     )
     {
+        var environment = spec.Environment;
         var role = spec.RoleOf(attempt.ReplicaName);
         var threads = Math.Max(1, (int)Math.Floor(role.Resources.Cpus)).ToString(CultureInfo.InvariantCulture);
         var env = new Dictionary<string, string>(StringComparer.Ordinal)
@@ -59,12 +65,19 @@ public static class LaunchPlan
         {
             env["DEEPLAB_CHECKPOINT_EVERY"] = every.ToString(CultureInfo.InvariantCulture);
         }
+        if (environment is not null)
+        {
+            env["HOME"] = EnvironmentFolders.Home;
+        }
         var hasFiles = spec.Code is not null || spec.Script is not null;
         return new ContainerPlan
         {
             Name = attempt.ContainerName,
             Image = image,
-            Command = role.Command.IsDefaultOrEmpty ? scriptCommand : [.. role.Command],
+            Command =
+                environment is not null ? EnvironmentFiles.Command
+                : role.Command.IsDefaultOrEmpty ? scriptCommand
+                : [.. role.Command],
             Env = env,
             Labels = new Dictionary<string, string>(StringComparer.Ordinal)
             {
@@ -79,14 +92,24 @@ public static class LaunchPlan
             Memory = role.Resources.Memory,
             Shm = role.Resources.Shm,
             GpuUuids = gpus,
-            WorkingDirectory = hasFiles ? Workspace : null,
-            Hostname = attempt.ReplicaName,
+            WorkingDirectory =
+                environment is not null ? EnvironmentFolders.Home
+                : hasFiles ? Workspace
+                : null,
+            // A prompt in its terminal tells which of one's environments it is
+            Hostname = environment is null ? attempt.ReplicaName : HostnameOf(workload),
             Network = workload.NetworkName,
             CheckpointVolume = spec.Checkpoint is null ? null : CheckpointsOf(installId, workload.Id),
             CheckpointPath = ProgramFolders.KeptCheckpoints,
+            HomeVolume = environment is null ? null : HomeOf(installId, workload.Id),
+            HomePath = EnvironmentFolders.Home,
+            Ports = [.. (doors ?? []).Select(d => new PublishedPort(d.Address, d.Port, d.ContainerPort))],
             Mounts = mounts ?? [],
         };
     }
+
+    /// <summary>What Linux takes as the name of a machine.</summary>
+    private static string HostnameOf(Workload workload) => workload.Name.Replace('_', '-').Replace('.', '-').Trim('-');
 
     public static bool IsOurs(ContainerReport? report, string installId, Attempt attempt, string specHash) =>
         report is not null

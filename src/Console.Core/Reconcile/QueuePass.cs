@@ -23,6 +23,7 @@ public sealed class QueuePass(
     QueueReader reader,
     IDbContextFactory<ConsoleDb> databases,
     InstallationId installation,
+    DoorLeases doors,
     Failpoints failpoints,
     TimeProvider time
 )
@@ -111,6 +112,7 @@ public sealed class QueuePass(
         var now = time.GetUtcNow();
         var made = new List<Attempt>();
         var leases = new List<(Attempt Attempt, string Gpu)>();
+        var opened = new List<Doors>();
         foreach (var placement in placements.OrderBy(p => p.JobId))
         {
             var w = await db.LockWorkloadAsync(placement.JobId, ct);
@@ -121,6 +123,16 @@ public sealed class QueuePass(
             )
             {
                 continue;
+            }
+            Doors? door = null;
+            if (w.Kind == WorkloadKind.Environment)
+            {
+                door = await doors.FindAsync(db, w, placement.Replicas[0].HostId, opened, ct);
+                if (door.Trouble is { } trouble)
+                {
+                    doors.Tell(db, w, trouble, now);
+                    continue;
+                }
             }
             fleet = Fit.Take(fleet, request, placement);
             var replicas = await db
@@ -139,6 +151,10 @@ public sealed class QueuePass(
                 db.Attempts.Add(attempt);
                 made.Add(attempt);
                 leases.AddRange(placed.Gpus.Select(g => (attempt, g)));
+                if (door is not null)
+                {
+                    opened.Add(door with { Attempt = attempt });
+                }
             }
             Place(db, w, request, placement, now);
         }
@@ -153,6 +169,7 @@ public sealed class QueuePass(
                 LeasedAt = now,
             })
         );
+        db.Endpoints.AddRange(opened.SelectMany(d => d.Rows(now)));
         if (made.Count > 0)
         {
             db.Tell(ChangeKind.Queue);
@@ -165,6 +182,10 @@ public sealed class QueuePass(
     {
         w.HostNames = [.. placement.HostNames];
         w.HostName = string.Join(", ", w.HostNames);
+        if (w.Kind == WorkloadKind.Environment)
+        {
+            w.HomeHostId ??= placement.Replicas[0].HostId;
+        }
         w.PlacedAt = now;
         // What an earlier round left on a host that does not answer counts too, until it is seen dead
         w.GpusHeld += request.Gpus;

@@ -52,6 +52,19 @@ public static class Rollup
         }
         if (w.State == WorkloadState.Starting && round.All(a => a.State is AttemptState.Running or AttemptState.Exited))
         {
+            if (
+                spec.Environment is { Jupyter: true }
+                && round.Any(a => a is { State: AttemptState.Running, ReadyAt: null })
+            )
+            {
+                if (w.Reason != Reason.WaitingForJupyter)
+                {
+                    w.Reason = Reason.WaitingForJupyter;
+                    w.Message = "waits for Jupyter";
+                    db.AddEvent(w, now, "console", "waiting", w.Reason, w.Message);
+                }
+                return;
+            }
             w.StartedAt ??= round.Min(a => a.StartedAt);
             w.Deadline ??= round.Min(a => Began(a, now)) + spec.MaxDuration;
             Move(db, w, WorkloadState.Running, "running", Reason.StartedRunning, $"runs on {w.HostName}", now);
@@ -69,13 +82,22 @@ public static class Rollup
         w.Desired == DesiredState.Requeue
             ? (
                 w.RequeueReason,
-                w.RequeueReason == Reason.HostDrained ? "its host is drained" : "another job has its place"
+                w.RequeueReason switch
+                {
+                    Reason.HostDrained => "its host is drained",
+                    Reason.RestartRequested => $"{w.StopRequestedBy} asked to start it anew",
+                    _ => "another job has its place",
+                }
             )
+        : w.StopRequestedBy == IdleActor ? (Reason.IdleCulled, "nobody used it for as long as it may be idle")
         : w.StopRequestedBy == MaxDurationActor ? (Reason.MaxDurationReached, "it ran for its longest allowed duration")
         : (Reason.StoppedByUser, $"{w.StopRequestedBy} asked to stop it");
 
     /// <summary>Who asked for a stop when nobody did: the job's own limit.</summary>
     public const string MaxDurationActor = "console (max duration)";
+
+    /// <summary>Who asked for a stop when nobody did: an environment's idleness.</summary>
+    public const string IdleActor = "console (idle)";
 
     private static void End(
         ConsoleDb db,
@@ -88,24 +110,37 @@ public static class Rollup
     )
     {
         w.StartedAt ??= round.Min(a => a.StartedAt);
-        if (w.Desired == DesiredState.Stop && failure is not null)
+        var endless = spec.Environment is not null;
+        if (w.Desired == DesiredState.Stop && (failure is not null || endless))
         {
             var (reason, message) = StopReason(w);
             var to = reason == Reason.MaxDurationReached ? WorkloadState.Failed : WorkloadState.Stopped;
             Finish(db, w, to, reason, message, now);
         }
-        else if (failure is null)
+        else if (failure is null && endless && w.Desired == DesiredState.Run)
+        {
+            // It has no end of its own: somebody ended its program, maybe in Jupyter's own menu
+            Finish(db, w, WorkloadState.Stopped, Reason.Completed, "its program was ended from within", now);
+        }
+        else if (failure is null && !endless)
         {
             // Attempts that never ran cannot be Completed: all of them ended by themselves with exit code 0
             Finish(db, w, WorkloadState.Succeeded, Reason.Completed, Completed(round), now);
         }
         else if (w.Desired == DesiredState.Requeue)
         {
-            w.Preemptions++;
+            if (w.RequeueReason != Reason.RestartRequested)
+            {
+                w.Preemptions++;
+            }
             var (reason, message) = StopReason(w);
             Requeue(db, w, reason, $"{message}; it waits for another", now);
         }
-        else if (IsInterruption(failure.Reason) && spec.Restart.MaxRestarts > 0 && w.Interruptions < MostInterruptions)
+        else if (
+            IsInterruption(failure!.Reason)
+            && (spec.Restart.MaxRestarts > 0 || endless)
+            && w.Interruptions < MostInterruptions
+        )
         {
             w.Interruptions++;
             Pause(w, w.Interruptions, now);
@@ -166,6 +201,9 @@ public static class Rollup
         w.Deadline = null;
         w.Desired = DesiredState.Run;
         w.StopRequestedAt = null;
+        w.LastActiveAt = null;
+        w.CullAt = null;
+        w.CullWarned = false;
         w.FirstEstimate = null;
         w.EstimatedStart = null;
         Move(db, w, WorkloadState.Restarting, "restarting", reason, message, now);
@@ -216,6 +254,7 @@ public static class Rollup
     )
     {
         w.EndedAt = now;
+        w.CullAt = null;
         w.Waits = [];
         Move(db, w, to, "ended", reason, message, now);
         db.Tell(Feeds.ChangeKind.Queue);

@@ -78,6 +78,7 @@ internal static class Schema
             e.HasIndex(x => x.Name).IsUnique();
             e.Property(x => x.State).HasConversion<string>();
             e.Property(x => x.Wish).HasConversion<string>();
+            e.Ignore(x => x.PublishAddress);
             Json(e.Property(x => x.Labels));
             Json(e.Property(x => x.Preflight!));
         });
@@ -120,6 +121,10 @@ internal static class Schema
             e.HasIndex(x => x.EndedAt).HasFilter("ended_at is not null");
             // Search by any part of a name in a long history
             e.HasIndex(x => x.Name).HasMethod("gin").HasOperators("gin_trgm_ops");
+            // Homes that go with the environments whose they were
+            e.HasIndex(x => x.HomeHostId)
+                .HasDatabaseName("ix_workloads_discarded_homes")
+                .HasFilter("home_discarded and home_host_id is not null");
             // How long jobs of a name took
             e.HasIndex(x => new
                 {

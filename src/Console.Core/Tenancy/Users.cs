@@ -20,6 +20,9 @@ public sealed class User
 
     /// <summary>The most this user's workloads hold at one time, whatever the team's quota.</summary>
     public Quota Quota { get; set; } = Quota.None;
+
+    /// <summary>OpenSSH public keys, one line each: whoever has one of them may enter the user's environments by SSH.</summary>
+    public string[] SshKeys { get; set; } = [];
     public DateTimeOffset CreatedAt { get; set; }
 }
 

@@ -23,8 +23,21 @@ internal sealed class CodeTarWriter(Stream target)
     public Task BeginAsync(CancellationToken ct) => WriteHeaderAsync(Root, CodeTarHeader.Folder, 0, Runnable, 0, ct);
 
     /// <param name="path">absolute</param>
-    public Task AddRootFolderAsync(string path, CancellationToken ct) =>
-        WriteHeaderAsync(path.Trim('/') + "/", CodeTarHeader.Folder, 0, Runnable, 0, ct);
+    public Task AddRootFolderAsync(string path, CancellationToken ct) => AddRootFolderAsync(path, Runnable, ct);
+
+    /// <param name="path">absolute</param>
+    /// <param name="mode">permission bits</param>
+    public Task AddRootFolderAsync(string path, int mode, CancellationToken ct) =>
+        WriteHeaderAsync(path.Trim('/') + "/", CodeTarHeader.Folder, 0, mode, 0, ct);
+
+    /// <param name="path">absolute</param>
+    /// <param name="mode">permission bits</param>
+    public async Task AddRootFileAsync(string path, int mode, ReadOnlyMemory<byte> content, CancellationToken ct)
+    {
+        await WriteHeaderAsync(path.Trim('/'), '0', content.Length, mode, 0, ct);
+        await target.WriteAsync(content, ct);
+        await PadAsync(content.Length, ct);
+    }
 
     public Task AddFolderAsync(string path, long unixSeconds, CancellationToken ct) =>
         WriteHeaderAsync($"{Root}{path}/", CodeTarHeader.Folder, 0, Runnable, unixSeconds, ct);

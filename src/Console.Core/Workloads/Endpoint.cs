@@ -56,4 +56,8 @@ public sealed class WorkloadSecret
 
     /// <summary>Sealed by the installation's <see cref="SecretBox"/>.</summary>
     public required string Sealed { get; set; }
+
+    /// <summary>What it is sealed for: the secret of another workload does not open in its place.</summary>
+    public static string PurposeOf(long workloadId, string name) =>
+        string.Create(System.Globalization.CultureInfo.InvariantCulture, $"workload-secret/{workloadId}/{name}");
 }

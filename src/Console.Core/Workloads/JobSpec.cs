@@ -41,6 +41,10 @@ public sealed record JobSpec
     /// <summary>Steps between checkpoints, handed to the program; null = the program's own choice.</summary>
     public CheckpointSpec? Checkpoint { get; init; }
 
+    /// <summary>What makes it a development environment; null = a job.</summary>
+    public EnvironmentSpec? Environment { get; init; }
+    public WorkloadKind Kind => Environment is null ? WorkloadKind.Job : WorkloadKind.Environment;
+
     public int GpusAsked => Roles.Sum(r => r.Replicas * r.Resources.Gpus);
 
     /// <summary>The role of a replica such as `worker-0`.</summary>

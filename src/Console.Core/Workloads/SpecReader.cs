@@ -47,9 +47,10 @@ public static partial class SpecReader
         "preemptible",
         "placement",
         "maxDuration",
+        "environment",
     ];
     private static readonly string[] RoleKeys = ["name", "replicas", "command", "resources"];
-    private static readonly string[] ResourceKeys = ["gpus", "gpuModel", "gpuMemory", "cpus", "memory", "shm"];
+    internal static readonly string[] ResourceKeys = ["gpus", "gpuModel", "gpuMemory", "cpus", "memory", "shm"];
     private static readonly UTF8Encoding StrictUtf8 = new(false, throwOnInvalidBytes: true);
 
     public static SpecReading Read(string json) => Read(json, MaxBytes);
@@ -78,29 +79,35 @@ public static partial class SpecReader
 
     private static SpecReading Read(ReadOnlySpan<byte> utf8Json, int most)
     {
+        using var document = Parse(utf8Json, most, out var refusal);
+        return document is null ? Refuse(refusal) : Read(document.RootElement);
+    }
+
+    /// <summary>Null where it is not one JSON value of that size at most; the refusal says why.</summary>
+    internal static JsonDocument? Parse(ReadOnlySpan<byte> utf8Json, int most, out string refusal)
+    {
+        refusal = "";
         if (utf8Json.Length > most)
         {
-            return Refuse($"The spec has {utf8Json.Length:N0} bytes; at most {MaxBytes:N0} (1 MiB) are allowed.");
+            refusal = $"The spec has {utf8Json.Length:N0} bytes; at most {MaxBytes:N0} (1 MiB) are allowed.";
+            return null;
         }
-        JsonDocument document;
         try
         {
             var reader = new Utf8JsonReader(utf8Json, new JsonReaderOptions { MaxDepth = MaxDepth });
-            document = JsonDocument.ParseValue(ref reader);
-            if (utf8Json[(int)reader.BytesConsumed..].ContainsAnyExcept(" \t\r\n"u8))
+            var document = JsonDocument.ParseValue(ref reader);
+            if (!utf8Json[(int)reader.BytesConsumed..].ContainsAnyExcept(" \t\r\n"u8))
             {
-                document.Dispose();
-                return Refuse("Something follows the JSON object; exactly one object is allowed.");
+                return document;
             }
+            document.Dispose();
+            refusal = "Something follows the JSON object; exactly one object is allowed.";
         }
         catch (JsonException e)
         {
-            return Refuse(Explain(e));
+            refusal = Explain(e);
         }
-        using (document)
-        {
-            return Read(document.RootElement);
-        }
+        return null;
     }
 
     private static SpecReading Refuse(string message) => new(null, [new SpecError("", message)]);
@@ -137,6 +144,7 @@ public static partial class SpecReader
         var preemptible = job.Find("preemptible")?.Flag();
         var placement = SpecPlacement.Read(job.Find("placement"));
         var maxDuration = job.Find("maxDuration")?.Duration();
+        var environment = SpecEnvironment.Read(job.Find("environment"));
         if (errors.All.Count > 0)
         {
             return new SpecReading(null, errors.All);
@@ -147,24 +155,27 @@ public static partial class SpecReader
             Image = image!,
             Roles = roles,
         };
-        return new SpecReading(
-            plain with
-            {
-                Cluster = cluster ?? plain.Cluster,
-                Team = team,
-                Code = code,
-                Script = script,
-                Env = env,
-                Volumes = volumes,
-                Restart = restart,
-                Priority = priority ?? plain.Priority,
-                Preemptible = preemptible ?? false,
-                Placement = placement,
-                MaxDuration = maxDuration,
-                Checkpoint = checkpoint,
-            },
-            []
-        );
+        var spec = plain with
+        {
+            Cluster = cluster ?? plain.Cluster,
+            Team = team,
+            Code = code,
+            Script = script,
+            Env = env,
+            Volumes = volumes,
+            Restart = restart,
+            Priority = priority ?? plain.Priority,
+            Preemptible = preemptible ?? false,
+            Placement = placement,
+            MaxDuration = maxDuration,
+            Checkpoint = checkpoint,
+            Environment = environment,
+        };
+        if (environment is not null)
+        {
+            SpecEnvironment.Check(job, spec);
+        }
+        return errors.All.Count > 0 ? new SpecReading(null, errors.All) : new SpecReading(spec, []);
     }
 
     private static ImmutableArray<RoleSpec> Roles(SpecObject job)
@@ -214,13 +225,15 @@ public static partial class SpecReader
         };
     }
 
-    private static ResourcesSpec Resources(SpecNode? node)
+    private static ResourcesSpec Resources(SpecNode? node) =>
+        node is { } given && SpecObject.Read(given, ResourceKeys, Misplaced) is { } resources
+            ? Resources(resources)
+            : new ResourcesSpec();
+
+    /// <summary>Of any object that holds the keys of resources.</summary>
+    internal static ResourcesSpec Resources(SpecObject resources)
     {
         var plain = new ResourcesSpec();
-        if (node is not { } given || SpecObject.Read(given, ResourceKeys, Misplaced) is not { } resources)
-        {
-            return plain;
-        }
         var asked = resources.Find("gpus");
         var gpus = asked is null ? plain.Gpus : asked.Value.Whole(0, MaxGpus);
         var read = new ResourcesSpec

@@ -70,6 +70,10 @@ public static class SpecWriter
             w.WriteBoolean("preemptible", spec.Preemptible);
             Write(w, spec.Placement);
             Optional(w, "maxDuration", spec.MaxDuration?.ToString("c"));
+            if (spec.Environment is { } environment)
+            {
+                SpecEnvironment.Write(w, environment);
+            }
             w.WriteEndObject();
         }
         return Encoding.UTF8.GetString(stream.GetBuffer(), 0, (int)stream.Length);

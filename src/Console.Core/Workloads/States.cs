@@ -76,6 +76,9 @@ public enum Reason
     GpuFailed,
     WaitingForNetwork,
     NetworkFailed,
+    WaitingForJupyter,
+    IdleCulled,
+    PortTaken,
 }
 
 /// <summary>The one table of allowed moves. An illegal move is a bug and throws.</summary>
@@ -125,6 +128,15 @@ public static class Transitions
             _ => false,
         };
 
+    /// <summary>As above; an environment or a service that was stopped, or failed, may also be started again.</summary>
+    public static bool IsAllowed(WorkloadKind kind, WorkloadState from, WorkloadState to) =>
+        IsAllowed(from, to)
+        || (
+            kind != WorkloadKind.Job
+            && from is (WorkloadState.Stopped or WorkloadState.Failed)
+            && to == WorkloadState.Queued
+        );
+
     public static bool IsAllowed(AttemptState from, AttemptState to) =>
         (from, to) switch
         {
@@ -135,9 +147,12 @@ public static class Transitions
         };
 
     /// <exception cref="InvalidOperationException">The move is not in the table.</exception>
-    public static void Require(WorkloadState from, WorkloadState to)
+    public static void Require(WorkloadState from, WorkloadState to) => Require(WorkloadKind.Job, from, to);
+
+    /// <exception cref="InvalidOperationException">The move is not in the table.</exception>
+    public static void Require(WorkloadKind kind, WorkloadState from, WorkloadState to)
     {
-        if (!IsAllowed(from, to))
+        if (!IsAllowed(kind, from, to))
         {
             throw new InvalidOperationException($"A workload does not move from {from} to {to}.");
         }

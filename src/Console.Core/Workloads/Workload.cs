@@ -75,6 +75,24 @@ public sealed class Workload
     /// </summary>
     public string? PinnedImage { get; set; }
 
+    /// <summary>
+    /// Where the home volume of an environment lies: it starts nowhere else. Null before its first start, where it has none,
+    /// and once the home is gone.
+    /// </summary>
+    public Guid? HomeHostId { get; set; }
+
+    /// <summary>It was deleted, and its home is to go with it.</summary>
+    public bool HomeDiscarded { get; set; }
+
+    /// <summary>When somebody last used the environment, as far as was seen in this round; null before it is ready.</summary>
+    public DateTimeOffset? LastActiveAt { get; set; }
+
+    /// <summary>When it is stopped unless somebody uses it; null where it is not.</summary>
+    public DateTimeOffset? CullAt { get; set; }
+
+    /// <summary>The present stretch of idleness was warned of.</summary>
+    public bool CullWarned { get; set; }
+
     /// <summary>Name of the network across hosts of the present round; null where one host holds it all.</summary>
     public string? NetworkName { get; set; }
     public DateTimeOffset SubmittedAt { get; set; }
@@ -97,7 +115,7 @@ public sealed class Workload
 
     public void MoveTo(WorkloadState to, Reason reason, string message)
     {
-        Transitions.Require(State, to);
+        Transitions.Require(Kind, State, to);
         State = to;
         Reason = reason;
         Message = message;
@@ -137,6 +155,9 @@ public sealed class Attempt
     public DateTimeOffset? EndedAt { get; set; }
     public int? ExitCode { get; set; }
     public bool OomKilled { get; set; }
+
+    /// <summary>An environment's: when its doors were seen open.</summary>
+    public DateTimeOffset? ReadyAt { get; set; }
 
     /// <summary>We asked the engine to stop it, and when: an end after that is ours.</summary>
     public DateTimeOffset? StopSentAt { get; set; }

@@ -214,9 +214,14 @@ public sealed class JobQueries(
             : chosen?.Attempts.FirstOrDefault(a => a.Number == attempt);
     }
 
-    private static IQueryable<Workload> Filter(ConsoleDb db, Actor actor, JobFilter filter)
+    internal static IQueryable<Workload> Filter(
+        ConsoleDb db,
+        Actor actor,
+        JobFilter filter,
+        WorkloadKind kind = WorkloadKind.Job
+    )
     {
-        var jobs = db.Workloads.AsNoTracking().VisibleTo(actor).Where(w => w.Kind == WorkloadKind.Job);
+        var jobs = db.Workloads.AsNoTracking().VisibleTo(actor).Where(w => w.Kind == kind);
         if (filter.States.Count > 0)
         {
             var states = filter.States.ToArray();

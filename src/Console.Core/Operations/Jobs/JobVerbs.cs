@@ -87,12 +87,14 @@ internal static class Verb
 
     /// <summary>Runs a change on a locked, visible workload in one transaction.</summary>
     /// <param name="change">answers null, or the sentence of a conflict</param>
+    /// <param name="kind">any other is not found; null = all are</param>
     public static async Task<Outcome<long>> OnWorkloadAsync(
         IDbContextFactory<ConsoleDb> databases,
         Actor actor,
         long id,
         Func<ConsoleDb, Workload, string?> change,
-        CancellationToken ct
+        CancellationToken ct,
+        WorkloadKind? kind = null
     )
     {
         return await VerbTransaction.RunAsync<long>(
@@ -100,7 +102,7 @@ internal static class Verb
             async db =>
             {
                 var w = await db.LockWorkloadAsync(id, ct);
-                if (w is null || w.DeletedAt is not null || !MaySee(actor, w.OwnerId))
+                if (w is null || w.DeletedAt is not null || !MaySee(actor, w.OwnerId) || (kind ?? w.Kind) != w.Kind)
                 {
                     return new Outcome<long>.NotFound();
                 }

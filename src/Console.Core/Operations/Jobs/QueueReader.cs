@@ -30,7 +30,8 @@ public sealed class QueueReader
                 w.QueuedAt,
                 w.Held,
                 w.Rank,
-                w.NotBefore
+                w.NotBefore,
+                w.HomeHostId
             ))
             .ToListAsync(ct);
         var unread = rows.Select(r => r.Id).Where(id => !_specs.ContainsKey(id)).ToArray();
@@ -51,7 +52,12 @@ public sealed class QueueReader
         var images = await db.Images.AsNoTracking().ToDictionaryAsync(i => i.Name, i => i.Reference, ct);
         var known = rows.Where(r => _specs.ContainsKey(r.Id)).ToArray();
         var volumes = known.Any(r => _specs[r.Id].Volumes.Length > 0) ? await VolumeReader.ReadAsync(db, ct) : [];
-        return [.. known.Select(r => Request(r, _specs[r.Id], images, volumes))];
+        var homes = known.Select(r => r.HomeHostId).OfType<Guid>().Distinct().ToArray();
+        var hosts =
+            homes.Length > 0
+                ? await db.Hosts.Where(h => homes.Contains(h.Id)).ToDictionaryAsync(h => h.Id, h => h.Name, ct)
+                : [];
+        return [.. known.Select(r => Request(r, _specs[r.Id], images, volumes, hosts))];
     }
 
     /// <summary>A job that is not in the queue yet, as the planner would see it.</summary>
@@ -66,10 +72,11 @@ public sealed class QueueReader
         CancellationToken ct
     ) =>
         Request(
-            new Row(id, clusterId, spec.Priority, team, ownerId, queuedAt, false, null, null),
+            new Row(id, clusterId, spec.Priority, team, ownerId, queuedAt, false, null, null, null),
             spec,
             new Dictionary<string, string>(),
-            spec.Volumes.IsEmpty ? [] : await VolumeReader.ReadAsync(db, ct)
+            spec.Volumes.IsEmpty ? [] : await VolumeReader.ReadAsync(db, ct),
+            new Dictionary<Guid, string>()
         );
 
     private sealed record Row(
@@ -81,18 +88,20 @@ public sealed class QueueReader
         DateTimeOffset QueuedAt,
         bool Held,
         double? Rank,
-        DateTimeOffset? NotBefore
+        DateTimeOffset? NotBefore,
+        Guid? HomeHostId
     );
 
     private static JobRequest Request(
         Row row,
         JobSpec spec,
         IReadOnlyDictionary<string, string> images,
-        Dictionary<string, Volume> volumes
+        Dictionary<string, Volume> volumes,
+        IReadOnlyDictionary<Guid, string> hosts
     ) =>
         new(row.Id, row.ClusterId, row.Priority, spec.Roles)
         {
-            Placement = VolumeReader.Narrow(spec.Placement, spec.Volumes, volumes),
+            Placement = AtHome(row, VolumeReader.Narrow(spec.Placement, spec.Volumes, volumes), hosts),
             Team = row.Team,
             OwnerId = row.OwnerId,
             QueuedAt = row.QueuedAt,
@@ -103,6 +112,20 @@ public sealed class QueueReader
             Rank = row.Rank,
             NotBefore = row.NotBefore,
         };
+
+    /// <summary>An environment goes where its home lies, which no other host has.</summary>
+    private static PlacementSpec AtHome(Row row, PlacementSpec placement, IReadOnlyDictionary<Guid, string> hosts) =>
+        row.HomeHostId is not { } home ? placement
+        : hosts.TryGetValue(home, out var name)
+        && (placement.OnlyHosts.IsDefaultOrEmpty || placement.OnlyHosts.Contains(name))
+            ? placement with
+            {
+                OnlyHosts = [name],
+            }
+        : placement with { OnlyHosts = [HomeGone] };
+
+    /// <summary>Stands in place of a host's name where no host has an environment's home any more, or not all of its volumes.</summary>
+    public const string HomeGone = "the host of its home alone, which is gone or lacks its volumes";
 
     private void Forget(List<Row> waiting)
     {

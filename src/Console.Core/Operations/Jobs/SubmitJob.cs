@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using DeepLab.Core.Feeds;
 using DeepLab.Core.Operations.Data;
+using DeepLab.Core.Operations.Environments;
 using DeepLab.Core.Operations.Fleet;
 using DeepLab.Core.Placement;
 using DeepLab.Core.Storage;
@@ -18,14 +19,16 @@ public sealed record Idempotency(string Key, string BodyHash);
 /// <param name="Replayed">the same key and body had been accepted before; this is that job</param>
 public sealed record Submitted(long Id, bool Replayed);
 
-/// <summary>Takes a job into the queue, durably, in one transaction.</summary>
-public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, TimeProvider time)
+/// <summary>Takes a job, or an environment, into the queue, durably, in one transaction.</summary>
+public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, SecretBox secrets, TimeProvider time)
 {
+    /// <param name="password">an environment's own for Jupyter; null = none</param>
     public async Task<Outcome<Submitted>> RunAsync(
         Actor actor,
         JobSpec spec,
         Idempotency? idempotency,
-        CancellationToken ct
+        CancellationToken ct,
+        string? password = null
     )
     {
         await using var db = await databases.CreateDbContextAsync(ct);
@@ -40,7 +43,7 @@ public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, TimeProvid
                 {
                     return new Outcome<Submitted>.Done(new Submitted(id, false));
                 }
-                return await SubmitAsync(db, actor, spec, idempotency, made => tried = made, ct);
+                return await SubmitAsync(db, actor, spec, idempotency, password, made => tried = made, ct);
             });
     }
 
@@ -49,6 +52,7 @@ public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, TimeProvid
         Actor actor,
         JobSpec spec,
         Idempotency? idempotency,
+        string? password,
         Action<long> numbered,
         CancellationToken ct
     )
@@ -85,7 +89,15 @@ public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, TimeProvid
             );
         }
         db.AddEvent(workload, now, actor.UserName, "submitted", Reason.None, "submitted to the queue");
-        db.AddAudit(now, actor.UserName, "job.submit", $"job {workload.Id}");
+        if (spec.Environment is { } environment)
+        {
+            db.Secrets.AddRange(EnvironmentSecrets.Make(secrets, workload.Id, environment, password));
+            db.AddAudit(now, actor.UserName, "environment.create", $"environment {workload.Id}");
+        }
+        else
+        {
+            db.AddAudit(now, actor.UserName, "job.submit", $"job {workload.Id}");
+        }
         if (idempotency is not null)
         {
             await db
@@ -102,7 +114,7 @@ public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, TimeProvid
         var json = SpecWriter.Write(spec);
         return new Workload
         {
-            Kind = WorkloadKind.Job,
+            Kind = spec.Kind,
             Name = spec.Name,
             OwnerId = actor.UserId,
             OwnerName = actor.UserName,
@@ -191,6 +203,10 @@ internal static class SpecChecks
             errors.Add(
                 new SpecError("code", $"No code with the digest {digest} was uploaded; POST it to /api/v1/code first.")
             );
+        }
+        if (spec.Environment is { } environment)
+        {
+            errors.AddRange(await EnvironmentChecks.RunAsync(db, actor, spec.Image, environment, ct));
         }
         errors.AddRange(await VolumeReader.CheckAsync(db, actor, spec, ct));
         if (cluster is not null && !errors.Exists(e => e.Path.StartsWith("volumes", StringComparison.Ordinal)))

@@ -786,6 +786,11 @@ namespace DeepLab.Core.Storage.Migrations
                         .HasColumnType("text")
                         .HasColumnName("security_stamp");
 
+                    b.PrimitiveCollection<string[]>("SshKeys")
+                        .IsRequired()
+                        .HasColumnType("text[]")
+                        .HasColumnName("ssh_keys");
+
                     b.Property<string>("UserName")
                         .IsRequired()
                         .HasColumnType("text")
@@ -921,6 +926,10 @@ namespace DeepLab.Core.Storage.Migrations
                     b.Property<bool>("OomKilled")
                         .HasColumnType("boolean")
                         .HasColumnName("oom_killed");
+
+                    b.Property<DateTimeOffset?>("ReadyAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("ready_at");
 
                     b.Property<string>("Reason")
                         .IsRequired()
@@ -1231,6 +1240,14 @@ namespace DeepLab.Core.Storage.Migrations
                         .HasColumnType("uuid")
                         .HasColumnName("cluster_id");
 
+                    b.Property<DateTimeOffset?>("CullAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("cull_at");
+
+                    b.Property<bool>("CullWarned")
+                        .HasColumnType("boolean")
+                        .HasColumnName("cull_warned");
+
                     b.Property<DateTimeOffset?>("Deadline")
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("deadline");
@@ -1276,6 +1293,14 @@ namespace DeepLab.Core.Storage.Migrations
                         .HasColumnType("boolean")
                         .HasColumnName("held");
 
+                    b.Property<bool>("HomeDiscarded")
+                        .HasColumnType("boolean")
+                        .HasColumnName("home_discarded");
+
+                    b.Property<Guid?>("HomeHostId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("home_host_id");
+
                     b.Property<string>("HostName")
                         .HasColumnType("text")
                         .HasColumnName("host_name");
@@ -1293,6 +1318,10 @@ namespace DeepLab.Core.Storage.Migrations
                         .IsRequired()
                         .HasColumnType("text")
                         .HasColumnName("kind");
+
+                    b.Property<DateTimeOffset?>("LastActiveAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("last_active_at");
 
                     b.Property<int>("LastEventSeq")
                         .HasColumnType("integer")
@@ -1422,6 +1451,10 @@ namespace DeepLab.Core.Storage.Migrations
                     b.HasIndex("EndedAt")
                         .HasDatabaseName("ix_workloads_ended_at")
                         .HasFilter("ended_at is not null");
+
+                    b.HasIndex("HomeHostId")
+                        .HasDatabaseName("ix_workloads_discarded_homes")
+                        .HasFilter("home_discarded and home_host_id is not null");
 
                     b.HasIndex("Name")
                         .HasDatabaseName("ix_workloads_name");

@@ -1,0 +1,63 @@
+using DeepLab.Core.Storage;
+using DeepLab.Core.Tenancy;
+using DeepLab.Core.Workloads;
+using Microsoft.EntityFrameworkCore;
+
+namespace DeepLab.Core.Operations.Environments;
+
+/// <summary>What only the database can say of an environment.</summary>
+public static class EnvironmentChecks
+{
+    private const string ResourcePath = "roles[0].resources.";
+
+    internal static async Task<IReadOnlyList<SpecError>> RunAsync(
+        ConsoleDb db,
+        Actor actor,
+        string image,
+        EnvironmentSpec environment,
+        CancellationToken ct
+    )
+    {
+        var errors = new List<SpecError>();
+        if (
+            environment is { Ssh: true, SshKeys.IsEmpty: true }
+            && !await db.Users.AnyAsync(u => u.Id == actor.UserId && u.SshKeys.Length > 0, ct)
+        )
+        {
+            errors.Add(
+                new SpecError(
+                    "ssh",
+                    "SSH is on and there is no key that could sign in: put one into your profile (PUT /api/v1/me/ssh-keys) or into ssh.keys."
+                )
+            );
+        }
+        if (
+            environment.TensorBoard
+            && await db.Images.AsNoTracking().SingleOrDefaultAsync(i => i.Name == image, ct)
+                is { Features.Length: > 0 } known
+            && !known.Features.Contains(Endpoint.TensorBoard)
+        )
+        {
+            errors.Add(
+                new SpecError(
+                    "tensorboard",
+                    $"The image {image} has no TensorBoard; leave it out, or choose an image that has one. The console draws the curves of event files by itself."
+                )
+            );
+        }
+        return errors;
+    }
+
+    /// <summary>A flat definition has no roles: its resources stand at the top.</summary>
+    public static IReadOnlyList<SpecError> Flatten(IReadOnlyList<SpecError> errors) =>
+        [
+            .. errors.Select(e =>
+                e.Path.StartsWith(ResourcePath, StringComparison.Ordinal)
+                    ? e with
+                    {
+                        Path = e.Path[ResourcePath.Length..],
+                    }
+                    : e
+            ),
+        ];
+}

@@ -1,0 +1,153 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+using DeepLab.Core.Operations.Jobs;
+using DeepLab.Core.Storage;
+using DeepLab.Core.Tenancy;
+using DeepLab.Core.Workloads;
+using Microsoft.EntityFrameworkCore;
+
+namespace DeepLab.Core.Operations.Environments;
+
+/// <summary>Reads of environments. Members find their own, admins all.</summary>
+public sealed partial class EnvironmentQueries(
+    IDbContextFactory<ConsoleDb> databases,
+    JobQueries jobs,
+    ConsoleOptions options
+)
+{
+    public async Task<Outcome<Page<EnvironmentRow>>> ListAsync(
+        Actor actor,
+        JobFilter filter,
+        string? cursor,
+        int limit,
+        CancellationToken ct
+    )
+    {
+        long before = long.MaxValue;
+        if (cursor is not null && !long.TryParse(cursor, NumberStyles.None, CultureInfo.InvariantCulture, out before))
+        {
+            return new Outcome<Page<EnvironmentRow>>.Refused([
+                new SpecError("cursor", "It is not a cursor of this list; use the `next` of an earlier answer."),
+            ]);
+        }
+        await using var db = await databases.CreateDbContextAsync(ct);
+        var found = await JobQueries
+            .Filter(db, actor, filter, WorkloadKind.Environment)
+            .Where(w => w.Id < before)
+            .OrderByDescending(w => w.Id)
+            .Take(limit + 1)
+            .ToListAsync(ct);
+        var more = found.Count > limit;
+        EnvironmentRow[] rows = [.. found.Take(limit).Select(Row)];
+        return new Outcome<Page<EnvironmentRow>>.Done(
+            new Page<EnvironmentRow>(rows, more ? rows[^1].Row.Id.ToString(CultureInfo.InvariantCulture) : null)
+        );
+    }
+
+    /// <summary>A window of the list by position, newest first, and how many there are in all.</summary>
+    public async Task<(IReadOnlyList<EnvironmentRow> Rows, int Total)> WindowAsync(
+        Actor actor,
+        JobFilter filter,
+        int skip,
+        int take,
+        CancellationToken ct
+    )
+    {
+        await using var db = await databases.CreateDbContextAsync(ct);
+        var all = JobQueries.Filter(db, actor, filter, WorkloadKind.Environment);
+        var total = await all.CountAsync(ct);
+        var found = await all.OrderByDescending(w => w.Id).Skip(skip).Take(take).ToListAsync(ct);
+        return ([.. found.Select(Row)], total);
+    }
+
+    public async Task<EnvironmentDetail?> FindAsync(Actor actor, long id, CancellationToken ct)
+    {
+        await using var db = await databases.CreateDbContextAsync(ct);
+        var w = await db
+            .Workloads.AsNoTracking()
+            .VisibleTo(actor)
+            .SingleOrDefaultAsync(x => x.Id == id && x.Kind == WorkloadKind.Environment, ct);
+        if (w is null || await jobs.FindAsync(actor, id, ct) is not { } job)
+        {
+            return null;
+        }
+        var spec = StoredSpec.Read(w.SpecJson);
+        var endpoints = await db
+            .Endpoints.AsNoTracking()
+            .Where(e => e.WorkloadId == id && e.ReleasedAt == null)
+            .OrderBy(e => e.Id)
+            .Select(e => new EndpointView(e.Name, e.Kind, e.ContainerPort, e.Address, e.Port))
+            .ToListAsync(ct);
+        var ssh = w.State == WorkloadState.Running ? endpoints.Find(e => e.Name == Endpoint.Ssh) : null;
+        return new EnvironmentDetail(
+            job,
+            spec.Environment!,
+            spec.Roles[0].Resources,
+            Progress(w),
+            Idle(w, spec.Environment!),
+            Links(w, spec.Environment!),
+            ssh is null ? null : string.Create(CultureInfo.InvariantCulture, $"ssh -p {ssh.Port} lab@{ssh.Address}"),
+            endpoints,
+            w.HomeHostId is { } home
+                ? await db.Hosts.Where(h => h.Id == home).Select(h => h.Name).SingleOrDefaultAsync(ct)
+                : null
+        );
+    }
+
+    private EnvironmentRow Row(Workload w)
+    {
+        var spec = StoredSpec.Read(w.SpecJson);
+        var environment = spec.Environment!;
+        return new EnvironmentRow(
+            JobRows.Compiled(w),
+            spec.Image,
+            environment.Jupyter,
+            environment.TensorBoard,
+            environment.Ssh,
+            Progress(w),
+            Idle(w, environment),
+            Links(w, environment)
+        );
+    }
+
+    private EnvironmentIdle Idle(Workload w, EnvironmentSpec environment)
+    {
+        var after = environment.IdleAfter ?? options.IdleAfter;
+        return new EnvironmentIdle(after > TimeSpan.Zero ? after : null, w.LastActiveAt, w.CullAt, w.CullWarned);
+    }
+
+    private static EnvironmentLink[] Links(Workload w, EnvironmentSpec environment) =>
+        w.State == WorkloadState.Running
+            ?
+            [
+                .. environment
+                    .Doors()
+                    .Where(d => d.Kind == EndpointKind.Http)
+                    .Select(d => new EnvironmentLink(d.Name, Endpoint.PathOf(w.Id, d.Name))),
+            ]
+            : [];
+
+    private static EnvironmentProgress Progress(Workload w) =>
+        w.State switch
+        {
+            WorkloadState.Queued or WorkloadState.Restarting => new(EnvironmentStep.Queued, null, w.Message),
+            WorkloadState.Starting => w.Reason switch
+            {
+                Reason.PullingImage => new(EnvironmentStep.Pulling, Percent(w.Message), w.Message),
+                Reason.WaitingForJupyter => new(EnvironmentStep.WaitingForJupyter, null, w.Message),
+                _ => new(EnvironmentStep.Creating, null, w.Message),
+            },
+            WorkloadState.Running => new(EnvironmentStep.Ready, null, w.Message),
+            WorkloadState.Stopping => new(EnvironmentStep.Stopping, null, w.Message),
+            _ => new(EnvironmentStep.Ended, null, w.Message),
+        };
+
+    /// <summary>A pull's progress stands in its sentence alone.</summary>
+    private static double? Percent(string message) =>
+        TrailingPercent().Match(message) is { Success: true } m
+            ? int.Parse(m.Groups["n"].ValueSpan, CultureInfo.InvariantCulture) / 100.0
+            : null;
+
+    [GeneratedRegex(@"(?<n>[0-9]{1,3})\s?%\z", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
+    private static partial Regex TrailingPercent();
+}

@@ -1,0 +1,106 @@
+using DeepLab.Core.Engines;
+using DeepLab.Core.Storage;
+using DeepLab.Core.Workloads;
+using Microsoft.EntityFrameworkCore;
+
+namespace DeepLab.Core.Reconcile;
+
+/// <summary>What a driver of an environment reads: its doors, its secrets, the keys of its users.</summary>
+public sealed class EnvironmentTools(
+    IDbContextFactory<ConsoleDb> databases,
+    SecretBox secrets,
+    JupyterClient jupyter,
+    PortBook ports,
+    ConsoleOptions options
+)
+{
+    public JupyterClient Jupyter { get; } = jupyter;
+    public PortBook Ports { get; } = ports;
+
+    /// <summary>How long nobody may use it; zero = for ever.</summary>
+    public TimeSpan IdleLimit(EnvironmentSpec environment) => environment.IdleAfter ?? options.IdleAfter;
+
+    /// <summary>Doors of an attempt that it holds; none where it is no environment.</summary>
+    public async Task<IReadOnlyList<Endpoint>> DoorsAsync(AttemptRead read, CancellationToken ct)
+    {
+        if (read.Spec.Environment is null)
+        {
+            return [];
+        }
+        await using var db = await databases.CreateDbContextAsync(ct);
+        return await db
+            .Endpoints.AsNoTracking()
+            .Where(e => e.AttemptId == read.Attempt.Id && e.ReleasedAt == null)
+            .OrderBy(e => e.Id)
+            .ToListAsync(ct);
+    }
+
+    /// <summary>Files that stand in its container before it starts; none where it is no environment.</summary>
+    /// <exception cref="EngineException">A secret cannot be read.</exception>
+    public async Task<IReadOnlyList<PlacedFile>> FilesAsync(AttemptRead read, CancellationToken ct)
+    {
+        if (read.Spec.Environment is not { } environment)
+        {
+            return [];
+        }
+        var id = read.Workload.Id;
+        return EnvironmentFiles.Make(
+            environment,
+            id,
+            environment.Jupyter ? await TokenAsync(id, ct) : null,
+            await SecretAsync(id, WorkloadSecret.JupyterPassword, ct),
+            await KeysAsync(read, environment, ct)
+        );
+    }
+
+    /// <exception cref="EngineException">It cannot be read.</exception>
+    public async Task<string> TokenAsync(long workloadId, CancellationToken ct) =>
+        await SecretAsync(workloadId, WorkloadSecret.JupyterToken, ct)
+        ?? throw new EngineException(EngineErrorKind.Other, "its Jupyter token is not kept any more");
+
+    /// <summary>Public keys of its owner's profile and its own, each once.</summary>
+    public async Task<IReadOnlyList<string>> KeysAsync(
+        AttemptRead read,
+        EnvironmentSpec environment,
+        CancellationToken ct
+    )
+    {
+        if (!environment.Ssh)
+        {
+            return [];
+        }
+        await using var db = await databases.CreateDbContextAsync(ct);
+        var profile = await db
+            .Users.Where(u => u.Id == read.Workload.OwnerId && !u.Disabled)
+            .Select(u => u.SshKeys)
+            .SingleOrDefaultAsync(ct);
+        return [.. (profile ?? []).Concat(environment.SshKeys).Distinct(StringComparer.Ordinal)];
+    }
+
+    /// <summary>A container of an earlier round may still write to the home.</summary>
+    public async Task<bool> IsHomeBusyAsync(Attempt attempt, CancellationToken ct)
+    {
+        await using var db = await databases.CreateDbContextAsync(ct);
+        return await db.Attempts.AnyAsync(
+            a => a.WorkloadId == attempt.WorkloadId && a.Number < attempt.Number && !a.ContainerRemoved,
+            ct
+        );
+    }
+
+    private async Task<string?> SecretAsync(long workloadId, string name, CancellationToken ct)
+    {
+        await using var db = await databases.CreateDbContextAsync(ct);
+        var kept = await db
+            .Secrets.Where(s => s.WorkloadId == workloadId && s.Name == name)
+            .Select(s => s.Sealed)
+            .SingleOrDefaultAsync(ct);
+        try
+        {
+            return kept is null ? null : secrets.Open(WorkloadSecret.PurposeOf(workloadId, name), kept);
+        }
+        catch (SecretBoxException e)
+        {
+            throw new EngineException(EngineErrorKind.Other, $"its {name} cannot be read: {e.Message}", e);
+        }
+    }
+}

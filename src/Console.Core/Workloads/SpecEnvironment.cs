@@ -1,0 +1,186 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+
+namespace DeepLab.Core.Workloads;
+
+/// <summary>The `environment` of a spec.</summary>
+internal static class SpecEnvironment
+{
+    public const string Never = "never";
+    public const int MostPorts = 10;
+    public const int MostKeys = 20;
+
+    /// <summary>A program that its kernel's port opens to the world is no program of a user's.</summary>
+    private const int LeastPort = 1024;
+    private static readonly string[] s_keys = ["jupyter", "tensorboard", "ssh", "sshKeys", "ports", "idleAfter"];
+    private static readonly TimeSpan s_leastIdle = TimeSpan.FromSeconds(10);
+
+    public static EnvironmentSpec? Read(SpecNode? node)
+    {
+        if (node is not { } given || SpecObject.Read(given, s_keys, _ => null) is not { } read)
+        {
+            return null;
+        }
+        var environment = new EnvironmentSpec
+        {
+            Jupyter = read.Find("jupyter")?.Flag() ?? true,
+            TensorBoard = read.Find("tensorboard")?.Flag() ?? false,
+            Ssh = read.Find("ssh")?.Flag() ?? false,
+            SshKeys = Keys(read.Find("sshKeys")),
+            Ports = Ports(read.Find("ports")),
+            IdleAfter = Idle(read.Find("idleAfter")),
+        };
+        NeedDoor(given, environment);
+        return environment;
+    }
+
+    public static void NeedDoor(SpecNode node, EnvironmentSpec environment)
+    {
+        if (!environment.Jupyter && !environment.Ssh)
+        {
+            node.Fail("An environment without Jupyter and without SSH has no door; turn one of them on.");
+        }
+    }
+
+    /// <summary>What a workload that is an environment may not be besides.</summary>
+    public static void Check(SpecObject job, JobSpec spec)
+    {
+        void Refuse(string key, string message) => job.Find(key)?.Fail(message);
+        foreach (var key in (string[])["code", "script", "checkpoint", "maxDuration"])
+        {
+            Refuse(key, $"An environment has no {key}; leave it out.");
+        }
+        var isRight = spec.Roles is [{ Name: EnvironmentSpec.Role, Replicas: 1, Command.IsEmpty: true }];
+        if (!isRight && !spec.Roles.IsEmpty)
+        {
+            Refuse(
+                "roles",
+                $"An environment has one role, \"{EnvironmentSpec.Role}\", with one replica and no command."
+            );
+        }
+        CheckMounts(job.Find("volumes"), spec.Volumes);
+    }
+
+    public static void CheckMounts(SpecNode? node, ImmutableArray<Volumes.VolumeMount> mounts)
+    {
+        if (
+            mounts.FirstOrDefault(m =>
+                m.MountPath is EnvironmentFolders.Home or "/home"
+                || m.MountPath == EnvironmentFolders.Own
+                || m.MountPath.StartsWith(EnvironmentFolders.Own + "/", StringComparison.Ordinal)
+            ) is
+            { } inTheWay
+        )
+        {
+            node?.Fail(
+                $"The path {SpecText.Quote(inTheWay.MountPath)} of {inTheWay.Name} belongs to the environment's home; a path such as \"/data\" or \"{EnvironmentFolders.Home}/data\" is allowed."
+            );
+        }
+    }
+
+    public static void Write(Utf8JsonWriter w, EnvironmentSpec environment)
+    {
+        w.WriteStartObject("environment");
+        w.WriteBoolean("jupyter", environment.Jupyter);
+        w.WriteBoolean("tensorboard", environment.TensorBoard);
+        w.WriteBoolean("ssh", environment.Ssh);
+        w.WriteStartArray("sshKeys");
+        foreach (var key in environment.SshKeys)
+        {
+            w.WriteStringValue(key);
+        }
+        w.WriteEndArray();
+        w.WriteStartArray("ports");
+        foreach (var port in environment.Ports)
+        {
+            w.WriteStartObject();
+            w.WriteString("name", port.Name);
+            w.WriteNumber("port", port.Port);
+            w.WriteEndObject();
+        }
+        w.WriteEndArray();
+        if (environment.IdleAfter is { } idle)
+        {
+            w.WriteString("idleAfter", idle == TimeSpan.Zero ? Never : idle.ToString("c"));
+        }
+        w.WriteEndObject();
+    }
+
+    /// <summary>Public keys, each once, in the one form that goes into a file.</summary>
+    public static ImmutableArray<string> Keys(SpecNode? node)
+    {
+        var keys = new List<string>();
+        foreach (var item in node?.Items(0, MostKeys) ?? [])
+        {
+            if (item.Text(SshKey.LongestLine) is not { } text)
+            {
+                continue;
+            }
+            if (!SshKey.TryParse(text, out var key, out var error))
+            {
+                item.Fail(error);
+            }
+            else if (!keys.Contains(key))
+            {
+                keys.Add(key);
+            }
+        }
+        return keys.Count == 0 ? [] : [.. keys];
+    }
+
+    public static ImmutableArray<PortSpec> Ports(SpecNode? node)
+    {
+        var ports = new List<PortSpec>();
+        foreach (var item in node?.Items(0, MostPorts) ?? [])
+        {
+            if (SpecObject.Read(item, ["name", "port"], _ => null) is not { } port)
+            {
+                continue;
+            }
+            var name = port.Need("name", "a name such as \"app\"")?.RoleName();
+            var number = port.Need("port", "the port that the program listens on")?.Whole(LeastPort, 65535);
+            if (name is Endpoint.Jupyter or Endpoint.TensorBoard or Endpoint.Ssh)
+            {
+                port.Find("name")?.Fail($"The name \"{name}\" is the console's own; choose another.");
+            }
+            else if (name is not null && ports.Exists(p => p.Name == name))
+            {
+                port.Find("name")?.Fail($"There is a port \"{name}\" before it; each needs a name of its own.");
+            }
+            else if (
+                number is EnvironmentSpec.JupyterPort or EnvironmentSpec.TensorBoardPort or EnvironmentSpec.SshPort
+            )
+            {
+                port.Find("port")?.Fail($"The port {number} is the environment's own; choose another.");
+            }
+            else if (number is not null && ports.Exists(p => p.Port == number))
+            {
+                port.Find("port")?.Fail($"The port {number} has a name already.");
+            }
+            else if (name is not null && number is { } n)
+            {
+                ports.Add(new PortSpec(name, n));
+            }
+        }
+        return ports.Count == 0 ? [] : [.. ports];
+    }
+
+    /// <summary>A duration, or `never`, which is zero.</summary>
+    public static TimeSpan? Idle(SpecNode? node)
+    {
+        if (node is not { } given)
+        {
+            return null;
+        }
+        if (given.Value.ValueKind == JsonValueKind.String && given.Value.ValueEquals(Never))
+        {
+            return TimeSpan.Zero;
+        }
+        var idle = given.Duration();
+        if (idle < s_leastIdle)
+        {
+            given.Fail($"This is {idle:c}; \"{Never}\", or at least {s_leastIdle:c} is allowed.");
+        }
+        return idle;
+    }
+}

@@ -43,22 +43,41 @@ public sealed class LogReaderTests
     [Fact]
     public async Task Twenty_followers_see_every_line_once_and_cost_about_one()
     {
-        var followers = Enumerable.Range(0, 20).Select(_ => CollectAsync()).ToArray();
         const int Batches = 60;
+        const int Lines = 500;
+        using var seenABatch = new SemaphoreSlim(0);
+        var followers = Enumerable
+            .Range(0, 20)
+            .Select(_ =>
+                CollectAsync(
+                    onLines: (before, now) =>
+                    {
+                        if (now / Lines > before / Lines)
+                        {
+                            seenABatch.Release((now / Lines) - (before / Lines));
+                        }
+                    }
+                )
+            )
+            .ToArray();
         for (var i = 0; i < Batches; i++)
         {
-            await WriteAsync(500, complete: i == Batches - 1);
-            await Task.Yield();
+            await WriteAsync(Lines, complete: i == Batches - 1);
+            // All keep pace: whoever reads a block before it has grown has other strings than who reads it after
+            foreach (var _ in followers)
+            {
+                await seenABatch.WaitAsync(Ct);
+            }
         }
         foreach (var seen in await Task.WhenAll(followers))
         {
-            Assert.Equal(Enumerable.Range(0, Batches * 500).Select(Text), seen.Select(l => l.Text));
+            Assert.Equal(Enumerable.Range(0, Batches * Lines).Select(Text), seen.Select(l => l.Text));
         }
         // The same strings, not twenty of each
         var all = await Task.WhenAll(followers);
         Assert.True(
             all.Skip(1).Average(f => f.Zip(all[0]).Count(p => ReferenceEquals(p.First.Text, p.Second.Text)))
-                > Batches * 500 * 0.9
+                > Batches * Lines * 0.9
         );
         Assert.True(_store.Reads <= Batches * 3, $"{_store.Reads} reads for {Batches} writes and 20 readers");
     }
@@ -151,12 +170,14 @@ public sealed class LogReaderTests
 
     private static string Text(int i) => i % 9_999 == 42 ? $"Größe {i}" : $"line of the log, number {i}";
 
-    private async Task<List<LogLine>> CollectAsync(long from = 0)
+    /// <param name="onLines">how many were seen before and are now</param>
+    private async Task<List<LogLine>> CollectAsync(long from = 0, Action<int, int>? onLines = null)
     {
         var seen = new List<LogLine>();
         await foreach (var lines in _reader.FollowAsync(Attempt, from, Ct))
         {
             seen.AddRange(lines);
+            onLines?.Invoke(seen.Count - lines.Count, seen.Count);
         }
         return seen;
     }

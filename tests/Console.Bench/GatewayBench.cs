@@ -171,7 +171,7 @@ internal static class GatewayBench
             micros.Add(Stopwatch.GetElapsedTime(began).TotalMicroseconds);
             BenchException.Require(got.Count == sent.Length && got.EndOfMessage, "an echo was another one");
         }
-        await socket.CloseAsync(WebSocketCloseStatus.NormalClosure, null, ct);
+        await socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, null, ct);
         return Spread.Of(micros).Median;
     }
 }

@@ -1,4 +1,5 @@
 using System.Buffers.Text;
+using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text.Json;
 using DeepLab.Core.Operations.Gateway;
@@ -13,6 +14,10 @@ namespace DeepLab.Api.Gateway;
 /// </summary>
 internal sealed class Tickets(IDataProtectionProvider protection, GatewayAddress address)
 {
+    private const int MostKept = 10_000;
+
+    /// <summary>Opened once: a page has a hundred files. Whether the session is good is asked elsewhere, each time.</summary>
+    private readonly ConcurrentDictionary<string, GatewayPass> _opened = new(StringComparer.Ordinal);
     private readonly IDataProtector _box = protection.CreateProtector("DeepLab.Gateway.Ticket");
 
     public void Give(HttpContext context, GatewayRoute route, GatewayPass pass)
@@ -39,12 +44,27 @@ internal sealed class Tickets(IDataProtectionProvider protection, GatewayAddress
         {
             return null;
         }
+        if (!_opened.TryGetValue(text, out var pass))
+        {
+            pass = Open(text);
+            if (pass is null)
+            {
+                return null;
+            }
+            if (_opened.Count >= MostKept)
+            {
+                _opened.Clear();
+            }
+            _opened[text] = pass;
+        }
+        return pass.WorkloadId == route.WorkloadId && pass.Endpoint == route.Endpoint ? pass : null;
+    }
+
+    private GatewayPass? Open(string text)
+    {
         try
         {
-            var pass = JsonSerializer.Deserialize<GatewayPass>(_box.Unprotect(Base64Url.DecodeFromChars(text)));
-            return pass is not null && pass.WorkloadId == route.WorkloadId && pass.Endpoint == route.Endpoint
-                ? pass
-                : null;
+            return JsonSerializer.Deserialize<GatewayPass>(_box.Unprotect(Base64Url.DecodeFromChars(text)));
         }
         catch (Exception e) when (e is CryptographicException or FormatException or JsonException)
         {

@@ -116,7 +116,10 @@ public sealed partial class EnvironmentConsole : IAsyncLifetime
     {
         var door = found.Endpoints.Single(e => e.Name == Endpoint.Jupyter);
         return new Uri(
-            string.Create(CultureInfo.InvariantCulture, $"http://{door.Address}:{door.Port}/e/{found.Job.Row.Id}/jupyter/")
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"http://{door.Address}:{door.Port}/e/{found.Job.Row.Id}/jupyter/"
+            )
         );
     }
 
@@ -156,11 +159,7 @@ public sealed partial class EnvironmentConsole : IAsyncLifetime
         {
             await Console.Services.GetRequiredService<StopWorkload>().RunAsync(ConsoleHarness.Admin, id, Ct);
         }
-        await Console.UntilAsync(
-            db => db.Attempts.AllAsync(a => a.ContainerRemoved, Ct),
-            TimeSpan.FromSeconds(30),
-            Ct
-        );
+        await Console.UntilAsync(db => db.Attempts.AllAsync(a => a.ContainerRemoved, Ct), TimeSpan.FromSeconds(30), Ct);
         foreach (var home in await HomesAsync())
         {
             await Shell.DockerAsync(ConsoleHarness.Engine, Ct, "volume", "rm", home);

@@ -26,7 +26,10 @@ public sealed class EnvironmentTests(EnvironmentConsole lab) : IClassFixture<Env
         var found = await lab.UntilAsync(id, WorkloadState.Running);
         Assert.Equal(EnvironmentStep.Ready, found.Progress.Step);
         Assert.Equal([$"/e/{id}/jupyter/"], found.Links.Select(l => l.Url));
-        Assert.All(found.Endpoints, e => Assert.InRange(e.Port, EnvironmentConsole.Ports.First, EnvironmentConsole.Ports.Last));
+        Assert.All(
+            found.Endpoints,
+            e => Assert.InRange(e.Port, EnvironmentConsole.Ports.First, EnvironmentConsole.Ports.Last)
+        );
         var address = await EnvironmentConsole.AddressAsync();
         Assert.All(found.Endpoints, e => Assert.Equal(address, e.Address));
 
@@ -212,11 +215,7 @@ public sealed class EnvironmentTests(EnvironmentConsole lab) : IClassFixture<Env
         string.Join(
             '\n',
             await Shell.DockerAsync(ConsoleHarness.Engine, Ct, "inspect", ContainerOf(found)),
-            await Shell.RunAsync(
-                "sh",
-                ["-c", $"docker -H {ConsoleHarness.Engine} logs {ContainerOf(found)} 2>&1"],
-                Ct
-            ),
+            await Shell.RunAsync("sh", ["-c", $"docker -H {ConsoleHarness.Engine} logs {ContainerOf(found)} 2>&1"], Ct),
             await Shell.DockerAsync(ConsoleHarness.Engine, Ct, "top", ContainerOf(found)),
             System.Text.Json.JsonSerializer.Serialize(found)
         );

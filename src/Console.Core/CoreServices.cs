@@ -82,6 +82,7 @@ public static class CoreServices
         services.AddSingleton<FenceGpu>();
         services.AddSingleton<ClearGpu>();
         services.AddSingleton<EvictGpu>();
+        services.AddSingleton<AdoptGpu>();
     }
 
     /// <summary>The control loop; starts after the bootstrap ran.</summary>

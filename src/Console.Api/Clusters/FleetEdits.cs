@@ -73,9 +73,12 @@ public static class FleetEdits
     {
         var gpus = api.MapGroup("/gpus/{uuid}").WithTags("fleet").RequireAuthorization(Scopes.Admin);
         gpus.MapPost("/fence", FenceGpuAsync).WithSummary("Takes a GPU out of service; what runs on it goes on.");
-        gpus.MapPost("/clear", ClearGpuAsync).WithSummary("Ends a fence; the next look says how the GPU is.");
+        gpus.MapPost("/clear", ClearGpuAsync)
+            .WithSummary("Ends a fence, an eviction or an adoption; the next look says how the GPU is.");
         gpus.MapPost("/evict", EvictGpuAsync)
             .WithSummary("Ends the container that runs with a leaked GPU and holds no lease on it.");
+        gpus.MapPost("/adopt", AdoptGpuAsync)
+            .WithSummary("Lets what holds a GPU without a lease have it to its end; it is leased to nobody meanwhile.");
     }
 
     private static async Task<Results<Created<ClusterView>, ProblemHttpResult>> AddClusterAsync(
@@ -232,6 +235,14 @@ public static class FleetEdits
         string uuid,
         ClaimsPrincipal user,
         EvictGpu verb,
+        FleetQueries fleet,
+        CancellationToken ct
+    ) => await GpuAsync(await verb.RunAsync(user.Actor(), uuid, ct), user, fleet, ct);
+
+    private static async Task<Results<Ok<GpuView>, ProblemHttpResult>> AdoptGpuAsync(
+        string uuid,
+        ClaimsPrincipal user,
+        AdoptGpu verb,
         FleetQueries fleet,
         CancellationToken ct
     ) => await GpuAsync(await verb.RunAsync(user.Actor(), uuid, ct), user, fleet, ct);

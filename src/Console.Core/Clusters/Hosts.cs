@@ -184,6 +184,9 @@ public enum GpuHealth
 
     /// <summary>Leaked, and an admin asked for the end of the container that holds it.</summary>
     Evicting,
+
+    /// <summary>Held without a lease, and an admin lets whoever holds it have it to its end.</summary>
+    Adopted,
 }
 
 /// <summary>A device of a host, known by its UUID, never by its index.</summary>

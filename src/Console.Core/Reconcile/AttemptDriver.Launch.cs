@@ -126,7 +126,7 @@ internal sealed partial class AttemptDriver
                 await MovePortsAsync(containerId, e.Message, ct);
                 return;
             }
-            await FailAsync(reason, $"its container did not start: {e.Message}", containerId);
+            await FailAsync(reason, $"its container did not start: {mounts.InWords(e.Message)}", containerId);
         }
     }
 

@@ -74,17 +74,17 @@ public static class Ledger
         var leaking = Leaking(view, gpu.Uuid).OrderBy(c => c.Name, StringComparer.Ordinal).FirstOrDefault();
         if (leaking is not null)
         {
-            // Until it is gone, whoever asked for that stands
-            return gpu.Health == GpuHealth.Evicting
-                ? new GpuVerdict(GpuHealth.Evicting, gpu.HealthMessage)
+            // Until it is gone, what an admin said of it stands
+            return gpu.Health is GpuHealth.Evicting or GpuHealth.Adopted
+                ? new GpuVerdict(gpu.Health, gpu.HealthMessage)
                 : new GpuVerdict(GpuHealth.Leaked, $"container {leaking.Name} runs with it and holds no lease");
         }
         var stranger = view
             .Processes.Where(p => p.GpuUuid == gpu.Uuid && IsStranger(view, p))
             .OrderBy(p => p.Pid)
             .FirstOrDefault();
-        return stranger is null
-            ? new GpuVerdict(GpuHealth.Healthy, "")
+        return stranger is null ? new GpuVerdict(GpuHealth.Healthy, "")
+            : gpu.Health == GpuHealth.Adopted ? new GpuVerdict(GpuHealth.Adopted, gpu.HealthMessage)
             : new GpuVerdict(GpuHealth.Squatted, Describe(stranger));
     }
 

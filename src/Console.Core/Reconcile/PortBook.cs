@@ -12,13 +12,19 @@ public sealed class PortBook(ConsoleOptions options, TimeProvider time)
 {
     /// <summary>How long a port that something else has is passed over.</summary>
     private static readonly TimeSpan s_shun = TimeSpan.FromMinutes(10);
+
+    /// <summary>Of the locks that this book takes, apart from any other's.</summary>
+    private const int LockClass = 0x706F7274;
     private readonly ConcurrentDictionary<(Guid Host, int Port), DateTimeOffset> _foreign = new();
 
     public PortRange Range => options.Ports;
 
     public void NoteForeign(Guid hostId, int port) => _foreign[(hostId, port)] = time.GetUtcNow() + s_shun;
 
-    /// <summary>So many ports of a host that no row holds; fewer where there are no more.</summary>
+    /// <summary>
+    /// So many ports of a host that no row holds; fewer where there are no more. Until the transaction ends nobody else finds
+    /// any there: two drivers that search at once do not find the same.
+    /// </summary>
     /// <param name="besides">taken by rows that are not written yet</param>
     public async Task<IReadOnlyList<int>> FindAsync(
         ConsoleDb db,
@@ -28,6 +34,10 @@ public sealed class PortBook(ConsoleOptions options, TimeProvider time)
         CancellationToken ct
     )
     {
+        await db.Database.ExecuteSqlAsync(
+            $"select pg_advisory_xact_lock({LockClass}, {BitConverter.ToInt32(hostId.ToByteArray(), 12)})",
+            ct
+        );
         var held = await db
             .Endpoints.Where(e => e.HostId == hostId && e.ReleasedAt == null)
             .Select(e => e.Port)

@@ -74,6 +74,7 @@ public static class StateLooks
             GpuHealth.Squatted => new("Squatted", Icons.Material.Outlined.PersonOff, "warn"),
             GpuHealth.Fenced => new("Fenced", Icons.Material.Outlined.Fence, "idle"),
             GpuHealth.Evicting => new("Evicting", Icons.Material.Outlined.Sync, "warn", Moving: true),
+            GpuHealth.Adopted => new("Adopted", Icons.Material.Outlined.Handshake, "idle"),
             _ => Unknown(health),
         };
 

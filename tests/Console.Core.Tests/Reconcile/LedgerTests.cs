@@ -31,6 +31,10 @@ public sealed class LedgerTests
         var evicting = s_free with { Gpus = [Recorded(GpuHealth.Evicting, "words")] };
         Is(GpuHealth.Evicting, "words", evicting with { Containers = [Container(7)] });
         Is(GpuHealth.Healthy, "", evicting);
+        var adopted = s_free with { Gpus = [Recorded(GpuHealth.Adopted, "words")] };
+        Is(GpuHealth.Adopted, "words", adopted with { Containers = [Container(7)] });
+        Is(GpuHealth.Adopted, "words", adopted with { Processes = [Process(null)] });
+        Is(GpuHealth.Healthy, "", adopted);
         Assert.Equal("dl-8", Assert.Single(Ledger.Leaking(s_held with { Containers = [Container(8)] }, Uuid)).Name);
     }
 

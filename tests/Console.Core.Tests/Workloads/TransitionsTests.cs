@@ -41,6 +41,20 @@ public sealed class TransitionsTests
     }
 
     [Fact]
+    public void An_environment_alone_starts_again_and_only_where_it_was_stopped_or_failed()
+    {
+        foreach (var from in Enum.GetValues<WorkloadState>().Where(s => s.IsTerminal()))
+        {
+            Assert.False(Transitions.IsAllowed(WorkloadKind.Job, from, WorkloadState.Queued));
+            Assert.Equal(
+                from != WorkloadState.Succeeded,
+                Transitions.IsAllowed(WorkloadKind.Environment, from, WorkloadState.Queued)
+            );
+            Assert.False(Transitions.IsAllowed(WorkloadKind.Environment, from, WorkloadState.Running));
+        }
+    }
+
+    [Fact]
     public void An_illegal_move_throws() =>
         Assert.Throws<InvalidOperationException>(() =>
             Transitions.Require(WorkloadState.Queued, WorkloadState.Running)

@@ -45,6 +45,7 @@ public sealed class EnvironmentTests(EnvironmentConsole lab) : IClassFixture<Env
         Assert.Equal(HttpStatusCode.Found, await SignInAsync(jupyter, Password));
         Assert.Equal(HttpStatusCode.Unauthorized, await SignInAsync(jupyter, Password + "!"));
 
+        await ssh.UntilInAsync(found, Ct);
         var gpus = (await ssh.RunAsync(found, "nvidia-smi -L", Ct)).Trim().Split('\n');
         Assert.Equal(2, gpus.Length);
         Assert.All(found.Job.Replicas[0].Attempts[0].Gpus, g => Assert.Contains(gpus, line => line.Contains(g)));
@@ -86,7 +87,7 @@ public sealed class EnvironmentTests(EnvironmentConsole lab) : IClassFixture<Env
         var first = await lab.UntilAsync(id, WorkloadState.Running);
         var file = Path.GetTempFileName();
         await File.WriteAllTextAsync(file, "kept\n", Ct);
-        await UntilSshAsync(ssh, first);
+        await ssh.UntilInAsync(first, Ct);
         await ssh.CopyAsync(first, file, "kept.txt", Ct);
         File.Delete(file);
         await lab.Console.StopAsync(id, Ct);
@@ -96,7 +97,7 @@ public sealed class EnvironmentTests(EnvironmentConsole lab) : IClassFixture<Env
 
         await lab.StartAsync(id);
         var second = await lab.UntilAsync(id, WorkloadState.Running);
-        await UntilSshAsync(ssh, second);
+        await ssh.UntilInAsync(second, Ct);
         // Its host key too is the one of before, or ssh would refuse
         Assert.Equal("kept", (await ssh.RunAsync(second, "cat kept.txt", Ct)).Trim());
         Assert.Equal(first.HomeHost, second.HomeHost);
@@ -160,6 +161,31 @@ public sealed class EnvironmentTests(EnvironmentConsole lab) : IClassFixture<Env
     }
 
     [Fact]
+    public async Task An_operators_removal_starts_it_again_by_itself_and_the_death_of_its_program_does_not()
+    {
+        var id = await lab.CreateAsync(EnvironmentConsole.Spec("ends", new EnvironmentSpec()));
+        var first = await lab.UntilAsync(id, WorkloadState.Running);
+        await InsideAsync(first, "echo kept > /home/lab/kept.txt");
+        await Shell.DockerAsync(ConsoleHarness.Engine, Ct, "rm", "-f", ContainerOf(first));
+        await lab.Console.UntilAsync(
+            db => db.Workloads.AnyAsync(w => w.Id == id && w.Round == 2 && w.State == WorkloadState.Running, Ct),
+            TimeSpan.FromSeconds(30),
+            Ct
+        );
+        var second = await lab.FindAsync(id);
+        Assert.Equal((0, 1), (second.Job.Restarts, second.Job.Interruptions));
+        Assert.Equal("kept", (await InsideAsync(second, "cat /home/lab/kept.txt")).Trim());
+        await InsideAsync(second, "pkill -KILL jupyter");
+        var failed = await lab.UntilAsync(id, WorkloadState.Failed);
+        Assert.Equal(Reason.KilledBySignal, failed.Job.Row.Reason);
+        Assert.Empty(failed.Endpoints);
+        await lab.StartAsync(id);
+        await lab.UntilAsync(id, WorkloadState.Running);
+        await lab.Console.StopAsync(id, Ct);
+        await lab.UntilAsync(id, WorkloadState.Stopped);
+    }
+
+    [Fact]
     public async Task An_image_without_jupyter_is_told_and_the_environment_fails()
     {
         var id = await lab.CreateAsync(EnvironmentConsole.Spec("bare", new EnvironmentSpec(), image: "base"));
@@ -187,23 +213,6 @@ public sealed class EnvironmentTests(EnvironmentConsole lab) : IClassFixture<Env
         request.Content = new FormUrlEncodedContent([new("password", password)]);
         using var answer = await lab.Http.SendAsync(request, Ct);
         return answer.StatusCode;
-    }
-
-    /// <summary>Jupyter may be up before sshd is.</summary>
-    private static async Task UntilSshAsync(SshClient ssh, EnvironmentDetail found)
-    {
-        for (var n = 0; ; n++)
-        {
-            try
-            {
-                await ssh.RunAsync(found, "true", Ct);
-                return;
-            }
-            catch (InvalidOperationException) when (n < 20)
-            {
-                await Task.Delay(250, Ct);
-            }
-        }
     }
 
     private static Task<string> InsideAsync(EnvironmentDetail found, string command) =>

@@ -42,6 +42,23 @@ internal sealed class SshClient : IDisposable
         );
     }
 
+    /// <summary>Returns when it may sign in: sshd may come up a moment after the environment is ready, and keys reach it a moment later.</summary>
+    public async Task UntilInAsync(EnvironmentDetail environment, CancellationToken ct)
+    {
+        for (var n = 0; ; n++)
+        {
+            try
+            {
+                await RunAsync(environment, "true", ct);
+                return;
+            }
+            catch (InvalidOperationException) when (n < 20)
+            {
+                await Task.Delay(250, ct);
+            }
+        }
+    }
+
     /// <summary>Copies a file into the environment.</summary>
     public Task CopyAsync(EnvironmentDetail environment, string from, string to, CancellationToken ct)
     {

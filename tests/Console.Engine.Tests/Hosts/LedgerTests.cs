@@ -47,6 +47,15 @@ public sealed class LedgerTests
             Assert.IsType<Outcome<string>.Done>(
                 await verbs.GetRequiredService<EvictGpu>().RunAsync(admin, gpus[0], Ct)
             );
+            Assert.IsType<Outcome<string>.Done>(
+                await verbs.GetRequiredService<AdoptGpu>().RunAsync(admin, gpus[1], Ct)
+            );
+            Assert.IsType<Outcome<string>.Conflict>(
+                await verbs.GetRequiredService<AdoptGpu>().RunAsync(admin, gpus[2], Ct)
+            );
+            await HealthAsync(console, gpus[0], GpuHealth.Healthy, "");
+            // Looked at since, and left to whoever computes on it
+            await HealthAsync(console, gpus[1], GpuHealth.Adopted, squat[..12]);
             await engine.RemoveAsync(squat, force: true, Ct);
             Assert.IsType<Outcome<string>.Done>(
                 await verbs.GetRequiredService<ClearGpu>().RunAsync(admin, gpus[2], Ct)

@@ -136,6 +136,7 @@ public sealed class HostPartsTests : BunitContext, IAsyncLifetime
         Services.AddSingleton<FenceGpu>();
         Services.AddSingleton<ClearGpu>();
         Services.AddSingleton<EvictGpu>();
+        Services.AddSingleton<AdoptGpu>();
     }
 
     private sealed class NoDatabase : IDbContextFactory<ConsoleDb>

@@ -40,9 +40,9 @@ public sealed class AddHost(IDbContextFactory<ConsoleDb> databases, SecretBox bo
         {
             input.Add("ca", "Credentials are for tcp:// addresses.");
         }
-        await using var db = await databases.CreateDbContextAsync(ct);
+        await using var look = await databases.CreateDbContextAsync(ct);
         var cluster = FleetInput.IsName(given.Cluster)
-            ? await db.Clusters.AsNoTracking().SingleOrDefaultAsync(c => c.Name == given.Cluster, ct)
+            ? await look.Clusters.AsNoTracking().SingleOrDefaultAsync(c => c.Name == given.Cluster, ct)
             : null;
         if (cluster is null)
         {
@@ -56,9 +56,11 @@ public sealed class AddHost(IDbContextFactory<ConsoleDb> databases, SecretBox bo
         {
             return new Outcome<string>.Refused(input.Errors);
         }
-        return await db
-            .Database.CreateExecutionStrategy()
-            .ExecuteAsync(() => InsertAsync(db, actor, given, cluster!.Id, credentials, ct));
+        return await VerbTransaction.RunAsync<string>(
+            databases,
+            db => InsertAsync(db, actor, given, cluster!.Id, credentials, ct),
+            ct
+        );
     }
 
     private async Task<Outcome<string>> InsertAsync(
@@ -70,8 +72,6 @@ public sealed class AddHost(IDbContextFactory<ConsoleDb> databases, SecretBox bo
         CancellationToken ct
     )
     {
-        db.ChangeTracker.Clear();
-        await using var transaction = await db.Database.BeginTransactionAsync(ct);
         // Two that enter the same engine or name at once: the second waits here, and is told
         await db.Database.ExecuteSqlAsync($"lock table hosts in share row exclusive mode", ct);
         var taken = await db
@@ -103,7 +103,6 @@ public sealed class AddHost(IDbContextFactory<ConsoleDb> databases, SecretBox bo
         db.Hosts.Add(host);
         db.AddAudit(now, actor.UserName, "host.add", $"host {given.Name}");
         db.Tell(ChangeKind.Host);
-        await db.CommitAsync(ct);
         return new Outcome<string>.Done(given.Name);
     }
 }

@@ -39,13 +39,10 @@ public sealed class AddCluster(IDbContextFactory<ConsoleDb> databases, SecretBox
         {
             return new Outcome<string>.Refused(input.Errors);
         }
-        await using var db = await databases.CreateDbContextAsync(ct);
-        return await db
-            .Database.CreateExecutionStrategy()
-            .ExecuteAsync(async () =>
+        return await VerbTransaction.RunAsync<string>(
+            databases,
+            async db =>
             {
-                db.ChangeTracker.Clear();
-                await using var transaction = await db.Database.BeginTransactionAsync(ct);
                 await db.Database.ExecuteSqlAsync($"lock table clusters in share row exclusive mode", ct);
                 if (await db.Clusters.AnyAsync(c => c.Name == given.Name, ct))
                 {
@@ -64,9 +61,10 @@ public sealed class AddCluster(IDbContextFactory<ConsoleDb> databases, SecretBox
                 db.Clusters.Add(cluster);
                 db.AddAudit(now, actor.UserName, "cluster.add", $"cluster {given.Name}");
                 db.Tell(ChangeKind.Host);
-                await db.CommitAsync(ct);
-                return (Outcome<string>)new Outcome<string>.Done(given.Name);
-            });
+                return new Outcome<string>.Done(given.Name);
+            },
+            ct
+        );
     }
 }
 
@@ -79,13 +77,10 @@ public sealed class RemoveCluster(IDbContextFactory<ConsoleDb> databases, TimePr
         {
             return new Outcome<string>.NotFound();
         }
-        await using var db = await databases.CreateDbContextAsync(ct);
-        return await db
-            .Database.CreateExecutionStrategy()
-            .ExecuteAsync(async () =>
+        return await VerbTransaction.RunAsync<string>(
+            databases,
+            async db =>
             {
-                db.ChangeTracker.Clear();
-                await using var transaction = await db.Database.BeginTransactionAsync(ct);
                 await LeaderRow.HoldAsync(db, ct);
                 var cluster = await db
                     .Clusters.FromSql($"select * from clusters where name = {name} for update")
@@ -105,9 +100,10 @@ public sealed class RemoveCluster(IDbContextFactory<ConsoleDb> databases, TimePr
                 db.Clusters.Remove(cluster);
                 db.AddAudit(time.GetUtcNow(), actor.UserName, "cluster.remove", $"cluster {name}");
                 db.Tell(ChangeKind.Host);
-                await db.CommitAsync(ct);
-                return (Outcome<string>)new Outcome<string>.Done(name);
-            });
+                return new Outcome<string>.Done(name);
+            },
+            ct
+        );
     }
 
     private static async Task<string?> WhyNotAsync(ConsoleDb db, Cluster cluster, CancellationToken ct)

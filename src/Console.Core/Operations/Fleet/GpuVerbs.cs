@@ -26,7 +26,7 @@ public sealed class FenceGpu(IDbContextFactory<ConsoleDb> databases, TimeProvide
         );
 }
 
-/// <summary>Ends a fence. The next look says how the GPU is; until then it is not leased.</summary>
+/// <summary>Ends a fence, an eviction or an adoption. The next look says how the GPU is; until then it is not leased.</summary>
 public sealed class ClearGpu(IDbContextFactory<ConsoleDb> databases, TimeProvider time)
 {
     public Task<Outcome<string>> RunAsync(Actor actor, string uuid, CancellationToken ct) =>
@@ -38,7 +38,7 @@ public sealed class ClearGpu(IDbContextFactory<ConsoleDb> databases, TimeProvide
             "gpu.clear",
             gpu =>
             {
-                if (gpu.Health is not (GpuHealth.Fenced or GpuHealth.Evicting))
+                if (gpu.Health is not (GpuHealth.Fenced or GpuHealth.Evicting or GpuHealth.Adopted))
                 {
                     return $"The GPU is {gpu.Health}, which no admin set: it is well again when its evidence is gone.";
                 }
@@ -73,6 +73,30 @@ public sealed class EvictGpu(IDbContextFactory<ConsoleDb> databases, TimeProvide
         );
 }
 
+/// <summary>Lets what holds a GPU without a lease have it to its end: it is expected, and no longer told as trouble.</summary>
+public sealed class AdoptGpu(IDbContextFactory<ConsoleDb> databases, TimeProvider time)
+{
+    public Task<Outcome<string>> RunAsync(Actor actor, string uuid, CancellationToken ct) =>
+        GpuChange.RunAsync(
+            databases,
+            time,
+            actor,
+            uuid,
+            "gpu.adopt",
+            gpu =>
+            {
+                if (gpu.Health is not (GpuHealth.Leaked or GpuHealth.Squatted))
+                {
+                    return $"The GPU is {gpu.Health}; only one that is held without a lease can be left to its holder.";
+                }
+                gpu.Health = GpuHealth.Adopted;
+                gpu.HealthMessage = $"{gpu.HealthMessage}; {actor.UserName} lets it have that to its end";
+                return null;
+            },
+            ct
+        );
+}
+
 internal static class GpuChange
 {
     private const int LongestUuid = 128;
@@ -96,13 +120,10 @@ internal static class GpuChange
         {
             return new Outcome<string>.NotFound();
         }
-        await using var db = await databases.CreateDbContextAsync(ct);
-        return await db
-            .Database.CreateExecutionStrategy()
-            .ExecuteAsync(async () =>
+        return await VerbTransaction.RunAsync<string>(
+            databases,
+            async db =>
             {
-                db.ChangeTracker.Clear();
-                await using var transaction = await db.Database.BeginTransactionAsync(ct);
                 var gpu = await db
                     .Gpus.FromSql($"select * from gpus where uuid = {uuid} for update")
                     .SingleOrDefaultAsync(ct);
@@ -117,8 +138,9 @@ internal static class GpuChange
                 db.AddAudit(time.GetUtcNow(), actor.UserName, action, $"gpu {uuid}");
                 db.Tell(ChangeKind.Host);
                 db.Tell(ChangeKind.Queue);
-                await db.CommitAsync(ct);
-                return (Outcome<string>)new Outcome<string>.Done(uuid);
-            });
+                return new Outcome<string>.Done(uuid);
+            },
+            ct
+        );
     }
 }

@@ -27,13 +27,10 @@ internal static class HostChange
         {
             return new Outcome<string>.NotFound();
         }
-        await using var db = await databases.CreateDbContextAsync(ct);
-        return await db
-            .Database.CreateExecutionStrategy()
-            .ExecuteAsync(async () =>
+        return await VerbTransaction.RunAsync<string>(
+            databases,
+            async db =>
             {
-                db.ChangeTracker.Clear();
-                await using var transaction = await db.Database.BeginTransactionAsync(ct);
                 if (alone)
                 {
                     await LeaderRow.HoldAsync(db, ct);
@@ -51,8 +48,9 @@ internal static class HostChange
                 db.AddAudit(now, actor.UserName, action, $"host {name}");
                 db.Tell(ChangeKind.Host);
                 db.Tell(ChangeKind.Queue);
-                await db.CommitAsync(ct);
                 return new Outcome<string>.Done(name);
-            });
+            },
+            ct
+        );
     }
 }

@@ -94,13 +94,10 @@ internal static class Verb
         WorkloadKind? kind = null
     )
     {
-        await using var db = await databases.CreateDbContextAsync(ct);
-        return await db
-            .Database.CreateExecutionStrategy()
-            .ExecuteAsync(async () =>
+        return await VerbTransaction.RunAsync<long>(
+            databases,
+            async db =>
             {
-                db.ChangeTracker.Clear();
-                await using var transaction = await db.Database.BeginTransactionAsync(ct);
                 var w = await db.LockWorkloadAsync(id, ct);
                 if (
                     w is null
@@ -109,14 +106,15 @@ internal static class Verb
                     || (kind ?? w.Kind) != w.Kind
                 )
                 {
-                    return (Outcome<long>)new Outcome<long>.NotFound();
+                    return new Outcome<long>.NotFound();
                 }
                 if (change(db, w) is { } conflict)
                 {
                     return new Outcome<long>.Conflict(conflict);
                 }
-                await db.CommitAsync(ct);
                 return new Outcome<long>.Done(id);
-            });
+            },
+            ct
+        );
     }
 }

@@ -37,7 +37,7 @@ public sealed class EveryPageTests(ConsoleProcess console, Chromium chromium)
             ("environment-cluster", "/environments/new", ".card"),
             ("environment-framework", "/environments/new?step=image", ".card"),
             ("environment-resources", "/environments/new?step=resources", ".free-host"),
-            ("environment-access", "/environments/new?step=access", ".door"),
+            ("environment-access", "/environments/new?step=access", ".access"),
             ("environment-review", "/environments/new?step=review", ".note.ok, .note.warn"),
             ("ssh-keys", "/ssh-keys", "textarea"),
             ("queue", "/queue", ".empty, .queue li"),

@@ -83,10 +83,7 @@ public sealed class EnvironmentDraftTests
         EnvironmentAddress.Read(new Uri("http://console" + address).Query, back);
 
         back.Password = "correct horse";
-        Assert.Equal(
-            EnvironmentJson.Write(Answered(), masked: false),
-            EnvironmentJson.Write(back, masked: false)
-        );
+        Assert.Equal(EnvironmentJson.Write(Answered(), masked: false), EnvironmentJson.Write(back, masked: false));
         Assert.Contains("from=7", address, StringComparison.Ordinal);
     }
 

@@ -119,13 +119,13 @@ public sealed class EnvironmentPartsTests : BunitContext, IAsyncLifetime
         Assert.Equal("ssh -p 20001 lab@10.0.0.7", story.Find("code.line").TextContent);
         Assert.Equal(
             ["/open/7/jupyter", "/open/7/app"],
-            story.FindAll(".door a").Select(a => a.GetAttribute("href"))
+            story.FindAll(".way-in a").Select(a => a.GetAttribute("href"))
         );
 
         var stopped = Render<EnvironmentStory>(p =>
             p.Add(c => c.Environment, Environments.Detail(WorkloadState.Stopped)).Add(c => c.Events, [])
         );
-        Assert.Empty(stopped.FindAll(".door"));
+        Assert.Empty(stopped.FindAll(".way-in"));
         Assert.Contains("Start it", stopped.Markup, StringComparison.Ordinal);
     }
 

@@ -23,6 +23,9 @@ public sealed partial class NewEnvironmentPage
     /// <summary>Steps before this one were left at least once: what is wrong with them is shown.</summary>
     private int _seen;
     private bool _missing;
+
+    /// <summary>The stepper knows its steps: only then can it begin at another than the first.</summary>
+    private bool _drawn;
     private bool _sending;
 
     [SupplyParameterFromQuery]
@@ -49,6 +52,9 @@ public sealed partial class NewEnvironmentPage
     /// <summary>Of the catalogue; null for any other.</summary>
     private ImageView? Image => Board?.Images.FirstOrDefault(i => i.Name == _draft.Image);
 
+    /// <summary>False once the page is being left: the stepper then steps back as its steps go.</summary>
+    private bool IsHere => new Uri(Navigation.Uri).AbsolutePath == EnvironmentAddress.Page;
+
     private string NextWord =>
         _step < WizardStep.Last ? "Next"
         : _sending ? "Creating…"
@@ -58,6 +64,7 @@ public sealed partial class NewEnvironmentPage
 
     protected override async Task OnInitializedAsync()
     {
+        _seen = _step = WizardStep.IndexOf(Step);
         if (From is { } from)
         {
             var original = await Environments.FindAsync(await CurrentActor.GetAsync(), from, CancellationToken.None);
@@ -65,7 +72,6 @@ public sealed partial class NewEnvironmentPage
             _draft = original is null ? _draft : EnvironmentJson.FromSpec(original.Job.SpecJson);
         }
         EnvironmentAddress.Read(new Uri(Navigation.Uri).Query, _draft);
-        _seen = WizardStep.IndexOf(Step);
         await OpenAsync();
         await JudgeAsync();
     }
@@ -74,6 +80,15 @@ public sealed partial class NewEnvironmentPage
     {
         _step = WizardStep.IndexOf(Step);
         _seen = Math.Max(_seen, _step);
+    }
+
+    protected override void OnAfterRender(bool firstRender)
+    {
+        if (!_drawn)
+        {
+            _drawn = true;
+            StateHasChanged();
+        }
     }
 
     private Task Set(Action change)
@@ -113,7 +128,10 @@ public sealed partial class NewEnvironmentPage
             {
                 await board.AskAsync(_spec, ct);
                 Weigh();
-                Navigation.NavigateTo(Address(_step), replace: true);
+                if (IsHere)
+                {
+                    Navigation.NavigateTo(Address(_step), replace: true);
+                }
             }
         });
     }
@@ -177,7 +195,7 @@ public sealed partial class NewEnvironmentPage
 
     private Task GoAsync(int step)
     {
-        if (step != _step && step >= 0 && step <= WizardStep.Last)
+        if (_drawn && IsHere && step != _step && step >= 0 && step <= WizardStep.Last)
         {
             _seen = Math.Max(_seen, Math.Max(step, _step + 1));
             _step = step;

@@ -58,7 +58,7 @@ public sealed partial class EnvironmentTests(ConsoleProcess console, Chromium ch
         var id = page.Url.Split('/')[^1];
         var open = page.GetByRole(AriaRole.Link, new() { Name = "Open Jupyter" });
         await Expect(open).ToHaveAttributeAsync("href", $"/open/{id}/jupyter");
-        await Expect(page.GetByText(SshLine())).ToBeVisibleAsync();
+        await Expect(page.GetByText(new Regex(@"^ssh -p \d+ lab@[0-9.]+$"))).ToBeVisibleAsync();
         await visit.ShootAsync("environment");
         Assert.Equal(0, await visit.OverflowAsync());
         Assert.Empty(await visit.NamelessAsync());
@@ -95,7 +95,4 @@ public sealed partial class EnvironmentTests(ConsoleProcess console, Chromium ch
 
     [GeneratedRegex("ADDRESS=\"(?<ip>[0-9.]+)\"", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
     private static partial Regex Address();
-
-    [GeneratedRegex(@"^ssh -p \d+ lab@[0-9.]+$", RegexOptions.ExplicitCapture)]
-    private static partial Regex SshLine();
 }

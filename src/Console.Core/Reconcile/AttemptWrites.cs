@@ -269,6 +269,11 @@ public sealed partial class AttemptWrites(
             async (db, w, a, now, ct) =>
             {
                 a.ContainerRemoved = true;
+                if (w.HomeDiscarded)
+                {
+                    // Its home waited for this
+                    db.Tell(ChangeKind.Queue);
+                }
                 await ReleaseAsync(db, w, a, now, ct);
             }
         );

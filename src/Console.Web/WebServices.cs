@@ -21,6 +21,7 @@ public static class WebServices
         services.AddScoped<AuthenticationStateProvider, CircuitSession>();
         services.AddScoped<CurrentActor>();
         services.AddScoped<AdminDeeds>();
+        services.AddScoped<EnvironmentDeeds>();
         services.AddScoped<Viewer>();
         return services;
     }

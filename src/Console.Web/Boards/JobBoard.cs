@@ -16,14 +16,16 @@ public sealed class JobBoard(
     ILogger<JobBoard> logger
 ) : Board(feed, time, logger)
 {
-    private const int EventsAtOnce = 500;
-    private readonly List<EventView> _events = [];
+    private readonly EventHistory _history = new(actor, id, jobs);
 
     /// <summary>Null while loading, and where there is no such job.</summary>
     public JobDetail? Job { get; private set; }
 
+    /// <summary>It is an environment, which has a page of its own.</summary>
+    public bool IsEnvironment { get; private set; }
+
     /// <summary>Oldest first.</summary>
-    public IReadOnlyList<EventView> Events => _events;
+    public IReadOnlyList<EventView> Events => _history.All;
 
     protected override bool Matters(Change change) =>
         change == new Change(ChangeKind.Workload, id)
@@ -31,15 +33,13 @@ public sealed class JobBoard(
 
     protected override async Task<bool> LoadAsync(IReadOnlyCollection<Change> changes, CancellationToken ct)
     {
-        Job = await jobs.FindAsync(actor, id, ct);
-        while (true)
+        var job = await jobs.FindAsync(actor, id, ct);
+        if (Job is null && job is not null)
         {
-            var more = await jobs.EventsAsync(actor, id, _events.Count == 0 ? 0 : _events[^1].Seq, EventsAtOnce, ct);
-            _events.AddRange(more ?? []);
-            if (more is not { Count: EventsAtOnce })
-            {
-                return true;
-            }
+            IsEnvironment = StoredSpec.Read(job.SpecJson).Environment is not null;
         }
+        await _history.LoadAsync(ct);
+        Job = job;
+        return true;
     }
 }

@@ -8,7 +8,7 @@ using DeepLab.Core.Workloads;
 
 namespace DeepLab.Web.Boards;
 
-/// <summary>What would happen to the job that is being written, and what is free for it.</summary>
+/// <summary>What would happen to the job or environment that is being written, and what is free for it.</summary>
 public sealed class PreviewBoard(
     Actor actor,
     PreviewJob preview,
@@ -21,6 +21,7 @@ public sealed class PreviewBoard(
 {
     private JobSpec? _spec;
 
+    public IReadOnlyList<ClusterView> Clusters { get; private set; } = [];
     public IReadOnlyList<HostView> Hosts { get; private set; } = [];
     public IReadOnlyList<ImageView> Images { get; private set; } = [];
     public IReadOnlyList<VolumeView> Volumes { get; private set; } = [];
@@ -51,6 +52,7 @@ public sealed class PreviewBoard(
             Images = await fleet.ImagesAsync(ct);
         }
         Volumes = await volumes.ListAsync(actor, ct);
+        Clusters = await fleet.ClustersAsync(ct);
         Hosts = await fleet.HostsAsync(actor, ct);
         await AskAsync(_spec, ct);
         return true;

@@ -3,10 +3,10 @@ using DeepLab.Core.Workloads;
 namespace DeepLab.Web.Drafts;
 
 /// <summary>Everything that is wrong with a draft, found by the field that it belongs to.</summary>
-public sealed class DraftErrors(IReadOnlyList<SpecError> all)
+/// <param name="fields">paths that the form has a field for, an error below one of them is that field's; null = a job's</param>
+public sealed class DraftErrors(IReadOnlyList<SpecError> all, IReadOnlyCollection<string>? fields = null)
 {
-    /// <summary>Paths that the form has a field for; an error below one of them is that field's.</summary>
-    private static readonly string[] s_fields =
+    private static readonly string[] s_ofJob =
     [
         "name",
         "cluster",
@@ -33,7 +33,7 @@ public sealed class DraftErrors(IReadOnlyList<SpecError> all)
     public IReadOnlyList<SpecError> All => all;
 
     /// <summary>Those that no field of the form shows.</summary>
-    public IEnumerable<SpecError> Elsewhere => all.Where(e => !Array.Exists(s_fields, f => Belongs(e.Path, f)));
+    public IEnumerable<SpecError> Elsewhere => all.Where(e => !(fields ?? s_ofJob).Any(f => Belongs(e.Path, f)));
 
     /// <summary>Null where the field is right.</summary>
     public string? Of(string field)

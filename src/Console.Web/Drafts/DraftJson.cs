@@ -8,7 +8,7 @@ namespace DeepLab.Web.Drafts;
 /// <summary>A draft as JSON and back. What cannot be right is carried over as it is, for the reader of specs to refuse.</summary>
 public static class DraftJson
 {
-    private static readonly JsonSerializerOptions s_readable = new()
+    internal static readonly JsonSerializerOptions Readable = new()
     {
         WriteIndented = true,
         NewLine = "\n",
@@ -90,10 +90,10 @@ public static class DraftJson
         {
             job.TryAdd(key, value?.DeepClone());
         }
-        return job.ToJsonString(s_readable);
+        return job.ToJsonString(Readable);
     }
 
-    private static JsonObject Volume(VolumeLine line) =>
+    internal static JsonObject Volume(VolumeLine line) =>
         new()
         {
             ["name"] = line.Name,
@@ -152,17 +152,7 @@ public static class DraftJson
             {
                 draft.Env.Add(new EnvLine { Name = name, Value = Text(value) });
             }
-            foreach (var volume in (At(job, "volumes") as JsonArray ?? []).OfType<JsonObject>())
-            {
-                draft.Volumes.Add(
-                    new VolumeLine
-                    {
-                        Name = Text(volume, "name", ""),
-                        MountPath = Text(volume, "mountPath", ""),
-                        ReadOnly = At(volume, "readOnly") is JsonValue v && v.TryGetValue<bool>(out var on) && on,
-                    }
-                );
-            }
+            draft.Volumes.AddRange(Volumes(job));
             foreach (var more in (At(job, "roles") as JsonArray ?? []).Skip(1))
             {
                 draft.MoreRoles.Add(more?.DeepClone());
@@ -181,15 +171,28 @@ public static class DraftJson
         }
     }
 
-    private static JsonNode? At(JsonObject? o, string key) => o?[key];
+    internal static IEnumerable<VolumeLine> Volumes(JsonObject o) =>
+        (At(o, "volumes") as JsonArray ?? [])
+            .OfType<JsonObject>()
+            .Select(volume => new VolumeLine
+            {
+                Name = Text(volume, "name", ""),
+                MountPath = Text(volume, "mountPath", ""),
+                ReadOnly = Flag(volume, "readOnly", false),
+            });
 
-    private static string Text(JsonObject? o, string key, string fallback) => At(o, key) is { } v ? Text(v) : fallback;
+    internal static bool Flag(JsonObject? o, string key, bool fallback) =>
+        At(o, key) is JsonValue v && v.TryGetValue<bool>(out var on) ? on : fallback;
 
-    private static string Text(JsonNode? node) =>
+    internal static JsonNode? At(JsonObject? o, string key) => o?[key];
+
+    internal static string Text(JsonObject? o, string key, string fallback) => At(o, key) is { } v ? Text(v) : fallback;
+
+    internal static string Text(JsonNode? node) =>
         node is JsonValue v && v.TryGetValue<string>(out var text) ? text : node?.ToJsonString() ?? "";
 
     /// <summary>The number, or the text as it stands: the reader of specs then says that a number is needed.</summary>
-    private static JsonValue Number(string text) =>
+    internal static JsonValue Number(string text) =>
         decimal.TryParse(
             text,
             NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint,
@@ -199,7 +202,7 @@ public static class DraftJson
             ? JsonValue.Create(n)
             : JsonValue.Create(text);
 
-    private static void Optional(JsonObject o, string key, string text)
+    internal static void Optional(JsonObject o, string key, string text)
     {
         if (text.Length > 0)
         {

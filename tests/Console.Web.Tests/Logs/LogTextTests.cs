@@ -1,5 +1,5 @@
 using Bunit;
-using DeepLab.Web.Components.Pages.Jobs.Logs;
+using DeepLab.Web.Components.Shared.Logs;
 
 namespace DeepLab.Web.Tests.Logs;
 

@@ -2,6 +2,7 @@ using Bunit;
 using DeepLab.Core.Operations;
 using DeepLab.Core.Workloads;
 using DeepLab.Web.Components.Pages.Jobs.New;
+using DeepLab.Web.Components.Shared;
 using DeepLab.Web.Drafts;
 using Microsoft.AspNetCore.Components;
 using MudBlazor.Services;

@@ -42,9 +42,6 @@ public sealed partial class JobHead
             .Where(x => x.a.Findings.Count > 0)
             .Take(3);
 
-    private string Sentence =>
-        Row.Message.Length > 0 ? Sentences.Capital(Row.Message) : StateLooks.Of(Row.State).Word + ".";
-
     private async Task StopAsync()
     {
         var running = Row.State != WorkloadState.Queued;

@@ -1,3 +1,5 @@
+using DeepLab.Core.Operations;
+using DeepLab.Core.Workloads;
 using Microsoft.AspNetCore.Components;
 
 namespace DeepLab.Web.Components.Pages.Jobs;
@@ -17,8 +19,8 @@ public sealed partial class JobPage
     [Parameter]
     public long Id { get; set; }
 
-    [SupplyParameterFromQuery(Name = "tab")]
-    public string? WantedTab { get; set; }
+    [SupplyParameterFromQuery]
+    public string? Tab { get; set; }
 
     [SupplyParameterFromQuery]
     public string? Replica { get; set; }
@@ -26,7 +28,8 @@ public sealed partial class JobPage
     [SupplyParameterFromQuery]
     public int? Attempt { get; set; }
 
-    private string Tab => s_tabs.Any(t => t.Key == WantedTab) ? WantedTab! : "";
+    [Inject]
+    private NavigationManager Navigation { get; set; } = default!;
 
     protected override async Task OnParametersSetAsync()
     {
@@ -37,5 +40,16 @@ public sealed partial class JobPage
         }
     }
 
-    private string Address(string tab) => tab.Length == 0 ? $"/jobs/{Id}" : $"/jobs/{Id}?tab={tab}";
+    /// <summary>What names a workload by its number alone links here, and some of them are environments.</summary>
+    protected override Task OnBoardChangedAsync()
+    {
+        if (Board is { IsEnvironment: true })
+        {
+            Navigation.NavigateTo($"/environments/{Id}{new Uri(Navigation.Uri).Query}", replace: true);
+        }
+        return Task.CompletedTask;
+    }
+
+    private static string SpecText(JobDetail job) =>
+        SpecReader.Read(job.SpecJson).Spec is { } spec ? SpecWriter.Write(spec, indented: true) : job.SpecJson;
 }

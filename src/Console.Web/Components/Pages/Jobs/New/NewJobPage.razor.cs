@@ -1,6 +1,7 @@
 using DeepLab.Core.Operations;
 using DeepLab.Core.Operations.Jobs;
 using DeepLab.Core.Workloads;
+using DeepLab.Web.Boards;
 using DeepLab.Web.Drafts;
 using Microsoft.AspNetCore.Components;
 
@@ -9,12 +10,11 @@ namespace DeepLab.Web.Components.Pages.Jobs.New;
 /// <summary>The form and its JSON: whichever is changed, the other follows, and the reader of specs judges the JSON.</summary>
 public sealed partial class NewJobPage
 {
-    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(300);
     private JobDraft _draft = Starter();
     private string _json = "";
     private JobSpec? _spec;
     private DraftErrors _errors = new([]);
-    private CancellationTokenSource? _asking;
+    private TypingPause? _typing;
     private bool _missing;
     private bool _sending;
 
@@ -72,31 +72,15 @@ public sealed partial class NewJobPage
     {
         var reading = SpecReader.Read(_json);
         (_spec, _errors) = (reading.Spec, new DraftErrors(reading.Errors));
-        if (_asking is { } earlier)
+        _typing ??= new TypingPause(Time, TimeSpan.FromMilliseconds(300));
+        await _typing.ThenAsync(async ct =>
         {
-            await earlier.CancelAsync();
-        }
-        using var mine = _asking = new CancellationTokenSource();
-        try
-        {
-            await Task.Delay(s_pause, Time, mine.Token);
             if (Board is { } board)
             {
-                await board.AskAsync(_spec, mine.Token);
+                await board.AskAsync(_spec, ct);
                 Weigh();
             }
-        }
-        catch (OperationCanceledException) when (mine.IsCancellationRequested)
-        {
-            // More was typed
-        }
-        finally
-        {
-            if (_asking == mine)
-            {
-                _asking = null;
-            }
-        }
+        });
     }
 
     protected override Task OnBoardChangedAsync()
@@ -144,9 +128,9 @@ public sealed partial class NewJobPage
 
     public override async ValueTask DisposeAsync()
     {
-        if (_asking is { } asking)
+        if (_typing is { } typing)
         {
-            await asking.CancelAsync();
+            await typing.CancelAsync();
         }
         await base.DisposeAsync();
     }

@@ -1,7 +1,7 @@
 using DeepLab.Core.Operations;
 using Microsoft.AspNetCore.Components;
 
-namespace DeepLab.Web.Components.Pages.Jobs;
+namespace DeepLab.Web.Components.Shared;
 
 public sealed record AttemptChoice(string Replica, AttemptView Attempt);
 
@@ -45,8 +45,14 @@ public sealed partial class AttemptTab
 
     private void Go(string replica, int? attempt) =>
         Navigation.NavigateTo(
-            $"/jobs/{Job.Row.Id}?tab={Tab}&replica={Uri.EscapeDataString(replica)}"
-                + (attempt is null ? "" : $"&attempt={attempt}"),
+            Navigation.GetUriWithQueryParameters(
+                new Dictionary<string, object?>
+                {
+                    ["tab"] = Tab,
+                    ["replica"] = replica,
+                    ["attempt"] = attempt,
+                }
+            ),
             replace: true
         );
 }

@@ -6,7 +6,7 @@ using Microsoft.AspNetCore.Components;
 using Microsoft.AspNetCore.Components.Web.Virtualization;
 using Microsoft.JSInterop;
 
-namespace DeepLab.Web.Components.Pages.Jobs.Logs;
+namespace DeepLab.Web.Components.Shared.Logs;
 
 /// <summary>A log of any length: the browser holds the lines it shows, the server a few pages of them.</summary>
 public sealed partial class LogViewer

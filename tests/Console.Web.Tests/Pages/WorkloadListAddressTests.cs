@@ -1,16 +1,16 @@
 using DeepLab.Core.Workloads;
-using DeepLab.Web.Components.Pages.Jobs;
+using DeepLab.Web.Components.Shared;
 
 namespace DeepLab.Web.Tests.Pages;
 
-public sealed class JobListAddressTests
+public sealed class WorkloadListAddressTests
 {
     [Fact]
     public void A_list_survives_its_address()
     {
-        var address = JobListAddress.From(" di&gits=1 ", "active", "anna b", null);
+        var address = WorkloadListAddress.From(" di&gits=1 ", "active", "anna b", null);
 
-        Assert.Equal("/jobs?q=di%26gits%3D1&state=active&owner=anna%20b", address.ToUri());
+        Assert.Equal("/jobs?q=di%26gits%3D1&state=active&owner=anna%20b", address.ToUri("/jobs"));
         Assert.Equal(4, address.Filter.States.Count);
         Assert.Equal("di&gits=1", address.Filter.Search);
     }
@@ -18,10 +18,10 @@ public sealed class JobListAddressTests
     [Fact]
     public void Nothing_asked_is_everything()
     {
-        var address = JobListAddress.From("", " ", null, null);
+        var address = WorkloadListAddress.From("", " ", null, null);
 
         Assert.True(address.IsEverything);
-        Assert.Equal("/jobs", address.ToUri());
+        Assert.Equal("/jobs", address.ToUri("/jobs"));
         Assert.Empty(address.Filter.States);
     }
 
@@ -30,5 +30,5 @@ public sealed class JobListAddressTests
     [InlineData("failed", new[] { WorkloadState.Failed })]
     [InlineData("nonsense, failed, 77, failed", new[] { WorkloadState.Failed })]
     public void States_are_read_as_people_type_them(string text, WorkloadState[] expected) =>
-        Assert.Equal(expected, JobListAddress.From(null, text, null, null).Filter.States);
+        Assert.Equal(expected, WorkloadListAddress.From(null, text, null, null).Filter.States);
 }

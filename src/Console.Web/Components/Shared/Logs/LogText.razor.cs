@@ -1,7 +1,7 @@
 using DeepLab.Web.Logs;
 using Microsoft.AspNetCore.Components;
 
-namespace DeepLab.Web.Components.Pages.Jobs.Logs;
+namespace DeepLab.Web.Components.Shared.Logs;
 
 public sealed partial class LogText
 {

@@ -1,11 +1,11 @@
 using DeepLab.Core.Operations;
 using DeepLab.Core.Workloads;
 
-namespace DeepLab.Web.Components.Pages.Jobs;
+namespace DeepLab.Web.Components.Shared;
 
-/// <summary>A list of jobs as an address, so that a link shows the same list.</summary>
+/// <summary>A list of workloads as an address, so that a link shows the same list.</summary>
 /// <param name="State">a key of <see cref="Groups"/>, or names of states with commas between them</param>
-public sealed record JobListAddress(string? Search, string? State, string? Owner, string? Host)
+public sealed record WorkloadListAddress(string? Search, string? State, string? Owner, string? Host)
 {
     public static IReadOnlyList<(string Key, string Word, WorkloadState[] States)> Groups { get; } =
     [
@@ -21,7 +21,7 @@ public sealed record JobListAddress(string? Search, string? State, string? Owner
         ("stopped", "Stopped", [WorkloadState.Stopped]),
     ];
 
-    public bool IsEverything => this == new JobListAddress(null, null, null, null);
+    public bool IsEverything => this == new WorkloadListAddress(null, null, null, null);
 
     /// <summary>Words that name no state are left out; an address is typed by people.</summary>
     public JobFilter Filter =>
@@ -33,10 +33,11 @@ public sealed record JobListAddress(string? Search, string? State, string? Owner
             States = States(State),
         };
 
-    public static JobListAddress From(string? search, string? state, string? owner, string? host) =>
+    public static WorkloadListAddress From(string? search, string? state, string? owner, string? host) =>
         new(Plain(search), Plain(state), Plain(owner), Plain(host));
 
-    public string ToUri()
+    /// <param name="page">path of the list</param>
+    public string ToUri(string page)
     {
         var parts = new List<string>();
         void Add(string name, string? value)
@@ -50,7 +51,7 @@ public sealed record JobListAddress(string? Search, string? State, string? Owner
         Add("state", State);
         Add("owner", Owner);
         Add("host", Host);
-        return parts.Count == 0 ? "/jobs" : "/jobs?" + string.Join('&', parts);
+        return parts.Count == 0 ? page : $"{page}?{string.Join('&', parts)}";
     }
 
     private static string? Plain(string? text) => string.IsNullOrWhiteSpace(text) ? null : text.Trim();

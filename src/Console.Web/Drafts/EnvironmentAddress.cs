@@ -1,0 +1,83 @@
+using Microsoft.AspNetCore.WebUtilities;
+using Microsoft.Extensions.Primitives;
+
+namespace DeepLab.Web.Drafts;
+
+/// <summary>The wizard's step and its answers as an address, so that a link shows the same. The password is never in it.</summary>
+public static class EnvironmentAddress
+{
+    public const string Page = "/environments/new";
+    private const string On = "on";
+    private const string Off = "off";
+    private const string ReadOnly = ":ro";
+
+    /// <param name="from">the environment that this is a copy of</param>
+    public static string Write(EnvironmentDraft d, string step, long? from)
+    {
+        var query = new List<KeyValuePair<string, string?>>
+        {
+            new("step", step),
+            new("from", from?.ToString(System.Globalization.CultureInfo.InvariantCulture)),
+            new("name", d.Name),
+            new("cluster", d.Cluster),
+            new("image", d.Image),
+            new("gpus", d.Gpus),
+            new("cpus", d.Cpus),
+            new("memory", d.Memory),
+            new("shm", d.Shm),
+            new("jupyter", d.Jupyter ? On : Off),
+            new("password", d.OwnPassword ? "own" : "none"),
+            new("tensorboard", d.TensorBoard ? On : Off),
+            new("ssh", d.Ssh ? On : Off),
+            new("ports", d.Ports),
+            new("idleAfter", d.IdleAfter),
+        };
+        query.AddRange(
+            d.Volumes.Select(v =>
+                KeyValuePair.Create("volume", (string?)$"{v.Name}:{v.MountPath}{(v.ReadOnly ? ReadOnly : "")}")
+            )
+        );
+        return QueryHelpers.AddQueryString(Page, query.Where(p => p.Value is not null));
+    }
+
+    /// <summary>Takes over every answer that the address holds. One with a step holds them all.</summary>
+    public static void Read(string query, EnvironmentDraft d)
+    {
+        var given = QueryHelpers.ParseQuery(query);
+        string Or(string key, string fallback) => given.TryGetValue(key, out var v) ? v.ToString() : fallback;
+        bool Is(string key, string word, bool fallback) => given.TryGetValue(key, out var v) ? v == word : fallback;
+
+        d.Name = Or("name", d.Name);
+        d.Cluster = Or("cluster", d.Cluster);
+        d.Image = Or("image", d.Image);
+        d.Gpus = Or("gpus", d.Gpus);
+        d.Cpus = Or("cpus", d.Cpus);
+        d.Memory = Or("memory", d.Memory);
+        d.Shm = Or("shm", d.Shm);
+        d.Jupyter = Is("jupyter", On, d.Jupyter);
+        d.OwnPassword = Is("password", "own", d.OwnPassword);
+        d.TensorBoard = Is("tensorboard", On, d.TensorBoard);
+        d.Ssh = Is("ssh", On, d.Ssh);
+        d.Ports = Or("ports", d.Ports);
+        d.IdleAfter = Or("idleAfter", d.IdleAfter);
+        var volumes = given.TryGetValue("volume", out var lines) ? lines : StringValues.Empty;
+        if (volumes.Count > 0 || given.ContainsKey("step"))
+        {
+            d.Volumes.Clear();
+            d.Volumes.AddRange(volumes.OfType<string>().Select(Volume));
+        }
+    }
+
+    private static VolumeLine Volume(string text)
+    {
+        var isReadOnly = text.EndsWith(ReadOnly, StringComparison.Ordinal);
+        var rest = isReadOnly ? text[..^ReadOnly.Length] : text;
+        var colon = rest.IndexOf(':', StringComparison.Ordinal);
+        return new VolumeLine
+        {
+            Name = colon < 0 ? rest : rest[..colon],
+            MountPath = colon < 0 ? "" : rest[(colon + 1)..],
+            ReadOnly = isReadOnly,
+        };
+    }
+}

@@ -1,0 +1,156 @@
+using System.Text.Json.Nodes;
+
+namespace DeepLab.Web.Drafts;
+
+/// <summary>An environment's draft as the JSON that the API takes, and a stored spec as a draft.</summary>
+public static class EnvironmentJson
+{
+    public const string Mask = "••••••••";
+
+    /// <summary>Keys that the wizard has a question for.</summary>
+    private static readonly HashSet<string> s_own =
+    [
+        "name",
+        "cluster",
+        "image",
+        "gpus",
+        "cpus",
+        "memory",
+        "shm",
+        "volumes",
+        "jupyter",
+        "tensorboard",
+        "ports",
+        "idleAfter",
+    ];
+
+    /// <param name="masked">for eyes: the password is not in it</param>
+    public static string Write(EnvironmentDraft d, bool masked)
+    {
+        var json = new JsonObject
+        {
+            ["name"] = d.Name,
+            ["cluster"] = d.Cluster,
+            ["image"] = d.Image,
+            ["gpus"] = DraftJson.Number(d.Gpus),
+            ["cpus"] = DraftJson.Number(d.Cpus),
+            ["memory"] = d.Memory,
+            ["shm"] = d.Shm,
+        };
+        if (d.Volumes.Count > 0)
+        {
+            json["volumes"] = new JsonArray([.. d.Volumes.Select(DraftJson.Volume)]);
+        }
+        var jupyter = new JsonObject { ["enabled"] = d.Jupyter };
+        if (d is { Jupyter: true, OwnPassword: true })
+        {
+            jupyter["password"] = masked ? Mask : d.Password;
+        }
+        json["jupyter"] = jupyter;
+        json["tensorboard"] = d.TensorBoard;
+        var ssh = new JsonObject { ["enabled"] = d.Ssh };
+        if (d.Ssh && DraftJson.At(d.Others, "ssh") is JsonObject { } other && DraftJson.At(other, "keys") is { } keys)
+        {
+            ssh["keys"] = keys.DeepClone();
+        }
+        json["ssh"] = ssh;
+        if (Ports(d.Ports) is { Count: > 0 } ports)
+        {
+            json["ports"] = ports;
+        }
+        DraftJson.Optional(json, "idleAfter", d.IdleAfter);
+        foreach (var (key, value) in d.Others.Where(o => o.Key != "ssh"))
+        {
+            json.TryAdd(key, value?.DeepClone());
+        }
+        return json.ToJsonString(DraftJson.Readable);
+    }
+
+    private static JsonArray Ports(string text)
+    {
+        var ports = new JsonArray();
+        foreach (var part in text.Split([',', ' '], StringSplitOptions.RemoveEmptyEntries))
+        {
+            var colon = part.IndexOf(':', StringComparison.Ordinal);
+            ports.Add(
+                new JsonObject
+                {
+                    ["name"] = colon < 0 ? part : part[..colon],
+                    ["port"] = DraftJson.Number(colon < 0 ? "" : part[(colon + 1)..]),
+                }
+            );
+        }
+        return ports;
+    }
+
+    /// <param name="specJson">as it is stored, with its role and its `environment`</param>
+    public static EnvironmentDraft FromSpec(string specJson)
+    {
+        var flat = Flatten(JsonNode.Parse(specJson)!.AsObject());
+        var plain = new EnvironmentDraft();
+        var draft = new EnvironmentDraft
+        {
+            Name = DraftJson.Text(flat, "name", ""),
+            Cluster = DraftJson.Text(flat, "cluster", ""),
+            Image = DraftJson.Text(flat, "image", ""),
+            Gpus = DraftJson.Text(flat, "gpus", plain.Gpus),
+            Cpus = DraftJson.Text(flat, "cpus", plain.Cpus),
+            Memory = DraftJson.Text(flat, "memory", plain.Memory),
+            Shm = DraftJson.Text(flat, "shm", plain.Shm),
+            Jupyter = DraftJson.Flag(DraftJson.At(flat, "jupyter") as JsonObject, "enabled", true),
+            TensorBoard = DraftJson.Flag(flat, "tensorboard", false),
+            Ssh = DraftJson.Flag(DraftJson.At(flat, "ssh") as JsonObject, "enabled", false),
+            IdleAfter = DraftJson.Text(flat, "idleAfter", ""),
+            Ports = string.Join(
+                ", ",
+                (DraftJson.At(flat, "ports") as JsonArray ?? [])
+                    .OfType<JsonObject>()
+                    .Select(p => $"{DraftJson.Text(p, "name", "")}:{DraftJson.Text(p, "port", "")}")
+            ),
+        };
+        draft.Volumes.AddRange(DraftJson.Volumes(flat));
+        foreach (var (key, value) in flat.Where(k => !s_own.Contains(k.Key)))
+        {
+            draft.Others[key] = value?.DeepClone();
+        }
+        return draft;
+    }
+
+    /// <summary>A spec as people write an environment: without what an environment has none of, or only one.</summary>
+    private static JsonObject Flatten(JsonObject spec)
+    {
+        var flat = new JsonObject();
+        foreach (var key in (string[])["name", "cluster", "team", "image"])
+        {
+            Copy(spec, key);
+        }
+        foreach (var (key, _) in (spec["roles"] as JsonArray)?[0]?["resources"] as JsonObject ?? [])
+        {
+            Copy((JsonObject)spec["roles"]![0]!["resources"]!, key);
+        }
+        var environment = spec["environment"] as JsonObject ?? [];
+        foreach (var key in (string[])["volumes", "env", "priority", "preemptible", "placement"])
+        {
+            Copy(spec, key);
+        }
+        flat["jupyter"] = new JsonObject { ["enabled"] = DraftJson.Flag(environment, "jupyter", true) };
+        flat["tensorboard"] = DraftJson.Flag(environment, "tensorboard", false);
+        var ssh = new JsonObject { ["enabled"] = DraftJson.Flag(environment, "ssh", false) };
+        if (environment["sshKeys"] is JsonArray { Count: > 0 } keys)
+        {
+            ssh["keys"] = keys.DeepClone();
+        }
+        flat["ssh"] = ssh;
+        Copy(environment, "ports");
+        Copy(environment, "idleAfter");
+        return flat;
+
+        void Copy(JsonObject from, string key)
+        {
+            if (from[key] is { } value && value is not (JsonArray { Count: 0 } or JsonObject { Count: 0 }))
+            {
+                flat[key] = value.DeepClone();
+            }
+        }
+    }
+}

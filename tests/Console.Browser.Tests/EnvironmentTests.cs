@@ -1,0 +1,98 @@
+using System.Text.RegularExpressions;
+using Microsoft.Playwright;
+using static Microsoft.Playwright.Assertions;
+
+namespace DeepLab.Browser.Tests;
+
+/// <summary>A person and an environment, from the wizard to its end.</summary>
+public sealed partial class EnvironmentTests(ConsoleProcess console, Chromium chromium)
+{
+    private const string Key =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIMf7JcsMFKKfWqdM4BvfHsQdKDlXtiChiSm7HVnFfb0 ada@laptop";
+
+    [Fact]
+    public async Task The_wizard_leads_to_a_running_environment_with_its_links()
+    {
+        await console.RunSqlAsync($"update hosts set network_address = '{await AddressAsync()}'");
+        await using var visit = await chromium.VisitAsync(console);
+        var page = visit.Page;
+        await visit.SignInAsync();
+        await visit.OpenAsync("/environments");
+        await page.GetByRole(AriaRole.Link, new() { Name = "New environment" }).First.ClickAsync();
+        await Expect(page.GetByRole(AriaRole.Radio)).ToBeCheckedAsync();
+        await NextAsync(page);
+        await page.GetByRole(AriaRole.Textbox, new() { Name = "Name", Exact = true }).FillAsync("Not A Name");
+        await NextAsync(page);
+        await Expect(page.GetByRole(AriaRole.Alert)).ToBeVisibleAsync();
+        await page.GetByRole(AriaRole.Textbox, new() { Name = "Name", Exact = true }).FillAsync("browsed");
+        await NextAsync(page);
+        await Expect(page.GetByRole(AriaRole.Radio, new() { Name = "PyTorch" })).ToBeCheckedAsync();
+        await NextAsync(page);
+        await page.GetByLabel("CPUs", new() { Exact = true }).FillAsync("0.5");
+        await page.GetByLabel("Memory", new() { Exact = true }).FillAsync("512MiB");
+        await NextAsync(page);
+        await NextAsync(page);
+        await Expect(page.GetByRole(AriaRole.Checkbox, new() { Name = "TensorBoard" })).ToBeDisabledAsync();
+        await page.GetByText("Also a password of your own").ClickAsync();
+        await page.GetByLabel("Jupyter password").FillAsync("a password to see nowhere");
+        await page.GetByRole(AriaRole.Checkbox, new() { Name = "ssh" }).CheckAsync();
+        await page.GetByLabel("Public SSH key").FillAsync(Key);
+        await page.GetByRole(AriaRole.Button, new() { Name = "Keep the key" }).ClickAsync();
+        await Expect(page.GetByText("ada@laptop")).ToBeVisibleAsync();
+        await NextAsync(page);
+
+        // The address is the wizard: back and forth, and the answers are there
+        await Expect(page).ToHaveURLAsync(new Regex("step=review.*name=browsed"));
+        Assert.DoesNotContain("nowhere", page.Url, StringComparison.Ordinal);
+        await Expect(page.GetByRole(AriaRole.Region, new() { Name = "As JSON" })).ToContainTextAsync("browsed");
+        await Expect(page.Locator("main")).Not.ToContainTextAsync("nowhere");
+        await page.GoBackAsync();
+        await Expect(page.GetByLabel("Jupyter password")).ToHaveValueAsync("a password to see nowhere");
+        await NextAsync(page);
+        await Expect(page.GetByText("Starts now on")).ToBeVisibleAsync();
+        await visit.ShootAsync("environment-new");
+        await page.GetByRole(AriaRole.Button, new() { Name = "Create environment" }).ClickAsync();
+
+        await page.WaitForURLAsync(new Regex(@"/environments/\d+$"));
+        await page.SeesStateAsync("Running");
+        var id = page.Url.Split('/')[^1];
+        var open = page.GetByRole(AriaRole.Link, new() { Name = "Open Jupyter" });
+        await Expect(open).ToHaveAttributeAsync("href", $"/open/{id}/jupyter");
+        await Expect(page.GetByText(new Regex(@"^ssh -p \d+ lab@[0-9.]+$"))).ToBeVisibleAsync();
+        await visit.ShootAsync("environment");
+        Assert.Equal(0, await visit.OverflowAsync());
+        Assert.Empty(await visit.NamelessAsync());
+
+        // What names it by its number alone finds it as well
+        await visit.OpenAsync($"/jobs/{id}?tab=spec");
+        await Expect(page).ToHaveURLAsync(new Regex($"/environments/{id}\\?tab=spec"));
+
+        await visit.OpenAsync("/environments");
+        await page.GetByRole(AriaRole.Button, new() { Name = "Stop browsed" }).ClickAsync();
+        await page.GetByRole(AriaRole.Button, new() { Name = "Stop it" }).ClickAsync();
+        await Expect(page.GetByRole(AriaRole.Button, new() { Name = "Start browsed" }))
+            .ToBeVisibleAsync(new() { Timeout = Jobs.LaunchMilliseconds });
+        await page.GetByRole(AriaRole.Link, new() { Name = "browsed", Exact = true }).ClickAsync();
+        await page.GetByRole(AriaRole.Button, new() { Name = "Delete" }).ClickAsync();
+        await page.GetByText("is deleted too").ClickAsync();
+        await page.GetByRole(AriaRole.Button, new() { Name = "Delete it and its home" }).ClickAsync();
+        await Expect(page.GetByText("No environments yet")).ToBeVisibleAsync();
+        visit.AssertQuiet();
+    }
+
+    private static Task NextAsync(IPage page) =>
+        page.GetByRole(AriaRole.Button, new() { Name = "Next", Exact = true }).ClickAsync();
+
+    /// <summary>Of the simulated host whose engine this is; this machine's own where it is no simulated one.</summary>
+    private static async Task<string> AddressAsync()
+    {
+        var socket = new Uri(Environment.GetEnvironmentVariable("DEEPLAB_TEST_DOCKER")!).LocalPath;
+        var conf = Path.Combine(Path.GetDirectoryName(socket)!, "host.conf");
+        return File.Exists(conf) && Address().Match(await File.ReadAllTextAsync(conf)) is { Success: true } m
+            ? m.Groups["ip"].Value
+            : "127.0.0.1";
+    }
+
+    [GeneratedRegex("ADDRESS=\"(?<ip>[0-9.]+)\"", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
+    private static partial Regex Address();
+}

@@ -1,0 +1,154 @@
+using System.Security.Claims;
+using Bunit;
+using DeepLab.Core;
+using DeepLab.Core.Operations;
+using DeepLab.Core.Workloads;
+using DeepLab.Web.Components.Pages.Environments.New;
+using DeepLab.Web.Drafts;
+using DeepLab.Web.Session;
+using DeepLab.Web.Tests.Shared;
+using Microsoft.AspNetCore.Components;
+using Microsoft.Extensions.DependencyInjection;
+using MudBlazor.Services;
+
+namespace DeepLab.Web.Tests.Pages;
+
+public sealed class EnvironmentWizardTests : BunitContext, IAsyncLifetime
+{
+    private readonly EnvironmentDraft _draft = new() { Image = "pytorch-cpu" };
+    private int _changes;
+
+    public EnvironmentWizardTests()
+    {
+        Services.AddMudServices();
+        Services.AddDeepLabCore(new ConsoleOptions { Database = "Host=/nonexistent", DataFolder = "/nonexistent" });
+        Services.AddScoped<Viewer>();
+        Services.AddScoped<CurrentActor>();
+        JSInterop.Mode = JSRuntimeMode.Loose;
+        var signedIn = AddAuthorization();
+        signedIn.SetAuthorized("ada");
+        signedIn.SetClaims(new Claim(ClaimTypes.NameIdentifier, Guid.NewGuid().ToString()));
+    }
+
+    public ValueTask InitializeAsync() => ValueTask.CompletedTask;
+
+    private static ImageView Image(string name, params string[] features) =>
+        new(Guid.NewGuid(), name, $"{name}:1", "Frame", name, features, "what it is");
+
+    private IRenderedComponent<AccessStep> Access(ImageView? image, params SpecError[] errors) =>
+        Render<AccessStep>(p =>
+            p.Add(c => c.Draft, _draft)
+                .Add(c => c.Errors, new DraftErrors(errors, WizardStep.AllFields))
+                .Add(c => c.Image, image)
+                .Add(c => c.OnChanged, EventCallback.Factory.Create(this, () => _changes++))
+        );
+
+    [Fact]
+    public async Task Frameworks_say_what_they_have_and_one_that_nothing_opens_cannot_be_chosen()
+    {
+        string? chosen = null;
+        var step = Render<ImageStep>(p =>
+            p.Add(c => c.Chosen, "pytorch-cpu")
+                .Add(c => c.Loaded, true)
+                .Add(c => c.Images, [Image("base", "sh"), Image("pytorch-cpu", "jupyter", "ssh")])
+                .Add(c => c.OnChosen, EventCallback.Factory.Create<string>(this, i => chosen = i))
+        );
+
+        var cards = step.FindAll(".card");
+        Assert.Equal(["Jupyter", "SSH"], cards[0].QuerySelectorAll(".card-tag:not(.no)").Select(t => t.TextContent));
+        Assert.Equal(["TensorBoard"], cards[0].QuerySelectorAll(".card-tag.no").Select(t => t.TextContent));
+        Assert.True(cards[0].QuerySelector("input")!.HasAttribute("checked"));
+        Assert.True(cards[1].QuerySelector("input")!.HasAttribute("disabled"));
+        Assert.Empty(step.FindAll(".text-field"));
+
+        await cards[2].QuerySelector("input")!.ChangeAsync(new ChangeEventArgs { Value = "on" });
+        Assert.Equal("", chosen);
+        step.Find(".text-field input").Input("mine:2");
+        Assert.Equal("mine:2", chosen);
+    }
+
+    [Fact]
+    public void An_image_from_outside_the_catalogue_is_shown_as_such()
+    {
+        var step = Render<ImageStep>(p =>
+            p.Add(c => c.Chosen, "mine:2").Add(c => c.Loaded, true).Add(c => c.Images, [Image("base", "sh")])
+        );
+
+        Assert.Equal("mine:2", step.Find(".text-field input").GetAttribute("value"));
+    }
+
+    [Fact]
+    public void TensorBoard_is_off_where_the_image_has_none_and_says_why()
+    {
+        var step = Access(Image("pytorch-cpu", "jupyter", "ssh"));
+
+        var board = step.FindAll("fieldset").Single(f => f.QuerySelector("legend")!.TextContent == "TensorBoard");
+        Assert.True(board.QuerySelector("input")!.HasAttribute("disabled"));
+        Assert.Contains("pytorch-cpu has no TensorBoard", board.TextContent, StringComparison.Ordinal);
+        Assert.Empty(Access(null).FindAll("input[disabled]"));
+    }
+
+    [Fact]
+    public async Task A_password_of_ones_own_is_hidden_and_judged_at_its_field()
+    {
+        var step = Access(null);
+        Assert.Empty(step.FindAll("#jupyter-own"));
+
+        await step.FindAll("input[type=radio]")[1].ChangeAsync(new ChangeEventArgs { Value = "on" });
+        step.Find("#jupyter-own").Input("short");
+
+        Assert.Equal(("short", 2), (_draft.Password, _changes));
+        Assert.Equal("password", step.Find("#jupyter-own").GetAttribute("type"));
+        var judged = Access(null, new SpecError("jupyter.password", "8 to 200 characters are allowed."));
+        Assert.Equal("true", judged.Find("#jupyter-own").GetAttribute("aria-invalid"));
+        Assert.Contains("8 to 200", judged.Markup, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Only_as_many_GPUs_are_offered_as_a_host_has()
+    {
+        var step = Render<ResourcesStep>(p =>
+            p.Add(c => c.Draft, _draft)
+                .Add(c => c.Errors, new DraftErrors([]))
+                .Add(c => c.Hosts, [Fleet.Host(Fleet.Gpu(0), Fleet.Gpu(1, held: true))])
+        );
+
+        Assert.Equal(["CPU only", "1", "2"], step.FindAll(".segments button").Select(b => b.TextContent));
+        Assert.Contains("1 of 2 GPUs", step.Find(".free").TextContent, StringComparison.Ordinal);
+        step.FindAll(".segments button")[2].Click();
+        Assert.Equal("2", _draft.Gpus);
+    }
+
+    [Fact]
+    public void The_review_shows_JSON_and_curl_without_the_password()
+    {
+        (_draft.OwnPassword, _draft.Password) = (true, "correct horse");
+
+        var review = Render<ReviewStep>(p => p.Add(c => c.Draft, _draft));
+
+        Assert.Contains("\"image\": \"pytorch-cpu\"", review.FindAll("pre")[0].TextContent, StringComparison.Ordinal);
+        Assert.StartsWith("curl -X POST ", review.FindAll("pre")[1].TextContent, StringComparison.Ordinal);
+        Assert.DoesNotContain("correct horse", review.Markup, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_wrong_answer_keeps_its_step_and_going_back_keeps_every_answer()
+    {
+        var navigation = Services.GetRequiredService<NavigationManager>();
+        navigation.NavigateTo("/environments/new?step=name&image=mine:2&cluster=local");
+        var page = Render<NewEnvironmentPage>();
+        Assert.Empty(page.FindAll("[aria-invalid]"));
+
+        page.Find(".text-field input").Input("Not A Name");
+        await page.Find("form").SubmitAsync();
+        Assert.Single(page.FindAll("[aria-invalid=true]"));
+
+        page.Find(".text-field input").Input("fine");
+        await page.Find("form").SubmitAsync();
+        Assert.Contains("step=image", navigation.Uri, StringComparison.Ordinal);
+        Assert.Contains("name=fine", navigation.Uri, StringComparison.Ordinal);
+
+        await page.FindAll("button").Single(b => b.TextContent.Trim() == "Back").ClickAsync(new());
+        Assert.Equal("fine", page.Find(".text-field input").GetAttribute("value"));
+    }
+}

@@ -76,6 +76,11 @@ need_root_for_hosts() {
 }
 
 # Sets and exports DOCKER_HOST: the engine of the simulated host NAME, started if need be.
+# Its IP address on the bridge, where its published ports are reached.
+simulated_address() { # NAME
+  as_root sed -n 's/^declare -- ADDRESS="\(.*\)"$/\1/p' "$DATA/hosts/$1/host.conf"
+}
+
 use_simulated_host() { # NAME GPUS
   need_root_for_hosts
   forget_client_settings

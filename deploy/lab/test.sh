@@ -25,7 +25,7 @@ lab_test() {
   need_sdk
   lock_data
   # Nothing of the caller's may leak into the tests, least of all a database or an engine that is in use.
-  unset DEEPLAB_DB DOCKER_HOST DEEPLAB_HOST_NAME DEEPLAB_HOST_LABELS DEEPLAB_FIRST_PASSWORD ASPNETCORE_URLS \
+  unset DEEPLAB_DB DOCKER_HOST DEEPLAB_HOST_NAME DEEPLAB_HOST_LABELS DEEPLAB_HOST_ADDRESS DEEPLAB_FIRST_PASSWORD ASPNETCORE_URLS \
     DEEPLAB_GATEWAY DEEPLAB_GATEWAY_URL DEEPLAB_GATEWAY_LISTEN
   [ "$keep" = yes ] || trap 'stop_all >&2 || true' EXIT
   trap 'stop_test_run; exit 130' INT

@@ -98,7 +98,8 @@ provide_engine() { # GPUS
   step "Starting a host with $1 simulated GPUs"
   say "These GPUs are simulated: jobs get their numbers and an nvidia-smi that lists them, but they compute on this machine's CPU."
   use_simulated_host local "$1"
-  export DEEPLAB_HOST_LABELS=simulated=true
+  DEEPLAB_HOST_ADDRESS=$(simulated_address local)
+  export DEEPLAB_HOST_LABELS=simulated=true DEEPLAB_HOST_ADDRESS
 }
 
 greet() {

@@ -24,6 +24,9 @@ public sealed record ConsoleOptions
     /// <summary>`DEEPLAB_HOST_LABELS`: `k=v,k=v`</summary>
     public IReadOnlyDictionary<string, string> HostLabels { get; init; } = new Dictionary<string, string>();
 
+    /// <summary>`DEEPLAB_HOST_ADDRESS`: IP address at which that host's published ports and other hosts' programs reach it; null = not told.</summary>
+    public string? HostAddress { get; init; }
+
     /// <summary>`DEEPLAB_PROBE_IMAGE`: any image with a shell and glibc; the GPU runtime brings nvidia-smi.</summary>
     public string ProbeImage { get; init; } = "deeplab/base:13";
 
@@ -120,6 +123,7 @@ public sealed record ConsoleOptions
             SecretKeyFile = read("DEEPLAB_SECRET_KEY_FILE") is { Length: > 0 } k ? k : null,
             HostName = Or("DEEPLAB_HOST_NAME", defaults.HostName),
             HostLabels = labels,
+            HostAddress = read("DEEPLAB_HOST_ADDRESS") is { Length: > 0 } a ? a : null,
             ProbeImage = Or("DEEPLAB_PROBE_IMAGE", defaults.ProbeImage),
             FirstPassword = read("DEEPLAB_FIRST_PASSWORD") is { Length: > 0 } p ? p : null,
             Failpoint = read("DEEPLAB_FAILPOINT") is { Length: > 0 } f ? f : null,
@@ -133,6 +137,10 @@ public sealed record ConsoleOptions
         if (!Clusters.EngineAddress.TryParse(options.DockerHost, out _))
         {
             errors.Add($"DOCKER_HOST is \"{options.DockerHost}\"; {Clusters.EngineAddress.Allowed} are allowed.");
+        }
+        if (options.HostAddress is { } address && !System.Net.IPAddress.TryParse(address, out _))
+        {
+            errors.Add($"DEEPLAB_HOST_ADDRESS is \"{address}\"; an IP address is allowed.");
         }
         return errors.Count == 0
             ? options

@@ -103,6 +103,15 @@ public sealed class Bootstrap(
             };
             db.Hosts.Add(host);
         }
+        if (options.HostAddress is { } told)
+        {
+            host.NetworkAddress = told;
+        }
+        else if (host.Address != options.DockerHost)
+        {
+            // Another machine: what was said of the last one's address is not true of it
+            host.NetworkAddress = "";
+        }
         host.Address = options.DockerHost;
         await SealAsync(host, ct);
         host.Labels = new Dictionary<string, string>(options.HostLabels);

@@ -162,6 +162,8 @@ print_coverage() { # FOLDER
 # The last line is the sum and stands alone, for programs. False if a test failed or none ran.
 sum_up() { # FOLDER
   local broken
+  # What failed, once more at the end: of a long run nobody sees more than that
+  awk '/^failed [A-Z]/{left = 5} left > 0 && !/^  from /{print substr($0, 1, 400); left--}' "$1"/*.log
   for broken in "${BROKEN[@]}"; do say "$broken"; done
   awk -v broken="${#BROKEN[@]}" '
     /^  succeeded: /{p += $2} /^  failed: /{f += $2} /^  skipped: /{s += $2}

@@ -58,7 +58,15 @@ public sealed class RunningWorkload
             OwnerId = owner.Id,
             OwnerName = owner.UserName,
             ClusterId = await db.Clusters.Select(c => c.Id).FirstAsync(),
-            SpecJson = "{}",
+            SpecJson = SpecWriter.Write(
+                new JobSpec
+                {
+                    Name = "notebook",
+                    Image = "pytorch-cpu",
+                    Roles = [new RoleSpec { Name = EnvironmentSpec.Role }],
+                    Environment = new EnvironmentSpec(),
+                }
+            ),
             SpecHash = "",
             State = WorkloadState.Queued,
             SubmittedAt = now,

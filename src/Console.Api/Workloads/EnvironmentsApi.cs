@@ -61,11 +61,9 @@ public static class EnvironmentsApi
         {
             return refused;
         }
-        if ((state ?? []).Any(s => !Enum.IsDefined(s)))
+        if (JobsApi.RefuseStates(state) is { } unknown)
         {
-            return Problems.Invalid([
-                new SpecError("state", $"One of {string.Join(", ", Enum.GetNames<WorkloadState>())} is allowed."),
-            ]);
+            return unknown;
         }
         var filter = new JobFilter
         {

@@ -67,12 +67,9 @@ public static class JobsApi
         {
             return refused;
         }
-        var undefined = (state ?? []).Where(s => !Enum.IsDefined(s)).ToArray();
-        if (undefined.Length > 0)
+        if (RefuseStates(state) is { } unknown)
         {
-            return Problems.Invalid([
-                new SpecError("state", $"One of {string.Join(", ", Enum.GetNames<WorkloadState>())} is allowed."),
-            ]);
+            return unknown;
         }
         var filter = new JobFilter
         {
@@ -258,6 +255,14 @@ public static class JobsApi
         var response = SubmittedResponse.Of(submitted);
         return TypedResults.Created(response.Url, response);
     }
+
+    /// <summary>A number in place of a state reads as one that there is not. Null where all are states.</summary>
+    internal static ProblemHttpResult? RefuseStates(WorkloadState[]? states) =>
+        (states ?? []).All(Enum.IsDefined)
+            ? null
+            : Problems.Invalid([
+                new SpecError("state", $"One of {string.Join(", ", Enum.GetNames<WorkloadState>())} is allowed."),
+            ]);
 
     /// <summary>Of a spec that is read by hand: it is no JSON, or its key is none. Null where it may be read.</summary>
     internal static ProblemHttpResult? RefuseBody(HttpContext context, string? idempotencyKey) =>

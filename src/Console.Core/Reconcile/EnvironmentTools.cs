@@ -18,7 +18,7 @@ public sealed class EnvironmentTools(
     public PortBook Ports { get; } = ports;
 
     /// <summary>How long nobody may use it; zero = for ever.</summary>
-    public TimeSpan IdleLimit(EnvironmentSpec environment) => environment.IdleAfter ?? options.IdleAfter;
+    public TimeSpan IdleLimit(EnvironmentSpec environment) => environment.IdleLimit(options.IdleAfter);
 
     /// <summary>Doors of an attempt that it holds; none where it is no environment.</summary>
     public async Task<IReadOnlyList<Endpoint>> DoorsAsync(AttemptRead read, CancellationToken ct)

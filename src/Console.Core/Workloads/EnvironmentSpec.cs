@@ -24,6 +24,10 @@ public sealed record EnvironmentSpec
     /// <summary>How long nobody may use it before it is stopped; zero = for ever, null = as the installation says.</summary>
     public TimeSpan? IdleAfter { get; init; }
 
+    /// <summary>How long nobody may use it; zero = for ever.</summary>
+    /// <param name="ofInstallation">where it says nothing itself</param>
+    public TimeSpan IdleLimit(TimeSpan ofInstallation) => IdleAfter ?? ofInstallation;
+
     /// <summary>Name, kind and port inside of every door it has.</summary>
     public IReadOnlyList<(string Name, EndpointKind Kind, int Port)> Doors()
     {

@@ -23,24 +23,13 @@ public sealed partial class EnvironmentQueries(
         CancellationToken ct
     )
     {
-        long before = long.MaxValue;
-        if (cursor is not null && !long.TryParse(cursor, NumberStyles.None, CultureInfo.InvariantCulture, out before))
-        {
-            return new Outcome<Page<EnvironmentRow>>.Refused([
-                new SpecError("cursor", "It is not a cursor of this list; use the `next` of an earlier answer."),
-            ]);
-        }
         await using var db = await databases.CreateDbContextAsync(ct);
-        var found = await JobQueries
-            .Filter(db, actor, filter, WorkloadKind.Environment)
-            .Where(w => w.Id < before)
-            .OrderByDescending(w => w.Id)
-            .Take(limit + 1)
-            .ToListAsync(ct);
-        var more = found.Count > limit;
-        EnvironmentRow[] rows = [.. found.Take(limit).Select(Row)];
-        return new Outcome<Page<EnvironmentRow>>.Done(
-            new Page<EnvironmentRow>(rows, more ? rows[^1].Row.Id.ToString(CultureInfo.InvariantCulture) : null)
+        return await WorkloadLists.PageAsync(
+            JobQueries.Filter(db, actor, filter, WorkloadKind.Environment),
+            cursor,
+            limit,
+            list => RowsAsync(list, ct),
+            row => row.Row.Id
         );
     }
 
@@ -54,10 +43,13 @@ public sealed partial class EnvironmentQueries(
     )
     {
         await using var db = await databases.CreateDbContextAsync(ct);
-        var all = JobQueries.Filter(db, actor, filter, WorkloadKind.Environment);
-        var total = await all.CountAsync(ct);
-        var found = await all.OrderByDescending(w => w.Id).Skip(skip).Take(take).ToListAsync(ct);
-        return ([.. found.Select(Row)], total);
+        return await WorkloadLists.WindowAsync(
+            JobQueries.Filter(db, actor, filter, WorkloadKind.Environment),
+            skip,
+            take,
+            list => RowsAsync(list, ct),
+            ct
+        );
     }
 
     public async Task<EnvironmentDetail?> FindAsync(Actor actor, long id, CancellationToken ct)
@@ -94,6 +86,9 @@ public sealed partial class EnvironmentQueries(
         );
     }
 
+    private async Task<List<EnvironmentRow>> RowsAsync(IQueryable<Workload> list, CancellationToken ct) =>
+        [.. (await list.ToListAsync(ct)).Select(Row)];
+
     private EnvironmentRow Row(Workload w)
     {
         var spec = StoredSpec.Read(w.SpecJson);
@@ -112,7 +107,7 @@ public sealed partial class EnvironmentQueries(
 
     private EnvironmentIdle Idle(Workload w, EnvironmentSpec environment)
     {
-        var after = environment.IdleAfter ?? options.IdleAfter;
+        var after = environment.IdleLimit(options.IdleAfter);
         return new EnvironmentIdle(after > TimeSpan.Zero ? after : null, w.LastActiveAt, w.CullAt, w.CullWarned);
     }
 

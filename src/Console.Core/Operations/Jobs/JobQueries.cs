@@ -23,24 +23,13 @@ public sealed class JobQueries(
         CancellationToken ct
     )
     {
-        long before = long.MaxValue;
-        if (cursor is not null && !long.TryParse(cursor, NumberStyles.None, CultureInfo.InvariantCulture, out before))
-        {
-            return new Outcome<Page<JobRow>>.Refused([
-                new SpecError("cursor", "It is not a cursor of this list; use the `next` of an earlier answer."),
-            ]);
-        }
         await using var db = await databases.CreateDbContextAsync(ct);
-        var rows = await Filter(db, actor, filter)
-            .Where(w => w.Id < before)
-            .OrderByDescending(w => w.Id)
-            .Take(limit + 1)
-            .Select(JobRows.FromWorkload)
-            .ToListAsync(ct);
-        var more = rows.Count > limit;
-        var items = more ? rows.GetRange(0, limit) : rows;
-        return new Outcome<Page<JobRow>>.Done(
-            new Page<JobRow>(items, more ? items[^1].Id.ToString(CultureInfo.InvariantCulture) : null)
+        return await WorkloadLists.PageAsync(
+            Filter(db, actor, filter),
+            cursor,
+            limit,
+            list => list.Select(JobRows.FromWorkload).ToListAsync(ct),
+            row => row.Id
         );
     }
 
@@ -54,14 +43,13 @@ public sealed class JobQueries(
     )
     {
         await using var db = await databases.CreateDbContextAsync(ct);
-        var jobs = Filter(db, actor, filter);
-        var total = await jobs.CountAsync(ct);
-        var rows = await jobs.OrderByDescending(w => w.Id)
-            .Skip(skip)
-            .Take(take)
-            .Select(JobRows.FromWorkload)
-            .ToListAsync(ct);
-        return (rows, total);
+        return await WorkloadLists.WindowAsync(
+            Filter(db, actor, filter),
+            skip,
+            take,
+            list => list.Select(JobRows.FromWorkload).ToListAsync(ct),
+            ct
+        );
     }
 
     /// <summary>Those of the jobs that the actor may see, newest first.</summary>

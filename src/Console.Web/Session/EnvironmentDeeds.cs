@@ -45,7 +45,7 @@ public sealed class EnvironmentDeeds(
         DoAsync((actor, ct) => delete.RunAsync(actor, id, withHome, ct));
 
     /// <summary>Puts the end of an idle one off.</summary>
-    public Task KeepAsync(long id) => touch.RunAsync(id, CancellationToken.None);
+    public async Task KeepAsync(long id) => await touch.RunAsync(await current.GetAsync(), id, CancellationToken.None);
 
     private async Task<bool> ConfirmAsync(string title, string text, string yes) =>
         await dialogs.ShowMessageBoxAsync(title, text, yes, cancelText: "Keep it") == true;

@@ -171,13 +171,14 @@ public sealed class CloneEnvironment(IDbContextFactory<ConsoleDb> databases, Sub
 /// <summary>Says that somebody uses a running environment by a way that Jupyter does not see, such as a terminal in the page.</summary>
 public sealed class TouchEnvironment(IDbContextFactory<ConsoleDb> databases, TimeProvider time)
 {
-    /// <summary>The loop sets the end anew from this at its next look.</summary>
-    public async Task RunAsync(long id, CancellationToken ct)
+    /// <summary>The loop sets the end anew from this at its next look. Of one that the actor may not see, nothing is said.</summary>
+    public async Task RunAsync(Actor actor, long id, CancellationToken ct)
     {
         var now = time.GetUtcNow();
         await using var db = await databases.CreateDbContextAsync(ct);
         await db
-            .Workloads.Where(w => w.Id == id && w.Kind == WorkloadKind.Environment && w.State == WorkloadState.Running)
+            .Workloads.VisibleTo(actor)
+            .Where(w => w.Id == id && w.Kind == WorkloadKind.Environment && w.State == WorkloadState.Running)
             .ExecuteUpdateAsync(s => s.SetProperty(w => w.LastActiveAt, now), ct);
     }
 }

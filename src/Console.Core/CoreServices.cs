@@ -8,9 +8,11 @@ using DeepLab.Core.Operations.Environments;
 using DeepLab.Core.Operations.Fleet;
 using DeepLab.Core.Operations.Gateway;
 using DeepLab.Core.Operations.Jobs;
+using DeepLab.Core.Operations.Terminals;
 using DeepLab.Core.Reconcile;
 using DeepLab.Core.Storage;
 using DeepLab.Core.Streams;
+using DeepLab.Core.Streams.Terminals;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -33,6 +35,8 @@ public static class CoreServices
         services.AddSingleton<InstallationId>();
         services.AddSingleton<SecretBox>();
         services.AddSingleton<Bootstrap>();
+        services.AddSingleton(p => EnginePolicy.From(p.GetRequiredService<ConsoleOptions>()));
+        services.AddSingleton<IEngineFactory, EngineFactory>();
         services.AddSingleton<ILogStore, PostgresLogStore>();
         services.AddSingleton<ISeriesStore, PostgresSeriesStore>();
         services.AddSingleton(_ => new RecentBlocks());
@@ -40,6 +44,9 @@ public static class CoreServices
         services.AddSingleton<SeriesReader>();
         services.AddSingleton<LatestReadings>();
         services.AddSingleton<CodeFolder>();
+        services.AddSingleton(new TerminalLimits());
+        services.AddSingleton<OpenTerminals>();
+        services.AddSingleton<TerminalVerbs>();
         services.AddSingleton<QueueReader>();
         services.AddSingleton<LivePlan>();
         services.AddSingleton<SubmitJob>();
@@ -91,8 +98,6 @@ public static class CoreServices
     /// <summary>The control loop; starts after the bootstrap ran.</summary>
     public static IServiceCollection AddDeepLabLoop(this IServiceCollection services)
     {
-        services.AddSingleton(p => EnginePolicy.From(p.GetRequiredService<ConsoleOptions>()));
-        services.AddSingleton<IEngineFactory, EngineFactory>();
         services.AddSingleton<InstanceLock>();
         services.AddSingleton<LeaseConnections>();
         services.AddSingleton<Leadership>();

@@ -71,6 +71,13 @@ internal sealed class EventFileEngine : IContainerEngine
         return new Unseekable(tar.ToArray());
     }
 
+    public Task<IEngineTerminal> OpenTerminalAsync(
+        string id,
+        IReadOnlyList<string> argv,
+        IReadOnlyDictionary<string, string> env,
+        CancellationToken ct
+    ) => throw new NotSupportedException();
+
     public Task<IReadOnlyList<string>> ImagesAsync(CancellationToken ct) => throw new NotSupportedException();
 
     public Task<string?> WhyNoRegistryAsync(string reference, CancellationToken ct) =>

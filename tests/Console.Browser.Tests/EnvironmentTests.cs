@@ -113,12 +113,12 @@ public sealed partial class EnvironmentTests(ConsoleProcess console, Chromium ch
         await page.GetByRole(AriaRole.Button, new() { Name = "New terminal" }).ClickAsync();
         await Expect(page.Locator(".terminal-tab")).ToHaveCountAsync(2);
         await page.TypeLineAsync("echo =$((7 * 7))=", "=49=");
-        await page.GetByRole(AriaRole.Tab, new() { Name = "main-0 · 1" }).ClickAsync();
+        await page.GetByRole(AriaRole.Tab, new() { Name = "environment-0 · 1" }).ClickAsync();
         await Expect(page.Rows()).ToContainTextAsync("=42= größe");
         await visit.ShootAsync("environment-terminal");
         Assert.Equal(0, await visit.OverflowAsync());
         Assert.Empty(await visit.NamelessAsync());
-        await page.GetByRole(AriaRole.Button, new() { Name = "Close main-0 · 1" }).ClickAsync();
+        await page.GetByRole(AriaRole.Button, new() { Name = "Close environment-0 · 1" }).ClickAsync();
         await Expect(page.Rows()).ToContainTextAsync("=49=");
     }
 

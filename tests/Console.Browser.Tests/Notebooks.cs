@@ -7,7 +7,7 @@ namespace DeepLab.Browser.Tests;
 /// <summary>What a person does in an environment: a cell of a notebook, a line in a terminal.</summary>
 internal static class Notebooks
 {
-    private static readonly LocatorAssertionsToContainTextOptions s_slow = new() { Timeout = Jobs.LaunchMilliseconds };
+    private static readonly LocatorAssertionsToContainTextOptions s_slow = new() { Timeout = 60_000 };
 
     /// <summary>Opens JupyterLab from the environment's page, in its own origin, and runs one cell of a new notebook.</summary>
     public static async Task RunCellAsync(this IPage console, string code, string says, Func<IPage, Task> look)
@@ -15,11 +15,15 @@ internal static class Notebooks
         var lab = await console.RunAndWaitForPopupAsync(() =>
             console.GetByRole(AriaRole.Link, new() { Name = "Open Jupyter" }).ClickAsync()
         );
-        lab.SetDefaultTimeout(Jobs.LaunchMilliseconds);
+        lab.SetDefaultTimeout(60_000);
         await lab.Locator(".jp-LauncherCard[data-category='Notebook']").First.ClickAsync();
         Assert.NotEqual(new Uri(console.Url).Authority, new Uri(lab.Url).Authority);
-        await lab.Locator(".jp-Notebook .cm-content").First.ClickAsync();
+        // A notebook takes the focus once more when its kernel has come
+        await lab.Locator(".jp-Notebook-ExecutionIndicator[data-status='idle']")
+            .First.WaitForAsync(new() { State = WaitForSelectorState.Attached });
+        await lab.Locator(".jp-Notebook .jp-CodeCell .cm-content").First.ClickAsync();
         await lab.Keyboard.InsertTextAsync(code);
+        await Expect(lab.Locator(".jp-Notebook .jp-CodeCell .cm-content").First).ToContainTextAsync(code);
         await lab.Keyboard.PressAsync("Shift+Enter");
         await Expect(lab.Locator(".jp-OutputArea-output").First).ToContainTextAsync(says, s_slow);
         await look(lab);

@@ -54,7 +54,7 @@ public sealed class RemoteSshTests(LabFleet fleet)
         Assert.Equal(2, leased.Count);
         Assert.Equal(leased.Order(), gpus.Select(l => l[(l.IndexOf("UUID: ") + 6)..].TrimEnd(')', '\r')).Order());
         Assert.Equal(
-            $"a \"quoted\" $word {id} main 1000 /home/lab",
+            $"a \"quoted\" $word {id} environment 1000 /home/lab",
             (await ssh.RunAsync(first, "echo \"$WORD\" $DEEPLAB_JOB $DEEPLAB_ROLE $(id -u) $PWD", Ct)).Trim()
         );
         await MovesFilesAsync(ssh, first);

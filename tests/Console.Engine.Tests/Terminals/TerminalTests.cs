@@ -4,7 +4,7 @@ using System.Text.RegularExpressions;
 using DeepLab.Core.Engines;
 using DeepLab.Core.Streams.Terminals;
 using DeepLab.Engine.Tests.Engines;
-using DeepLab.Engine.Tests.Faults;
+using Shell = DeepLab.Engine.Tests.Faults.Shell;
 
 namespace DeepLab.Engine.Tests.Terminals;
 
@@ -50,7 +50,7 @@ public sealed partial class TerminalTests(TestEngine host) : IClassFixture<TestE
     }
 
     private Task<string> ProcessesAsync(string container) =>
-        Shell.DockerAsync(TestEngine.Address, Ct, "top", container, "-eo", "args");
+        Shell.DockerAsync(TestEngine.Address, Ct, "top", container, "-eo", "pid,args");
 
     [Fact]
     public async Task It_is_a_bash_of_the_containers_user_in_its_folder_with_its_variables_and_size_and_exit_code()

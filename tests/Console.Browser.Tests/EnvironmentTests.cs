@@ -106,7 +106,15 @@ public sealed partial class EnvironmentTests(ConsoleProcess console, Chromium ch
             """printf '\e]0;owned\a\e]52;c;b3duZWQ=\a\e]8;;javascript:document.title=1\aa-link\e]8;;\a\e[8;5;5t=%s=\n' said""",
             "=said="
         );
-        await page.GetByText("a-link=said=").Last.ClickAsync(new() { Modifiers = [KeyboardModifier.Control] });
+        await page.GetByText("a-link=said=")
+            .Last.ClickAsync(
+                new()
+                {
+                    Modifiers = [KeyboardModifier.Control],
+                    Position = new() { X = 12, Y = 8 },
+                    Force = true,
+                }
+            );
         Assert.Equal(title, await page.TitleAsync());
         Assert.Single(page.Context.Pages);
 

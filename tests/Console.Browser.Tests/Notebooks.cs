@@ -39,7 +39,7 @@ internal static class Notebooks
 
     public static async Task TypeLineAsync(this IPage page, string line, string says)
     {
-        await page.GetByLabel("Terminal input").FocusAsync();
+        await page.Locator(".terminal-screen:not([hidden]) textarea").FocusAsync();
         await page.Keyboard.TypeAsync(line);
         await page.Keyboard.PressAsync("Enter");
         await Expect(page.Rows()).ToContainTextAsync(says);

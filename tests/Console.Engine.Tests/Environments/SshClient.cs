@@ -27,7 +27,7 @@ internal sealed class SshClient : IDisposable
     public Task<string> RunAsync(EnvironmentDetail environment, string command, CancellationToken ct) =>
         Shell.RunAsync("ssh", [.. To(environment, "-p"), Person(environment), command], ct);
 
-    /// <summary>Forwards a port of this machine to one of the container until it is cancelled.</summary>
+    /// <summary>Forwards a port of this machine to one of the container, for a minute.</summary>
     public Task ForwardAsync(EnvironmentDetail environment, int from, int to, CancellationToken ct) =>
         Shell.RunAsync(
             "ssh",
@@ -38,7 +38,7 @@ internal sealed class SshClient : IDisposable
                 "-L",
                 string.Create(CultureInfo.InvariantCulture, $"{from}:127.0.0.1:{to}"),
                 Person(environment),
-                "cat",
+                "sleep 60",
             ],
             ct
         );

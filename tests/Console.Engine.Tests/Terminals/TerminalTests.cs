@@ -125,12 +125,12 @@ public sealed partial class TerminalTests(TestEngine host) : IClassFixture<TestE
     }
 
     [Fact]
-    public async Task Closed_it_takes_all_that_runs_in_it_along_and_ended_containers_end_it()
+    public async Task Closed_it_takes_along_what_runs_in_it_but_what_was_told_to_stay_and_ended_containers_end_it()
     {
         var (container, terminal) = await OpenAsync();
         using (var viewer = terminal.Attach(null))
         {
-            Type(terminal, "sleep 4711 & trap '' HUP; echo =$((4))=; sleep 4712\r");
+            Type(terminal, "sleep 4711 & nohup sleep 4713 > /dev/null 2>&1 & echo =$((4))=; sleep 4712\r");
             await UntilAsync(viewer, "=4=");
         }
         Assert.Contains("bash", await ProcessesAsync(container), StringComparison.Ordinal);
@@ -141,6 +141,7 @@ public sealed partial class TerminalTests(TestEngine host) : IClassFixture<TestE
             Assert.True(n < 50, await ProcessesAsync(container));
             await Task.Delay(100, Ct);
         }
+        Assert.Contains("sleep 4713", await ProcessesAsync(container), StringComparison.Ordinal);
 
         var second = await OpenAsync(container);
         await host.Engine.RemoveAsync(container, force: true, Ct);

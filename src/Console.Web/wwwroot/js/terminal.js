@@ -232,7 +232,7 @@ class Desk {
 
   async start() {
     try {
-      for (const t of await call('GET', this.base)) this.add(t.replica, t.id);
+      for (const t of await call('GET', this.base)) if (!t.ended) this.add(t.replica, t.id);
     } catch (error) {
       this.tell(error.message);
       return;

@@ -55,7 +55,8 @@ public sealed class TerminalsApiTests(TerminalConsole console) : IClassFixture<T
 
         await using (var db = await console.First.DbAsync())
         {
-            Assert.Equal("terminal.open", (await db.Audit.SingleAsync(a => a.Actor == owner.UserName, Ct)).Action);
+            var audit = db.Audit.Where(a => a.Actor == owner.UserName && a.Action == "terminal.open");
+            Assert.Equal($"main-0/1 of workload {workload.Id}", (await audit.SingleAsync(Ct)).Target);
         }
         await AwakeAsync(workload);
 

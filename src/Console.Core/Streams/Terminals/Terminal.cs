@@ -11,6 +11,8 @@ namespace DeepLab.Core.Streams.Terminals;
 public sealed class Terminal : IDisposable
 {
     private const int ReadSize = 16 << 10;
+    private const int MostLooks = 20;
+    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
     private readonly IContainerEngine _engine;
     private readonly Shell _shell;
@@ -314,13 +316,14 @@ public sealed class Terminal : IDisposable
     private async Task<TerminalEnd> HowItEndedAsync(CancellationToken ct)
     {
         var code = await _shell.Door.ExitCodeAsync(ct);
-        // A killed shell may have gone with its container
-        if (
-            code is null or > 128
-            && await _engine.InspectAsync(Request.ContainerId, ct) is not { State: ContainerState.Running }
-        )
+        // A killed shell may have gone with its container, whose end the engine tells a moment later
+        for (var n = 0; n < MostLooks && (code is null or > 128); n++)
         {
-            return new TerminalEnd(TerminalEndReason.ContainerEnded, code, "The container has ended.");
+            if (await _engine.InspectAsync(Request.ContainerId, ct) is not { State: ContainerState.Running })
+            {
+                return new TerminalEnd(TerminalEndReason.ContainerEnded, code, "The container has ended.");
+            }
+            await Task.Delay(s_pause, _time, ct);
         }
         return new TerminalEnd(
             TerminalEndReason.Exited,

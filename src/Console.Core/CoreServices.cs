@@ -105,6 +105,7 @@ public static class CoreServices
         services.AddHostedService(p => p.GetRequiredService<SeriesWriter>());
         services.AddSingleton<TelemetryStarter>();
         services.AddSingleton<ProbeStarter>();
+        services.AddSingleton<WallPolicy>();
         services.AddSingleton<Failpoints>();
         services.AddSingleton<DriverTools>();
         services.AddSingleton<JobNetworks>();

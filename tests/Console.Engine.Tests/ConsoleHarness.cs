@@ -3,6 +3,7 @@ using DeepLab.Core.Engines;
 using DeepLab.Core.Operations;
 using DeepLab.Core.Operations.Fleet;
 using DeepLab.Core.Operations.Jobs;
+using DeepLab.Core.Reconcile;
 using DeepLab.Core.Storage;
 using DeepLab.Core.Streams;
 using DeepLab.Core.Tenancy;
@@ -158,6 +159,7 @@ public sealed class ConsoleHarness : IAsyncDisposable
             var engine = engines.Get(host.Address, host.SealedCredentials);
             try
             {
+                await HostWall.RemoveAsync(engine, install.Value, ct);
                 foreach (var container in await engine.ListAsync(install.Value, ct))
                 {
                     await engine.RemoveAsync(container.Id, force: true, ct);

@@ -75,6 +75,13 @@ public interface IContainerEngine : IAsyncDisposable
     /// </summary>
     Task EnsureNetworkAsync(string name, IReadOnlyDictionary<string, string> labels, CancellationToken ct);
 
+    /// <summary>
+    /// Makes a bridge of this name on the host, whose containers cannot reach each other, or finds the one that is there;
+    /// one of that name that is not so is <see cref="EngineErrorKind.NameTaken"/>.
+    /// </summary>
+    /// <param name="name">of the network and of its bridge: at most 15 characters</param>
+    Task EnsureBridgeAsync(string name, IReadOnlyDictionary<string, string> labels, CancellationToken ct);
+
     /// <summary>One that is gone already is fine; one that is still in use is <see cref="EngineErrorKind.Conflict"/>.</summary>
     Task RemoveNetworkAsync(string name, CancellationToken ct);
 
@@ -114,7 +121,7 @@ public enum EngineErrorKind
     NoSuchDevice,
     DiskFull,
 
-    /// <summary>A network across hosts is not there yet on this one, or has no addresses.</summary>
+    /// <summary>A network is not there on this host, or not yet, or has no addresses.</summary>
     NetworkNotReady,
 
     /// <summary>A port of the host that it was to publish is taken.</summary>
@@ -184,8 +191,11 @@ public sealed record ContainerPlan
     public string? WorkingDirectory { get; init; }
     public string Hostname { get; init; } = "";
 
-    /// <summary>A network across hosts that it joins first and only; null = the engine's own bridge.</summary>
+    /// <summary>The network that it joins first and only; null = the engine's own bridge.</summary>
     public string? Network { get; init; }
+
+    /// <summary>Name by which others on <see cref="Network"/> find it; null = none.</summary>
+    public string? NetworkAlias { get; init; }
 
     /// <summary>Name of the console's own volume for checkpoints, made with the container where the engine lacks it; null = none.</summary>
     public string? CheckpointVolume { get; init; }
@@ -214,6 +224,12 @@ public sealed record ContainerPlan
 
     /// <summary>Probes only: sees its host's processes.</summary>
     public bool HostPids { get; init; }
+
+    /// <summary>
+    /// The wall only: sees and rules its host's network, as root with that one capability. A plan with anybody's workload in
+    /// it that asks for this is refused.
+    /// </summary>
+    public bool HostNetwork { get; init; }
 
     /// <summary>Bytes after which the engine rotates its log file; null = the policy's own.</summary>
     public long? LogMaxSize { get; init; }
@@ -246,7 +262,10 @@ public static class Labels
     /// <summary>Id of the environment whose home an engine's volume is.</summary>
     public const string Home = "deeplab.home";
 
-    /// <summary>`gpu` or `host` on the console's own probe containers, which carry no attempt.</summary>
+    /// <summary>Installation, on the network of a host that all its single containers are on.</summary>
+    public const string Lab = "deeplab.lab";
+
+    /// <summary>`gpu`, `host` or `wall` on the console's own containers, which carry no attempt.</summary>
     public const string Probe = "deeplab.probe";
 }
 

@@ -120,6 +120,9 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
         }
         switch (AttemptSteps.Next(read.Facts, seen, isOurs))
         {
+            case Step.Create or Step.Start when !host.Wall.View.IsOpen:
+                await AwaitWallAsync(read, ct);
+                break;
             case Step.Create:
                 await CreateAsync(read, ct);
                 break;

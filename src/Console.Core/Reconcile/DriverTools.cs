@@ -17,6 +17,7 @@ public sealed class DriverTools(
     LogReader logs,
     JobNetworks networks,
     EnvironmentTools environments,
+    WallPolicy wall,
     Failpoints failpoints,
     InstallationId installation,
     TimeProvider time,
@@ -32,6 +33,7 @@ public sealed class DriverTools(
     public LogReader Logs { get; } = logs;
     public JobNetworks Networks { get; } = networks;
     public EnvironmentTools Environments { get; } = environments;
+    public WallPolicy Wall { get; } = wall;
     public Failpoints Failpoints { get; } = failpoints;
     public string InstallId => installation.Value;
     public TimeProvider Time { get; } = time;

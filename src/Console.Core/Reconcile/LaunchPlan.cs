@@ -98,7 +98,9 @@ public static class LaunchPlan
                 : null,
             // A prompt in its terminal tells which of one's environments it is
             Hostname = environment is null ? attempt.ReplicaName : HostnameOf(workload),
-            Network = workload.NetworkName,
+            Network = workload.NetworkName ?? WallRules.NetworkOf(installId),
+            // On the network that all share, a name would be anybody's
+            NetworkAlias = workload.NetworkName is null ? null : attempt.ReplicaName,
             CheckpointVolume = spec.Checkpoint is null ? null : CheckpointsOf(installId, workload.Id),
             CheckpointPath = ProgramFolders.KeptCheckpoints,
             HomeVolume = environment is null ? null : HomeOf(installId, workload.Id),

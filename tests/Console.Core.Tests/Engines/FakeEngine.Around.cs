@@ -21,6 +21,12 @@ public sealed partial class FakeEngine
     public Task EnsureNetworkAsync(string name, IReadOnlyDictionary<string, string> labels, CancellationToken ct) =>
         DoAsync(name, () => Networks.TryAdd(name, labels.GetValueOrDefault(Labels.Install, "")), ct);
 
+    /// <summary>Names of bridges of this host.</summary>
+    public ConcurrentDictionary<string, bool> Bridges { get; } = new();
+
+    public Task EnsureBridgeAsync(string name, IReadOnlyDictionary<string, string> labels, CancellationToken ct) =>
+        DoAsync(name, () => Bridges.TryAdd(name, true), ct);
+
     public Task RemoveNetworkAsync(string name, CancellationToken ct) =>
         DoAsync(name, () => Networks.TryRemove(name, out _), ct);
 

@@ -81,6 +81,9 @@ internal sealed class EventFileEngine : IContainerEngine
     public Task EnsureNetworkAsync(string name, IReadOnlyDictionary<string, string> labels, CancellationToken ct) =>
         throw new NotSupportedException();
 
+    public Task EnsureBridgeAsync(string name, IReadOnlyDictionary<string, string> labels, CancellationToken ct) =>
+        throw new NotSupportedException();
+
     public Task RemoveNetworkAsync(string name, CancellationToken ct) => throw new NotSupportedException();
 
     public Task<IReadOnlyList<VolumeSummary>> VolumesAsync(string installId, CancellationToken ct) =>

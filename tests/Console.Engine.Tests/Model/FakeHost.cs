@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using DeepLab.Core.Engines;
+using DeepLab.Core.Reconcile;
 using DeepLab.Core.Tests.Engines;
 
 namespace DeepLab.Engine.Tests.Model;
@@ -137,6 +138,11 @@ internal sealed class FakeHost
         if (kind == "host")
         {
             c.Write("host 8 100 1000 67108864 60000000 1000000 1000");
+            return;
+        }
+        if (kind == WallPlans.Kind)
+        {
+            c.Write(WallPlans.Holds);
             return;
         }
         foreach (var (gpu, i) in Gpus.Select((g, i) => (g, i)))

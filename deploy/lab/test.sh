@@ -49,10 +49,12 @@ lab_soak() { # [ROUNDS]
   [[ $rounds =~ ^[1-9][0-9]*$ ]] || die "soak takes a number of rounds, not '$rounds'."
   export DEEPLAB_TEST_ROUNDS=$rounds DEEPLAB_TEST_RESTARTS=$rounds DEEPLAB_TEST_BACKLOG=$((rounds * 10))
   export DEEPLAB_TEST_MODEL_STEPS=$((rounds * 5000)) DEEPLAB_TEST_RACES=$((rounds * 50))
+  # With the real JupyterLab, over three hosts.
+  export DEEPLAB_TEST_ENVIRONMENTS=20
   export DEEPLAB_TEST_TIMEOUT=${DEEPLAB_TEST_TIMEOUT:-14400}
   export DEEPLAB_TEST_MODEL_SECONDS=$DEEPLAB_TEST_TIMEOUT
   lab_test engine -- -- --filter-class '*KillTests' --filter-class '*EngineOutageTests' --filter-class '*SharingTests' \
-    --filter-class '*ModelTests' --filter-class '*EndRaceTests'
+    --filter-class '*ModelTests' --filter-class '*EndRaceTests' --filter-class '*ManyEnvironmentsTests'
 }
 
 build_solution() {

@@ -77,6 +77,7 @@ public static class DeepLabApi
         api.MapTeams();
         api.MapJobs();
         api.MapEnvironments();
+        api.MapHomes();
         api.MapQueueMoves();
         api.MapJobLogs();
         api.MapJobMetrics();

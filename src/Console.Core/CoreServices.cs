@@ -51,6 +51,7 @@ public static class CoreServices
         services.AddSingleton<RestartEnvironment>();
         services.AddSingleton<DeleteEnvironment>();
         services.AddSingleton<CloneEnvironment>();
+        services.AddSingleton<KeptHomes>();
         services.AddSingleton<TouchEnvironment>();
         services.AddSingleton<EnvironmentQueries>();
         services.AddSingleton<SshKeyVerbs>();

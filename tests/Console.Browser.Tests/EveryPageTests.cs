@@ -34,6 +34,7 @@ public sealed class EveryPageTests(ConsoleProcess console, Chromium chromium)
             ("job-spec", $"/jobs/{job}?tab=spec", ".spec"),
             ("job-new", "/jobs/new", ".note.ok, .note.warn"),
             ("environments", "/environments", ".empty, main .row .name"),
+            ("homes", "/environments/homes", ".empty, .homes li"),
             ("environment-cluster", "/environments/new", ".card"),
             ("environment-framework", "/environments/new?step=image", ".card"),
             ("environment-resources", "/environments/new?step=resources", ".free-host"),

@@ -221,6 +221,7 @@ public static class EnvironmentsApi
 
 /// <summary>An environment as people write it. Read by <see cref="EnvironmentReader"/>; stands here for the API's document.</summary>
 /// <param name="IdleAfter">`hh:mm:ss`, `d.hh:mm:ss` or `never`</param>
+/// <param name="Home">id of a deleted environment whose kept home it takes; GET /homes lists them</param>
 public sealed record EnvironmentBody(
     string Name,
     string Image,
@@ -239,6 +240,7 @@ public sealed record EnvironmentBody(
     EnvironmentBody.SshBody? Ssh = null,
     IReadOnlyList<PortSpec>? Ports = null,
     string? IdleAfter = null,
+    int? Home = null,
     int Priority = 50,
     bool Preemptible = false
 )

@@ -84,8 +84,8 @@ public sealed partial class Retention(
         var ids = await db
             .Workloads.Where(w =>
                 w.DeletedAt < before
-                // Its row alone knows that its home is to go
-                && (!w.HomeDiscarded || w.HomeHostId == null)
+                // Its row alone knows of its home, be it kept or about to go
+                && w.HomeHostId == null
                 && !db.Attempts.Any(a => a.WorkloadId == w.Id && !a.ContainerRemoved)
             )
             .OrderBy(w => w.Id)

@@ -22,6 +22,7 @@ public static class LaunchPlan
         string.Create(CultureInfo.InvariantCulture, $"dl-{installId[..6]}-{workloadId}-checkpoints");
 
     /// <summary>One an environment, on the one host where it lies.</summary>
+    /// <param name="workloadId">of the environment that it was made for: another may have taken it over</param>
     public static string HomeOf(string installId, long workloadId) =>
         string.Create(CultureInfo.InvariantCulture, $"dl-{installId[..6]}-home-{workloadId}");
 
@@ -103,7 +104,7 @@ public static class LaunchPlan
             NetworkAlias = workload.NetworkName is null ? null : attempt.ReplicaName,
             CheckpointVolume = spec.Checkpoint is null ? null : CheckpointsOf(installId, workload.Id),
             CheckpointPath = ProgramFolders.KeptCheckpoints,
-            HomeVolume = environment is null ? null : HomeOf(installId, workload.Id),
+            HomeVolume = environment is null ? null : HomeOf(installId, environment.Home ?? workload.Id),
             HomePath = EnvironmentFolders.Home,
             Ports = [.. (doors ?? []).Select(d => new PublishedPort(d.Address, d.Port, d.ContainerPort))],
             Mounts = mounts ?? [],

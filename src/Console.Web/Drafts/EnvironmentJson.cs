@@ -18,6 +18,7 @@ public static class EnvironmentJson
         "memory",
         "shm",
         "volumes",
+        "home",
         "jupyter",
         "tensorboard",
         "ports",
@@ -40,6 +41,10 @@ public static class EnvironmentJson
         if (d.Volumes.Count > 0)
         {
             json["volumes"] = new JsonArray([.. d.Volumes.Select(DraftJson.Volume)]);
+        }
+        if (d.Home.Length > 0)
+        {
+            json["home"] = DraftJson.Number(d.Home);
         }
         var jupyter = new JsonObject { ["enabled"] = d.Jupyter };
         if (d is { Jupyter: true, OwnPassword: true })

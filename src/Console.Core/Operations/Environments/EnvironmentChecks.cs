@@ -15,10 +15,19 @@ public static class EnvironmentChecks
         Actor actor,
         string image,
         EnvironmentSpec environment,
+        Guid? clusterId,
         CancellationToken ct
     )
     {
         var errors = new List<SpecError>();
+        if (
+            environment.Home is { } home
+            && clusterId is { } cluster
+            && await KeptHomes.FindAsync(db, actor, home, cluster, ct) is { Home: null, Refused: var refused }
+        )
+        {
+            errors.Add(new SpecError("home", refused));
+        }
         if (
             environment is { Ssh: true, SshKeys.IsEmpty: true }
             && !await db.Users.AnyAsync(u => u.Id == actor.UserId && u.SshKeys.Length > 0, ct)

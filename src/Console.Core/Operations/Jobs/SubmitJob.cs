@@ -70,7 +70,18 @@ public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, SecretBox 
             return new Outcome<Submitted>.Refused(errors);
         }
         var team = await TeamReader.OfAsync(db, actor, spec.Team, ct);
+        KeptHome? home = null;
+        if (spec.Environment is { Home: { } asked } withHome)
+        {
+            (home, var refused) = await KeptHomes.TakeAsync(db, actor, asked, cluster!.Id, ct);
+            if (home is null)
+            {
+                return new Outcome<Submitted>.Refused([new SpecError("home", refused)]);
+            }
+            spec = spec with { Environment = withHome with { Home = home.MadeFor } };
+        }
         var workload = Make(actor, spec, cluster!.Id, team!, now);
+        workload.HomeHostId = home?.HostId;
         db.Workloads.Add(workload);
         // The identity is needed by the rows below
         await db.SaveChangesAsync(ct);
@@ -93,6 +104,17 @@ public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, SecretBox 
         {
             db.Secrets.AddRange(EnvironmentSecrets.Make(secrets, workload.Id, environment, password));
             db.AddAudit(now, actor.UserName, "environment.create", $"environment {workload.Id}");
+            if (home is not null)
+            {
+                db.AddEvent(
+                    workload,
+                    now,
+                    actor.UserName,
+                    "home-taken",
+                    Reason.None,
+                    $"takes the home of environment {home.Id}, {home.Name}"
+                );
+            }
         }
         else
         {
@@ -206,7 +228,7 @@ internal static class SpecChecks
         }
         if (spec.Environment is { } environment)
         {
-            errors.AddRange(await EnvironmentChecks.RunAsync(db, actor, spec.Image, environment, ct));
+            errors.AddRange(await EnvironmentChecks.RunAsync(db, actor, spec.Image, environment, cluster?.Id, ct));
         }
         errors.AddRange(await VolumeReader.CheckAsync(db, actor, spec, ct));
         if (cluster is not null && !errors.Exists(e => e.Path.StartsWith("volumes", StringComparison.Ordinal)))

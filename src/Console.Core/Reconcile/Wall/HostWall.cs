@@ -34,7 +34,7 @@ internal sealed partial class HostWall(HostWorker host, DriverTools tools)
     /// <summary>Its keeper says something every three seconds.</summary>
     private static readonly TimeSpan s_silence = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan s_longestBackoff = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan s_idle = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan s_lookEvery = TimeSpan.FromSeconds(2);
 
     private readonly TaskCompletionSource _told = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile WallView _view = new(EgressMode.On, false, false, null);
@@ -75,7 +75,10 @@ internal sealed partial class HostWall(HostWorker host, DriverTools tools)
                 {
                     await RemoveRulesAsync(host.Engine, tools.InstallId, ct);
                     Tell(new WallView(mode, true, false, null));
-                    await Task.Delay(s_idle, tools.Time, ct);
+                    while (tools.Wall.ModeOf(host.Host) == EgressMode.Off)
+                    {
+                        await Task.Delay(s_lookEvery, tools.Time, ct);
+                    }
                     continue;
                 }
                 Tell(_view with { Mode = mode, HasNetwork = true });
@@ -142,7 +145,7 @@ internal sealed partial class HostWall(HostWorker host, DriverTools tools)
                 }
                 held = true;
                 Tell(new WallView(mode, true, true, null));
-                if (await tools.Wall.ScriptAsync(ct) != rules || tools.Wall.ModeOf(host.Host) != mode)
+                if (await tools.Wall.ScriptAsync(ct) != rules)
                 {
                     // Those that hold do so until the others are in their place
                     return true;
@@ -151,6 +154,10 @@ internal sealed partial class HostWall(HostWorker host, DriverTools tools)
             else if (line?.StartsWith(WallPlans.Failed, StringComparison.Ordinal) == true)
             {
                 Tell(new WallView(mode, true, false, line[WallPlans.Failed.Length..]));
+            }
+            if (tools.Wall.ModeOf(host.Host) != mode)
+            {
+                return true;
             }
         }
         Tell(_view with { Holds = false, Trouble = _view.Trouble ?? "the keeper of its rules ended" });

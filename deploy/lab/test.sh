@@ -85,6 +85,7 @@ provide_test_host() { # NAME
   # What a run that was killed has left; the engine is ours alone.
   mapfile -t left < <(docker ps -aq)
   [ ${#left[@]} -eq 0 ] || docker rm -fv "${left[@]}" >/dev/null
+  docker network prune --force >/dev/null
   export DEEPLAB_TEST_DOCKER=$DOCKER_HOST DEEPLAB_TEST_LAB=$ROOT/tests/Lab/hosts DEEPLAB_TEST_CHROMIUM=/usr/bin/chromium
   unset DOCKER_HOST
 }

@@ -159,17 +159,26 @@ public sealed class ConsoleHarness : IAsyncDisposable
             var engine = engines.Get(host.Address, host.SealedCredentials);
             try
             {
-                await HostWall.RemoveAsync(engine, install.Value, ct);
-                foreach (var container in await engine.ListAsync(install.Value, ct))
-                {
-                    await engine.RemoveAsync(container.Id, force: true, ct);
-                }
+                await ClearAsync(engine, install.Value, ct);
             }
             catch (EngineUnreachableException)
             {
                 // A test that failed while a host was away: its own failure is the one to tell
             }
         }
+    }
+
+    /// <summary>Containers of an installation, then its wall, which rules the network that they were on.</summary>
+    public static async Task ClearAsync(IContainerEngine engine, string install, CancellationToken ct)
+    {
+        foreach (var container in await engine.ListAsync(install, ct))
+        {
+            if (container.Labels.GetValueOrDefault(Labels.Probe) != WallPlans.Kind)
+            {
+                await engine.RemoveAsync(container.Id, force: true, ct);
+            }
+        }
+        await HostWall.RemoveAsync(engine, install, ct);
     }
 
     private async Task BootAsync(Action<IServiceCollection>? services, CancellationToken ct)

@@ -52,7 +52,10 @@ public sealed class ManyEnvironmentsTests(LabFleet fleet)
             var ids = new List<long>();
             foreach (var n in Enumerable.Range(1, count))
             {
-                ids.Add(await CreateAsync(console, string.Create(CultureInfo.InvariantCulture, $"many-{n}"), image));
+                var on = fleet.Hosts[n % fleet.Hosts.Count].Name;
+                ids.Add(
+                    await CreateAsync(console, string.Create(CultureInfo.InvariantCulture, $"many-{n}"), image, on)
+                );
             }
             await console.UntilAsync(
                 async db =>
@@ -147,12 +150,11 @@ public sealed class ManyEnvironmentsTests(LabFleet fleet)
         }
     }
 
-    private static async Task<long> CreateAsync(ConsoleHarness console, string name, string image)
+    private static async Task<long> CreateAsync(ConsoleHarness console, string name, string image, string host)
     {
         var spec = EnvironmentConsole.Spec(name, new EnvironmentSpec(), image: image) with
         {
-            // The machine that the tests' own engine is takes none
-            Placement = new PlacementSpec { Mode = PlacementMode.Spread, ExcludeHosts = ["local"] },
+            Placement = new PlacementSpec { OnlyHosts = [host] },
             Roles =
             [
                 new RoleSpec

@@ -103,6 +103,7 @@ internal sealed partial class AttemptDriver
             await Network.StartAsync(host.Engine, containerId, ct);
             host.Remember(read.Attempt.ContainerName);
             LastSeen = ContainerState.Running;
+            _hasStarted = true;
             tools.Failpoints.Hit(Failpoints.AfterStart);
         }
         catch (EngineException e)

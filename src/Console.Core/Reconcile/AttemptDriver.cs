@@ -43,6 +43,9 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
     /// <summary>What the engine showed last; the full list wakes a driver that saw something else.</summary>
     public ContainerState? LastSeen { get; private set; }
 
+    /// <summary>Then no second container is made for it: one that is gone was removed by somebody else.</summary>
+    private bool _hasStarted;
+
     public void Wake()
     {
         _wake.Writer.TryWrite(true);
@@ -109,6 +112,7 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
                 : await LookAsync(a, ct);
         LastSeen = seen?.State;
         var isOurs = LaunchPlan.IsOurs(seen, tools.InstallId, a, w.SpecHash);
+        _hasStarted |= isOurs && seen is { StartedAt: not null };
         if (_telemetry is { IsBroken: true })
         {
             await _telemetry.DisposeAsync();
@@ -118,7 +122,7 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
         {
             _telemetry ??= tools.Telemetry.Start(host, read, seen.Id, term);
         }
-        switch (AttemptSteps.Next(read.Facts, seen, isOurs))
+        switch (AttemptSteps.Next(read.Facts with { HasStarted = _hasStarted }, seen, isOurs))
         {
             case Step.Create:
                 await CreateAsync(read, ct);

@@ -82,6 +82,7 @@ public static class DeepLabApi
         api.MapJobMetrics();
         api.MapCode();
         api.MapImages();
+        api.MapImageTasks();
         api.MapVolumes();
         api.MapEndpoints();
         api.MapFleet();

@@ -240,8 +240,9 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
     internal Task FailAsync(Reason reason, string message, string? containerId = null) =>
         tools.Writes.EndedAsync(term, attemptId, AttemptState.Exited, (_, _) => (reason, message), containerId);
 
-    internal Task SayAsync(Reason reason, string message, bool asEvent) =>
-        tools.Writes.CreatingAsync(term, attemptId, reason, message, asEvent);
+    /// <param name="pull">how far the pull of its image is, 0-1</param>
+    internal Task SayAsync(Reason reason, string message, bool asEvent, double? pull = null) =>
+        tools.Writes.CreatingAsync(term, attemptId, reason, message, asEvent, pull);
 
     internal async Task<bool> IsStopWantedAsync(CancellationToken ct) =>
         (await tools.Writes.ReadAsync(attemptId, ct)).StopWanted;

@@ -83,6 +83,7 @@ public static class DeepLabApi
         api.MapCode();
         api.MapImages();
         api.MapImageTasks();
+        api.MapRegistries();
         api.MapVolumes();
         api.MapEndpoints();
         api.MapFleet();

@@ -71,6 +71,7 @@ public static class CoreServices
         services.AddSingleton<ImageTaskQueue>();
         services.AddSingleton<ImageQueries>();
         services.AddSingleton<ImageVerbs>();
+        services.AddSingleton<RegistryVerbs>();
         services.AddSingleton<ImageTaskVerbs>();
         services.AddSingleton<SnapshotEnvironment>();
         services.AddSingleton<BuildImage>();
@@ -100,6 +101,7 @@ public static class CoreServices
     {
         services.AddSingleton(p => EnginePolicy.From(p.GetRequiredService<ConsoleOptions>()));
         services.AddSingleton<IEngineFactory, EngineFactory>();
+        services.AddSingleton<IRegistryLogins, RegistryLogins>();
         services.AddSingleton<ImageWork>();
         services.AddSingleton<ImageTasks>();
         services.AddSingleton<InstanceLock>();

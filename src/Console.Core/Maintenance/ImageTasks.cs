@@ -179,6 +179,7 @@ public sealed partial class ImageTasks(
                 {
                     await finish(db, task, ct);
                     db.Tell(ChangeKind.Queue);
+                    db.Tell(ChangeKind.Image);
                 }
             },
             ct

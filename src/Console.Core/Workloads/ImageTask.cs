@@ -94,6 +94,12 @@ public sealed class RegistryLogin
     public required string Registry { get; set; }
     public required string UserName { get; set; }
     public required string SealedPassword { get; set; }
+
+    /// <summary>Where the registry may send for tokens, if not to itself; the password goes there too.</summary>
+    public string? TokenHost { get; set; }
+
+    /// <summary>It has no TLS.</summary>
+    public bool PlainHttp { get; set; }
     public DateTimeOffset CreatedAt { get; set; }
 
     public static string Purpose(string registry) => $"registry/{registry}";

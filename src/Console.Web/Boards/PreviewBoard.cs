@@ -34,7 +34,8 @@ public sealed class PreviewBoard(
     protected override TimeSpan Pace { get; } = TimeSpan.FromSeconds(1);
 
     protected override bool Matters(Change change) =>
-        change.Kind is ChangeKind.Queue or ChangeKind.Host or ChangeKind.Workload or ChangeKind.Image;
+        change.Kind is ChangeKind.Queue or ChangeKind.Host or ChangeKind.Workload
+        || change is { Kind: ChangeKind.Image, Id: 0 };
 
     /// <param name="spec">null where what is written is not a spec</param>
     public async Task AskAsync(JobSpec? spec, CancellationToken ct)

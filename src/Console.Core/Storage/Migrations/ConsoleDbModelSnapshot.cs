@@ -1347,10 +1347,18 @@ namespace DeepLab.Core.Storage.Migrations
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("created_at");
 
+                    b.Property<bool>("PlainHttp")
+                        .HasColumnType("boolean")
+                        .HasColumnName("plain_http");
+
                     b.Property<string>("SealedPassword")
                         .IsRequired()
                         .HasColumnType("text")
                         .HasColumnName("sealed_password");
+
+                    b.Property<string>("TokenHost")
+                        .HasColumnType("text")
+                        .HasColumnName("token_host");
 
                     b.Property<string>("UserName")
                         .IsRequired()

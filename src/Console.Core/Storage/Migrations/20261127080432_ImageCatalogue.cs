@@ -113,6 +113,8 @@ namespace DeepLab.Core.Storage.Migrations
                     registry = table.Column<string>(type: "text", nullable: false),
                     user_name = table.Column<string>(type: "text", nullable: false),
                     sealed_password = table.Column<string>(type: "text", nullable: false),
+                    token_host = table.Column<string>(type: "text", nullable: true),
+                    plain_http = table.Column<bool>(type: "boolean", nullable: false),
                     created_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: false)
                 },
                 constraints: table =>

@@ -12,7 +12,7 @@ using Npgsql.EntityFrameworkCore.PostgreSQL.Metadata;
 namespace DeepLab.Core.Storage.Migrations
 {
     [DbContext(typeof(ConsoleDb))]
-    [Migration("20261127074024_ImageCatalogue")]
+    [Migration("20261127080432_ImageCatalogue")]
     partial class ImageCatalogue
     {
         /// <inheritdoc />
@@ -1350,10 +1350,18 @@ namespace DeepLab.Core.Storage.Migrations
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("created_at");
 
+                    b.Property<bool>("PlainHttp")
+                        .HasColumnType("boolean")
+                        .HasColumnName("plain_http");
+
                     b.Property<string>("SealedPassword")
                         .IsRequired()
                         .HasColumnType("text")
                         .HasColumnName("sealed_password");
+
+                    b.Property<string>("TokenHost")
+                        .HasColumnType("text")
+                        .HasColumnName("token_host");
 
                     b.Property<string>("UserName")
                         .IsRequired()

@@ -229,6 +229,13 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
 
     private async Task TellDriftAsync(AttemptRead read, ContainerReport seen)
     {
+        if (
+            seen.State == ContainerState.Paused
+            && await tools.Environments.IsBeingKeptAsync(attemptId, tools.Time.GetUtcNow(), term.Ended)
+        )
+        {
+            return;
+        }
         var drift = Drift.Of(seen, read.Attempt, read.Spec.RoleOf(read.Attempt.ReplicaName).Resources);
         if (_drift is null || !drift.SequenceEqual(_drift))
         {

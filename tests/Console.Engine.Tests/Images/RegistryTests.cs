@@ -14,6 +14,7 @@ namespace DeepLab.Engine.Tests.Images;
 [Collection(nameof(ImageConsole))]
 public sealed class RegistryTests(ImageConsole images)
 {
+    private const string Nothing = "(none)";
     private const string User = "robot";
     private const string Password = "only-for-this-registry";
     private static readonly string s_basic =
@@ -35,8 +36,7 @@ public sealed class RegistryTests(ImageConsole images)
 
         var refused = await PullAsync(other, "closed-other");
         Assert.Equal(ImageTaskState.Failed, refused.State);
-        Assert.NotEmpty(other.Requests);
-        Assert.Empty(atOther);
+        Assert.Equal([Nothing], atOther.Distinct());
     }
 
     [Fact]
@@ -52,9 +52,8 @@ public sealed class RegistryTests(ImageConsole images)
         var failed = await PullAsync(own, "tokens-elsewhere");
         Assert.Equal(ImageTaskState.Failed, failed.State);
         Assert.Contains($"sends for its token to {elsewhere.Name}", failed.Message);
-        Assert.Empty(elsewhere.Requests);
         Assert.Empty(seen);
-        Assert.Empty(atOwn);
+        Assert.Equal([Nothing], atOwn.Distinct());
 
         // The same host for tokens is fine, and the engine has the token alone
         realm = $"http://{own.Name}/token";
@@ -77,23 +76,21 @@ public sealed class RegistryTests(ImageConsole images)
         Assert.All(db.Audit, a => Assert.DoesNotContain(Password, a.Target));
     }
 
-    /// <summary>What came as Authorization. Who comes without is refused.</summary>
+    /// <summary>What came as Authorization, request by request. Who comes without is refused.</summary>
     private static ConcurrentQueue<string> Watch(TestRegistry registry, Func<HttpContext, string> challenge)
     {
         var seen = new ConcurrentQueue<string>();
         registry.Guard = async context =>
         {
-            if (context.Request.Headers.Authorization.ToString() is { Length: > 0 } shown)
-            {
-                seen.Enqueue(shown);
-            }
+            var shown = context.Request.Headers.Authorization.ToString();
+            seen.Enqueue(shown.Length > 0 ? shown : Nothing);
             if (context.Request.Path == "/token")
             {
                 await context.Response.WriteAsJsonAsync(new { token = "a-token" }, Ct);
                 return true;
             }
             var wanted = challenge(context);
-            if (context.Request.Headers.Authorization.ToString() is var given && given == wanted)
+            if (shown == wanted)
             {
                 return false;
             }

@@ -39,6 +39,13 @@ public sealed class SnapshotTests(ImageConsole images)
             (snapshot.Origin, snapshot.Shared, snapshot.Framework, snapshot.FrameworkVersion, snapshot.WorkloadId)
         );
         Assert.Equal([ImageConsole.Here], snapshot.Hosts);
+        await using (var db = await images.Console.DbAsync(Ct))
+        {
+            // The console's own pause is not told as an operator's
+            var kinds = await db.Events.Where(e => e.WorkloadId == id).Select(e => e.Kind).ToListAsync(Ct);
+            Assert.Contains("snapshot", kinds);
+            Assert.DoesNotContain("pause", kinds);
+        }
 
         var config = await ConfigAsync(snapshot.Reference);
         var origin = await ConfigAsync("deeplab/pytorch-cpu:2.6");

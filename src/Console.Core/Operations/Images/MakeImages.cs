@@ -15,11 +15,8 @@ public sealed class SnapshotEnvironment(IDbContextFactory<ConsoleDb> databases, 
             databases,
             async db =>
             {
-                var w = await db
-                    .Workloads.AsNoTracking()
-                    .VisibleTo(actor)
-                    .SingleOrDefaultAsync(x => x.Id == id && x.Kind == WorkloadKind.Environment, ct);
-                if (w is null)
+                var w = await db.LockWorkloadAsync(id, ct);
+                if (w is not { Kind: WorkloadKind.Environment, DeletedAt: null } || !Verb.MaySee(actor, w.OwnerId))
                 {
                     return new Outcome<ImageTaskView>.NotFound();
                 }
@@ -57,6 +54,14 @@ public sealed class SnapshotEnvironment(IDbContextFactory<ConsoleDb> databases, 
                     wanted.Description ?? $"Snapshot of environment {w.Name}, made from {spec.Image}",
                     id,
                     attempt.Id
+                );
+                db.AddEvent(
+                    w,
+                    now,
+                    actor.UserName,
+                    "snapshot",
+                    Reason.None,
+                    $"asked to keep it as the image {wanted.Name}; it is paused for a moment"
                 );
                 return await ImageNaming.SaveAsync(
                     db,

@@ -216,7 +216,10 @@ internal static class SpecChecks
             errors.AddRange(await EnvironmentChecks.RunAsync(db, actor, spec.Image, image, environment, ct));
         }
         errors.AddRange(await VolumeReader.CheckAsync(db, actor, spec, ct));
-        if (cluster is not null && !errors.Exists(e => e.Path.StartsWith("volumes", StringComparison.Ordinal)))
+        if (
+            cluster is not null
+            && !errors.Exists(e => e.Path == "image" || e.Path.StartsWith("volumes", StringComparison.Ordinal))
+        )
         {
             var fleet = await FleetReader.ReadCapacityAsync(db, cluster.Id, ct);
             var request = await QueueReader.RequestAsync(

@@ -54,7 +54,8 @@ lab_soak() { # [ROUNDS]
   export DEEPLAB_TEST_MODEL_STEPS=$((rounds * 5000)) DEEPLAB_TEST_RACES=$((rounds * 50))
   export DEEPLAB_TEST_TIMEOUT=${DEEPLAB_TEST_TIMEOUT:-14400}
   export DEEPLAB_TEST_MODEL_SECONDS=$DEEPLAB_TEST_TIMEOUT
-  lab_test engine -- -- --filter-class '*KillTests' --filter-class '*EngineOutageTests' --filter-class '*SharingTests' \
+  export DEEPLAB_TEST_REAL_STEPS=$((rounds * 50)) DEEPLAB_TEST_REAL_SECONDS=$DEEPLAB_TEST_TIMEOUT
+  lab_test engine -- -- --explicit on --filter-class '*KillTests' --filter-class '*EngineOutageTests' --filter-class '*SharingTests' \
     --filter-class '*ModelTests' --filter-class '*EndRaceTests'
 }
 

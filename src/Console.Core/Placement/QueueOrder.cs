@@ -50,7 +50,7 @@ internal sealed class QueueOrder
         for (var i = 0; i < jobs.Length; i++)
         {
             var job = jobs[i];
-            var key = new Key(job.Rank ?? double.PositiveInfinity, PriorityAt(job, now), teams.Of(job.Team));
+            var key = new Key(job.Rank ?? double.PositiveInfinity, PriorityAt(job, now), teams.OfQueue[i]);
             if (last is null || key != lastKey)
             {
                 ref var lane = ref CollectionsMarshal.GetValueRefOrAddDefault(lanes, key, out _);

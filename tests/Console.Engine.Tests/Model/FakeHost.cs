@@ -14,6 +14,9 @@ internal sealed class BookEntry
     /// <summary>What it wrote, in order.</summary>
     public ConcurrentQueue<string> Lines { get; } = new();
     public long JobId { get; init; }
+
+    /// <summary>Which containers ran it, and when each began: for who looks into a failure.</summary>
+    public ConcurrentQueue<string> Starts { get; } = new();
 }
 
 /// <summary>A machine in memory: its engine runs scripts and probes by the lab's clock.</summary>
@@ -97,6 +100,7 @@ internal sealed class FakeHost
         var round = int.Parse(c.Plan.Env["DEEPLAB_ATTEMPT"], CultureInfo.InvariantCulture);
         var job = long.Parse(c.Plan.Labels[Labels.Workload], CultureInfo.InvariantCulture);
         var entry = _book.GetOrAdd(AttemptOf(c)!.Value, _ => new BookEntry { JobId = job });
+        entry.Starts.Enqueue($"{c.Plan.Name} as {c.Id[^4..]} on {Name} at {c.StartedAt:mm:ss.fff}");
         c.ExitCodeOnTerm = script.OnTerm;
         Write($"round {round}");
         _timers[c.Id] = _time.CreateTimer(

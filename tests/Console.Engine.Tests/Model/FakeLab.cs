@@ -193,6 +193,7 @@ internal sealed class FakeLab : ILab, IEngineFactory
                 when _hosts.SelectMany(h => _machines[h].Running.Select(r => (Machine: _machines[h], r.Id))).ToArray()
                     is { Length: > 0 } all:
                 var victim = all[c.Which % all.Length];
+                _log.Add($"{victim.Id[^4..]} on {victim.Machine.Name} vanishes");
                 victim.Machine.Engine.Vanish(victim.Id);
                 break;
             default:
@@ -518,7 +519,7 @@ internal sealed class FakeLab : ILab, IEngineFactory
                 if (!kept.SequenceEqual(isGone ? wrote.Take(kept.Length) : wrote))
                 {
                     troubles.Add(
-                        $"10: attempt {id} wrote \"{string.Join('|', wrote)}\"; kept is \"{string.Join('|', stored)}\""
+                        $"10: attempt {id} wrote \"{string.Join('|', wrote)}\"; kept is \"{string.Join('|', stored)}\" ({string.Join(", ", entry.Starts)})"
                     );
                 }
             }

@@ -82,6 +82,8 @@ public static class DeepLabApi
         api.MapJobMetrics();
         api.MapCode();
         api.MapImages();
+        api.MapImageTasks();
+        api.MapRegistries();
         api.MapVolumes();
         api.MapEndpoints();
         api.MapFleet();

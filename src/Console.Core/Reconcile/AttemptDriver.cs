@@ -233,6 +233,13 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
 
     private async Task TellDriftAsync(AttemptRead read, ContainerReport seen)
     {
+        if (
+            seen.State == ContainerState.Paused
+            && await tools.Environments.IsBeingKeptAsync(attemptId, tools.Time.GetUtcNow(), term.Ended)
+        )
+        {
+            return;
+        }
         var drift = Drift.Of(seen, read.Attempt, read.Spec.RoleOf(read.Attempt.ReplicaName).Resources);
         if (_drift is null || !drift.SequenceEqual(_drift))
         {
@@ -244,8 +251,9 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
     internal Task FailAsync(Reason reason, string message, string? containerId = null) =>
         tools.Writes.EndedAsync(term, attemptId, AttemptState.Exited, (_, _) => (reason, message), containerId);
 
-    internal Task SayAsync(Reason reason, string message, bool asEvent) =>
-        tools.Writes.CreatingAsync(term, attemptId, reason, message, asEvent);
+    /// <param name="pull">how far the pull of its image is, 0-1</param>
+    internal Task SayAsync(Reason reason, string message, bool asEvent, double? pull = null) =>
+        tools.Writes.CreatingAsync(term, attemptId, reason, message, asEvent, pull);
 
     internal async Task<bool> IsStopWantedAsync(CancellationToken ct) =>
         (await tools.Writes.ReadAsync(attemptId, ct)).StopWanted;

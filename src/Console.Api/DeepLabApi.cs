@@ -83,6 +83,8 @@ public static class DeepLabApi
         api.MapJobMetrics();
         api.MapCode();
         api.MapImages();
+        api.MapImageTasks();
+        api.MapRegistries();
         api.MapVolumes();
         api.MapEndpoints();
         api.MapFleet();

@@ -7,6 +7,7 @@ using DeepLab.Core.Operations.Data;
 using DeepLab.Core.Operations.Environments;
 using DeepLab.Core.Operations.Fleet;
 using DeepLab.Core.Operations.Gateway;
+using DeepLab.Core.Operations.Images;
 using DeepLab.Core.Operations.Jobs;
 using DeepLab.Core.Reconcile;
 using DeepLab.Core.Storage;
@@ -68,6 +69,13 @@ public static class CoreServices
         services.AddSingleton<TeamVerbs>();
         services.AddSingleton<VolumeVerbs>();
         services.AddSingleton<Retention>();
+        services.AddSingleton<ImageTaskQueue>();
+        services.AddSingleton<ImageQueries>();
+        services.AddSingleton<ImageVerbs>();
+        services.AddSingleton<RegistryVerbs>();
+        services.AddSingleton<ImageTaskVerbs>();
+        services.AddSingleton<SnapshotEnvironment>();
+        services.AddSingleton<BuildImage>();
         return services;
     }
 
@@ -94,6 +102,9 @@ public static class CoreServices
     {
         services.AddSingleton(p => EnginePolicy.From(p.GetRequiredService<ConsoleOptions>()));
         services.AddSingleton<IEngineFactory, EngineFactory>();
+        services.AddSingleton<IRegistryLogins, RegistryLogins>();
+        services.AddSingleton<ImageWork>();
+        services.AddSingleton<ImageTasks>();
         services.AddSingleton<InstanceLock>();
         services.AddSingleton<LeaseConnections>();
         services.AddSingleton<Leadership>();

@@ -44,6 +44,7 @@ public sealed class EveryPageTests(ConsoleProcess console, Chromium chromium)
             ("queue", "/queue", ".empty, .queue li"),
             ("hosts", "/hosts", $"section[aria-label='Host {ConsoleProcess.HostName}']"),
             ("host", $"/hosts/{ConsoleProcess.HostName}", ".charts canvas, .empty"),
+            ("images", "/images", ".images .image"),
             ("tokens", "/tokens", ".tokens li"),
             ("not-found", "/jobs/999999999", ".empty"),
         ];

@@ -60,6 +60,43 @@ public interface IContainerEngine : IAsyncDisposable
     /// </summary>
     Task<Stream?> GetArchiveAsync(string id, string path, CancellationToken ct);
 
+    /// <summary>
+    /// Keeps what a container's files are now, without its volumes, as an image of this reference; a running one is paused
+    /// meanwhile. The image's configuration is that of the image the container was made from: nothing of the container's own
+    /// environment, command or labels is in it, but the labels given here.
+    /// </summary>
+    Task<ImageInfo> CommitAsync(
+        string container,
+        string reference,
+        IReadOnlyDictionary<string, string> labels,
+        CancellationToken ct
+    );
+
+    /// <summary>The image as a tar, with all of its layers; reading it throws <see cref="IOException"/> when the connection breaks.</summary>
+    Task<Stream> SaveImageAsync(string reference, CancellationToken ct);
+
+    /// <summary>Takes images from such a tar, which is read once, to its end.</summary>
+    Task LoadImageAsync(Stream tar, CancellationToken ct);
+
+    /// <summary>
+    /// Builds an image from an uncompressed tar that holds a `Dockerfile`. What the build does wrong is an
+    /// <see cref="EngineException"/>; cancelling ends the build on the engine too.
+    /// </summary>
+    /// <param name="onText">what the build says, in pieces</param>
+    Task BuildImageAsync(
+        Stream context,
+        string reference,
+        IReadOnlyDictionary<string, string> labels,
+        Action<string> onText,
+        CancellationToken ct
+    );
+
+    /// <summary>Takes a reference away, and with the last one the image. Gone already is fine; one that a container has is <see cref="EngineErrorKind.Conflict"/>.</summary>
+    Task RemoveImageAsync(string reference, CancellationToken ct);
+
+    /// <summary>Images that this installation made, by their label.</summary>
+    Task<IReadOnlyList<OwnImage>> OwnImagesAsync(string installId, CancellationToken ct);
+
     /// <summary>References (`name:tag`) of the images it has.</summary>
     Task<IReadOnlyList<string>> ImagesAsync(CancellationToken ct);
 
@@ -166,6 +203,17 @@ public sealed record ImageInfo(string Id, string Reference, long Bytes, IReadOnl
     public string? Pinned { get; init; }
 }
 
+/// <summary>An image that an installation made.</summary>
+/// <param name="References">`name:tag`; empty where nothing names it any more</param>
+/// <param name="Bytes">with the layers that it shares with others</param>
+public sealed record OwnImage(
+    string Id,
+    IReadOnlyList<string> References,
+    long Bytes,
+    DateTimeOffset CreatedAt,
+    IReadOnlyDictionary<string, string> Labels
+);
+
 /// <param name="Fraction">0-1 over all layers that are known so far; null before any is</param>
 public sealed record PullProgress(string Reference, double? Fraction, string Status);
 
@@ -267,6 +315,22 @@ public static class Labels
 
     /// <summary>`gpu`, `host` or `wall` on the console's own containers, which carry no attempt.</summary>
     public const string Probe = "deeplab.probe";
+}
+
+/// <summary>
+/// Where an image of ours comes from. Names of their own: a container has its image's labels too, and one that somebody starts
+/// by hand must not look like an attempt of ours.
+/// </summary>
+public static class ImageLabels
+{
+    /// <summary>Id of the installation that made it.</summary>
+    public const string Install = "deeplab.image";
+    public const string Workload = "deeplab.image.workload";
+    public const string Attempt = "deeplab.image.attempt";
+    public const string By = "deeplab.image.by";
+
+    /// <summary>ISO 8601, UTC.</summary>
+    public const string At = "deeplab.image.at";
 }
 
 public enum ContainerState

@@ -134,6 +134,7 @@ internal sealed partial class AttemptDriver
             }
             host.Remember(read.Attempt.ContainerName);
             LastSeen = ContainerState.Running;
+            _hasStarted = true;
             tools.Failpoints.Hit(Failpoints.AfterStart);
         }
         catch (EngineException e)

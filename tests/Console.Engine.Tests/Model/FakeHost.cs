@@ -16,9 +16,12 @@ internal sealed class BookEntry
     public ConcurrentQueue<string> Lines { get; } = new();
     public long JobId { get; init; }
 
-    /// <summary>Which containers ran it, and when each began: for who looks into a failure.</summary>
-    public ConcurrentQueue<string> Starts { get; } = new();
+    /// <summary>Containers that ran it.</summary>
+    public ConcurrentQueue<BookStart> Starts { get; } = new();
 }
+
+/// <param name="LinesBefore">which earlier containers of the attempt wrote</param>
+internal sealed record BookStart(string Container, DateTimeOffset At, int LinesBefore);
 
 /// <summary>A machine in memory: its engine runs scripts and probes by the lab's clock.</summary>
 internal sealed class FakeHost
@@ -101,7 +104,9 @@ internal sealed class FakeHost
         var round = int.Parse(c.Plan.Env["DEEPLAB_ATTEMPT"], CultureInfo.InvariantCulture);
         var job = long.Parse(c.Plan.Labels[Labels.Workload], CultureInfo.InvariantCulture);
         var entry = _book.GetOrAdd(AttemptOf(c)!.Value, _ => new BookEntry { JobId = job });
-        entry.Starts.Enqueue($"{c.Plan.Name} as {c.Id[^4..]} on {Name} at {c.StartedAt:mm:ss.fff}");
+        entry.Starts.Enqueue(
+            new BookStart($"{c.Plan.Name} as {c.Id[^4..]} on {Name}", c.StartedAt!.Value, entry.Lines.Count)
+        );
         c.ExitCodeOnTerm = script.OnTerm;
         Write($"round {round}");
         _timers[c.Id] = _time.CreateTimer(

@@ -14,6 +14,7 @@ public static class EnvironmentChecks
         ConsoleDb db,
         Actor actor,
         string image,
+        CatalogueImage? entry,
         EnvironmentSpec environment,
         Guid? clusterId,
         CancellationToken ct
@@ -42,9 +43,8 @@ public static class EnvironmentChecks
         }
         if (
             environment.TensorBoard
-            && await db.Images.AsNoTracking().SingleOrDefaultAsync(i => i.Name == image, ct)
-                is { Features.Length: > 0 } known
-            && !known.Features.Contains(Endpoint.TensorBoard)
+            && entry is { Features.Length: > 0 }
+            && !entry.Features.Contains(Endpoint.TensorBoard)
         )
         {
             errors.Add(

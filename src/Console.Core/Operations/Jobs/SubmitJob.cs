@@ -4,6 +4,7 @@ using DeepLab.Core.Feeds;
 using DeepLab.Core.Operations.Data;
 using DeepLab.Core.Operations.Environments;
 using DeepLab.Core.Operations.Fleet;
+using DeepLab.Core.Operations.Images;
 using DeepLab.Core.Placement;
 using DeepLab.Core.Storage;
 using DeepLab.Core.Tenancy;
@@ -82,6 +83,7 @@ public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, SecretBox 
         }
         var workload = Make(actor, spec, cluster!.Id, team!, now);
         workload.HomeHostId = home?.HostId;
+        workload.PinnedImage = ImageChecks.PinnedBy(await ImageChecks.FindAsync(db, actor, spec.Image, ct));
         db.Workloads.Add(workload);
         // The identity is needed by the rows below
         await db.SaveChangesAsync(ct);
@@ -226,16 +228,48 @@ internal static class SpecChecks
                 new SpecError("code", $"No code with the digest {digest} was uploaded; POST it to /api/v1/code first.")
             );
         }
+        var image = await ImageChecks.FindAsync(db, actor, spec.Image, ct);
+        if (ImageChecks.WhyNot(image, spec.Image) is { } unusable)
+        {
+            errors.Add(unusable);
+        }
         if (spec.Environment is { } environment)
         {
-            errors.AddRange(await EnvironmentChecks.RunAsync(db, actor, spec.Image, environment, cluster?.Id, ct));
+            errors.AddRange(
+                await EnvironmentChecks.RunAsync(db, actor, spec.Image, image, environment, cluster?.Id, ct)
+            );
         }
         errors.AddRange(await VolumeReader.CheckAsync(db, actor, spec, ct));
-        if (cluster is not null && !errors.Exists(e => e.Path.StartsWith("volumes", StringComparison.Ordinal)))
+        if (
+            cluster is not null
+            && !errors.Exists(e => e.Path == "image" || e.Path.StartsWith("volumes", StringComparison.Ordinal))
+        )
         {
             var fleet = await FleetReader.ReadCapacityAsync(db, cluster.Id, ct);
-            var request = await QueueReader.RequestAsync(db, 0, spec, cluster.Id, "", actor.UserId, default, ct);
-            errors.AddRange(Fit.CheckEver(fleet, request));
+            var request = await QueueReader.RequestAsync(
+                db,
+                0,
+                spec,
+                cluster.Id,
+                "",
+                actor.UserId,
+                default,
+                ImageChecks.PinnedBy(image),
+                ct
+            );
+            errors.AddRange(
+                request.ImageHosts is { } having && !fleet.Hosts.Any(h => having.Contains(h.Name))
+                    ?
+                    [
+                        new SpecError(
+                            "image",
+                            having.IsEmpty
+                                ? "No host has it any more; choose another."
+                                : $"It is only on {string.Join(", ", having)}, which is not of cluster {cluster.Name}; have it copied to a host there first."
+                        ),
+                    ]
+                    : Fit.CheckEver(fleet, request)
+            );
         }
         return errors;
     }

@@ -8,6 +8,7 @@ using DeepLab.Api.Hubs;
 using DeepLab.Api.Images;
 using DeepLab.Api.Schedules;
 using DeepLab.Api.Tenancy;
+using DeepLab.Api.Terminals;
 using DeepLab.Api.Volumes;
 using DeepLab.Api.Workloads;
 using DeepLab.Core;
@@ -41,6 +42,8 @@ public static class DeepLabApi
         services.AddApiSchedules();
         services.AddApiHubs();
         services.AddGateway();
+        services.AddSingleton<TerminalSocket>();
+        services.AddHostedService<TerminalWatch>();
         services.AddSingleton<JobLogs>();
         services.AddSingleton<SeriesAnswers>();
         services.AddHealthChecks();
@@ -62,6 +65,11 @@ public static class DeepLabApi
         app.UseMiddleware<SameOrigin>();
         app.UseRateLimiter();
         app.UseAuthorization();
+        // Hubs and circuits bring their own
+        app.UseWhen(
+            c => c.Request.Path.StartsWithSegments("/api", StringComparison.OrdinalIgnoreCase),
+            api => api.UseWebSockets(TerminalSocket.Options)
+        );
         return app;
     }
 
@@ -87,6 +95,7 @@ public static class DeepLabApi
         api.MapRegistries();
         api.MapVolumes();
         api.MapEndpoints();
+        api.MapTerminals();
         api.MapFleet();
         api.MapFleetEdits();
         api.MapGpuEdits();

@@ -9,9 +9,11 @@ using DeepLab.Core.Operations.Fleet;
 using DeepLab.Core.Operations.Gateway;
 using DeepLab.Core.Operations.Images;
 using DeepLab.Core.Operations.Jobs;
+using DeepLab.Core.Operations.Terminals;
 using DeepLab.Core.Reconcile;
 using DeepLab.Core.Storage;
 using DeepLab.Core.Streams;
+using DeepLab.Core.Streams.Terminals;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -34,6 +36,8 @@ public static class CoreServices
         services.AddSingleton<InstallationId>();
         services.AddSingleton<SecretBox>();
         services.AddSingleton<Bootstrap>();
+        services.AddSingleton(p => EnginePolicy.From(p.GetRequiredService<ConsoleOptions>()));
+        services.AddSingleton<IEngineFactory, EngineFactory>();
         services.AddSingleton<ILogStore, PostgresLogStore>();
         services.AddSingleton<ISeriesStore, PostgresSeriesStore>();
         services.AddSingleton(_ => new RecentBlocks());
@@ -41,6 +45,9 @@ public static class CoreServices
         services.AddSingleton<SeriesReader>();
         services.AddSingleton<LatestReadings>();
         services.AddSingleton<CodeFolder>();
+        services.AddSingleton(new TerminalLimits());
+        services.AddSingleton<OpenTerminals>();
+        services.AddSingleton<TerminalVerbs>();
         services.AddSingleton<QueueReader>();
         services.AddSingleton<LivePlan>();
         services.AddSingleton<SubmitJob>();
@@ -100,8 +107,6 @@ public static class CoreServices
     /// <summary>The control loop; starts after the bootstrap ran.</summary>
     public static IServiceCollection AddDeepLabLoop(this IServiceCollection services)
     {
-        services.AddSingleton(p => EnginePolicy.From(p.GetRequiredService<ConsoleOptions>()));
-        services.AddSingleton<IEngineFactory, EngineFactory>();
         services.AddSingleton<IRegistryLogins, RegistryLogins>();
         services.AddSingleton<ImageWork>();
         services.AddSingleton<ImageTasks>();

@@ -63,21 +63,79 @@ public sealed partial class EnvironmentTests(ConsoleProcess console, Chromium ch
         Assert.Equal(0, await visit.OverflowAsync());
         Assert.Empty(await visit.NamelessAsync());
 
+        await page.RunCellAsync(
+            "import torch, pathlib; pathlib.Path('kept.txt').write_text('kept by the home'); print(torch.arange(101).sum().item())",
+            "5050",
+            lab => lab.ScreenshotAsync(new() { Path = Visit.PictureOf("jupyter") })
+        );
+        await TerminalAsync(visit);
+
         // What names it by its number alone finds it as well
         await visit.OpenAsync($"/jobs/{id}?tab=spec");
         await Expect(page).ToHaveURLAsync(new Regex($"/environments/{id}\\?tab=spec"));
 
         await visit.OpenAsync("/environments");
-        await page.GetByRole(AriaRole.Button, new() { Name = "Stop browsed" }).ClickAsync();
-        await page.GetByRole(AriaRole.Button, new() { Name = "Stop it" }).ClickAsync();
-        await Expect(page.GetByRole(AriaRole.Button, new() { Name = "Start browsed" }))
-            .ToBeVisibleAsync(new() { Timeout = Jobs.LaunchMilliseconds });
+        await StopAsync(page);
+        await page.GetByRole(AriaRole.Button, new() { Name = "Start browsed" }).ClickAsync();
+        await page.GetByRole(AriaRole.Link, new() { Name = "browsed", Exact = true }).ClickAsync();
+        await page.SeesStateAsync("Running");
+        await page.OpenTerminalAsync();
+        await page.TypeLineAsync("cat ~/kept.txt", "kept by the home");
+        await visit.OpenAsync("/environments");
+        await StopAsync(page);
         await page.GetByRole(AriaRole.Link, new() { Name = "browsed", Exact = true }).ClickAsync();
         await page.GetByRole(AriaRole.Button, new() { Name = "Delete" }).ClickAsync();
         await page.GetByText("is deleted too").ClickAsync();
         await page.GetByRole(AriaRole.Button, new() { Name = "Delete it and its home" }).ClickAsync();
         await Expect(page.GetByText("No environments yet")).ToBeVisibleAsync();
         visit.AssertQuiet();
+    }
+
+    private static async Task TerminalAsync(Visit visit)
+    {
+        var page = visit.Page;
+        await page.OpenTerminalAsync();
+        await page.TypeLineAsync("echo =$((6 * 7))= größe", "=42= größe");
+        await page.ReloadAsync();
+        await Expect(page.Rows()).ToContainTextAsync("=42= größe");
+        await Expect(page.Locator(".terminal-tab")).ToHaveCountAsync(1);
+
+        // What a program says is drawn, and does nothing to the page
+        var title = await page.TitleAsync();
+        await page.TypeLineAsync(
+            """printf '\e]0;owned\a\e]52;c;b3duZWQ=\a\e]8;;javascript:document.title=1\aa-link\e]8;;\a\e[8;5;5t=%s=\n' said""",
+            "=said="
+        );
+        await page.GetByText("a-link=said=")
+            .Last.ClickAsync(
+                new()
+                {
+                    Modifiers = [KeyboardModifier.Control],
+                    Position = new() { X = 12, Y = 8 },
+                    Force = true,
+                }
+            );
+        Assert.Equal(title, await page.TitleAsync());
+        Assert.Single(page.Context.Pages);
+
+        await page.GetByRole(AriaRole.Button, new() { Name = "New terminal" }).ClickAsync();
+        await Expect(page.Locator(".terminal-tab")).ToHaveCountAsync(2);
+        await page.TypeLineAsync("echo =$((7 * 7))=", "=49=");
+        await page.GetByRole(AriaRole.Tab, new() { Name = "environment-0 · 1" }).ClickAsync();
+        await Expect(page.Rows()).ToContainTextAsync("=42= größe");
+        await visit.ShootAsync("environment-terminal");
+        Assert.Equal(0, await visit.OverflowAsync());
+        Assert.Empty(await visit.NamelessAsync());
+        await page.GetByRole(AriaRole.Button, new() { Name = "Close environment-0 · 1" }).ClickAsync();
+        await Expect(page.Rows()).ToContainTextAsync("=49=");
+    }
+
+    private static async Task StopAsync(IPage page)
+    {
+        await page.GetByRole(AriaRole.Button, new() { Name = "Stop browsed" }).ClickAsync();
+        await page.GetByRole(AriaRole.Button, new() { Name = "Stop it" }).ClickAsync();
+        await Expect(page.GetByRole(AriaRole.Button, new() { Name = "Start browsed" }))
+            .ToBeVisibleAsync(new() { Timeout = Jobs.LaunchMilliseconds });
     }
 
     private static Task NextAsync(IPage page) =>

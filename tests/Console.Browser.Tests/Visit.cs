@@ -64,8 +64,9 @@ public sealed class Visit : IAsyncDisposable
             """
         );
 
-    public Task ShootAsync(string name) =>
-        Page.ScreenshotAsync(new() { Path = Path.Combine(Screenshots(), name + ".png") });
+    public Task ShootAsync(string name) => Page.ScreenshotAsync(new() { Path = PictureOf(name) });
+
+    public static string PictureOf(string name) => Path.Combine(Screenshots(), name + ".png");
 
     /// <summary>Asserts that nothing was complained of so far.</summary>
     public void AssertQuiet()

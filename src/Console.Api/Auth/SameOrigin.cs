@@ -5,7 +5,7 @@ namespace DeepLab.Api.Auth;
 
 /// <summary>
 /// Refuses what another site makes a signed-in browser send: unsafe calls of the API by cookie, and every connection to a
-/// hub or a circuit, since the rules for cross-origin reading do not cover WebSockets. Calls by token are exempt: a
+/// hub, a circuit or a terminal, since the rules for cross-origin reading do not cover WebSockets. Calls by token are exempt: a
 /// browser never adds a token by itself.
 /// </summary>
 internal sealed class SameOrigin(RequestDelegate next)
@@ -17,8 +17,10 @@ internal sealed class SameOrigin(RequestDelegate next)
         {
             return next(context);
         }
+        var byCookie = context.User.Identity?.AuthenticationType == BrowserSession.SchemeName;
         var socket =
-            request.Path.StartsWithSegments("/_blazor", StringComparison.OrdinalIgnoreCase)
+            (byCookie && IsUpgrade(request))
+            || request.Path.StartsWithSegments("/_blazor", StringComparison.OrdinalIgnoreCase)
             || request.Path.StartsWithSegments("/hubs", StringComparison.OrdinalIgnoreCase);
         if (socket && !IsOurs(request, headerNeeded: IsUpgrade(request)))
         {
@@ -28,7 +30,6 @@ internal sealed class SameOrigin(RequestDelegate next)
                 "Another site may not open this connection."
             );
         }
-        var byCookie = context.User.Identity?.AuthenticationType == BrowserSession.SchemeName;
         if (
             byCookie
             && IsUnsafe(request)

@@ -51,6 +51,17 @@ public interface IContainerEngine : IAsyncDisposable
         CancellationToken ct
     );
 
+    /// <summary>
+    /// Runs argv in the running container on a terminal of its own: as the container's user, in its folder, with its variables and
+    /// <paramref name="env"/>. A program that is not there is told as what came out, with exit code 126 or 127.
+    /// </summary>
+    Task<IEngineTerminal> OpenTerminalAsync(
+        string id,
+        IReadOnlyList<string> argv,
+        IReadOnlyDictionary<string, string> env,
+        CancellationToken ct
+    );
+
     /// <summary>Unpacks an uncompressed tar below <paramref name="path"/>; numeric owners are kept.</summary>
     Task PutArchiveAsync(string id, string path, Stream tar, CancellationToken ct);
 
@@ -413,6 +424,26 @@ public sealed record LogQuery(bool Follow, long? SinceUnixNanos = null, int? Tai
 public readonly record struct LogFrame(LogStream Stream, long UnixNanos, ReadOnlyMemory<byte> Text, bool EndsLine);
 
 public sealed record ExecResult(int ExitCode, string StderrHead);
+
+/// <summary>
+/// A program on a terminal of its own. One reads and one writes at a time. Disposing leaves it, and the program goes on: an engine
+/// tells it nothing.
+/// </summary>
+/// <exception cref="EngineException">The engine answered with an error.</exception>
+/// <exception cref="EngineUnreachableException">The connection broke.</exception>
+public interface IEngineTerminal : IDisposable
+{
+    /// <summary>Raw bytes of what it says, at least one; 0 when it has ended. The engine waits for who does not read.</summary>
+    Task<int> ReadAsync(ArraySegment<byte> into, CancellationToken ct);
+
+    /// <summary>Returns when the engine took it all, which a program that does not read may put off for ever.</summary>
+    Task WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken ct);
+
+    Task ResizeAsync(int columns, int rows, CancellationToken ct);
+
+    /// <summary>Null while it runs, and where the engine does not know any more.</summary>
+    Task<int?> ExitCodeAsync(CancellationToken ct);
+}
 
 /// <summary>Makes and keeps one engine client per address.</summary>
 public interface IEngineFactory

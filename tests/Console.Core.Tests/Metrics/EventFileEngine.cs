@@ -95,6 +95,13 @@ internal sealed class EventFileEngine : IContainerEngine
     public Task<IReadOnlyList<OwnImage>> OwnImagesAsync(string installId, CancellationToken ct) =>
         throw new NotSupportedException();
 
+    public Task<IEngineTerminal> OpenTerminalAsync(
+        string id,
+        IReadOnlyList<string> argv,
+        IReadOnlyDictionary<string, string> env,
+        CancellationToken ct
+    ) => throw new NotSupportedException();
+
     public Task<IReadOnlyList<string>> ImagesAsync(CancellationToken ct) => throw new NotSupportedException();
 
     public Task<string?> WhyNoRegistryAsync(string reference, CancellationToken ct) =>

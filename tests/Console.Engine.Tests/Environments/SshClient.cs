@@ -24,23 +24,24 @@ internal sealed class SshClient : IDisposable
     }
 
     /// <summary>Runs a command in the environment and answers what it wrote; the host's key must be the one of before.</summary>
-    public Task<string> RunAsync(EnvironmentDetail environment, string command, CancellationToken ct)
-    {
-        var door = environment.Endpoints.Single(e => e.Name == Endpoint.Ssh);
-        return Shell.RunAsync(
+    public Task<string> RunAsync(EnvironmentDetail environment, string command, CancellationToken ct) =>
+        Shell.RunAsync("ssh", [.. To(environment, "-p"), Person(environment), command], ct);
+
+    /// <summary>Forwards a port of this machine to one of the container, for a minute.</summary>
+    public Task ForwardAsync(EnvironmentDetail environment, int from, int to, CancellationToken ct) =>
+        Shell.RunAsync(
             "ssh",
             [
-                .. Options,
+                .. To(environment, "-p"),
                 "-o",
-                string.Create(CultureInfo.InvariantCulture, $"HostKeyAlias=environment-{environment.Job.Row.Id}"),
-                "-p",
-                door.Port.ToString(CultureInfo.InvariantCulture),
-                $"lab@{door.Address}",
-                command,
+                "ExitOnForwardFailure=yes",
+                "-L",
+                string.Create(CultureInfo.InvariantCulture, $"{from}:127.0.0.1:{to}"),
+                Person(environment),
+                "sleep 60",
             ],
             ct
         );
-    }
 
     /// <summary>Returns when it may sign in: sshd may come up a moment after the environment is ready, and keys reach it a moment later.</summary>
     public async Task UntilInAsync(EnvironmentDetail environment, CancellationToken ct)
@@ -60,23 +61,38 @@ internal sealed class SshClient : IDisposable
     }
 
     /// <summary>Copies a file into the environment.</summary>
-    public Task CopyAsync(EnvironmentDetail environment, string from, string to, CancellationToken ct)
+    public Task CopyAsync(EnvironmentDetail environment, string from, string to, CancellationToken ct) =>
+        Shell.RunAsync("scp", [.. To(environment, "-P"), from, $"{Person(environment)}:{to}"], ct);
+
+    /// <summary>Copies a file out of the environment.</summary>
+    public Task FetchAsync(EnvironmentDetail environment, string from, string to, CancellationToken ct) =>
+        Shell.RunAsync("scp", [.. To(environment, "-P"), $"{Person(environment)}:{from}", to], ct);
+
+    /// <summary>Commands of sftp, one a line.</summary>
+    public async Task SftpAsync(EnvironmentDetail environment, string commands, CancellationToken ct)
     {
-        var door = environment.Endpoints.Single(e => e.Name == Endpoint.Ssh);
-        return Shell.RunAsync(
-            "scp",
-            [
-                .. Options,
-                "-o",
-                string.Create(CultureInfo.InvariantCulture, $"HostKeyAlias=environment-{environment.Job.Row.Id}"),
-                "-P",
-                door.Port.ToString(CultureInfo.InvariantCulture),
-                from,
-                $"lab@{door.Address}:{to}",
-            ],
-            ct
-        );
+        var batch = Path.Combine(_folder.FullName, "batch");
+        await File.WriteAllTextAsync(batch, commands, ct);
+        await Shell.RunAsync("sftp", ["-b", batch, .. To(environment, "-P"), Person(environment)], ct);
     }
+
+    /// <summary>The hosts' keys that it has seen.</summary>
+    public Task<string> KnownAsync(CancellationToken ct) => File.ReadAllTextAsync(Known, ct);
+
+    private string Known => Path.Combine(_folder.FullName, "known_hosts");
+
+    private static string Person(EnvironmentDetail environment) =>
+        $"lab@{environment.Endpoints.Single(e => e.Name == Endpoint.Ssh).Address}";
+
+    /// <param name="port">the program's own letter for the port</param>
+    private string[] To(EnvironmentDetail environment, string port) =>
+        [
+            .. Options,
+            "-o",
+            string.Create(CultureInfo.InvariantCulture, $"HostKeyAlias=environment-{environment.Job.Row.Id}"),
+            port,
+            environment.Endpoints.Single(e => e.Name == Endpoint.Ssh).Port.ToString(CultureInfo.InvariantCulture),
+        ];
 
     public void Dispose() => _folder.Delete(recursive: true);
 
@@ -93,6 +109,6 @@ internal sealed class SshClient : IDisposable
             "-o",
             "StrictHostKeyChecking=accept-new",
             "-o",
-            $"UserKnownHostsFile={Path.Combine(_folder.FullName, "known_hosts")}",
+            $"UserKnownHostsFile={Known}",
         ];
 }

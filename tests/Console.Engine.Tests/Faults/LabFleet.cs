@@ -113,12 +113,16 @@ public sealed class FleetHost
         await DoAsync("up", CancellationToken.None, count, "--tls");
         var variables = await DoAsync("env", CancellationToken.None, "--tcp");
         Address = variables.Split('\n').Single(l => l.StartsWith("DOCKER_HOST=", StringComparison.Ordinal))[12..];
-        await Shell.RunAsync(
+        await LoadAsync("base");
+    }
+
+    /// <summary>Puts a starter image of the repository into it, where it lacks it.</summary>
+    public Task LoadAsync(string image) =>
+        Shell.RunAsync(
             Path.Combine(Path.GetDirectoryName(s_hosts)!, "../../images/load"),
-            ["base", Socket],
+            [image, Socket],
             CancellationToken.None
         );
-    }
 
     internal static Task<string> LabAsync(string folder, CancellationToken ct, params string[] arguments) =>
         Shell.RunAsync(s_hosts, [.. arguments, "--dir", folder], ct);

@@ -12,6 +12,7 @@ public sealed partial class JobPage
         ("logs", "Logs"),
         ("curves", "Curves"),
         ("resources", "Resources"),
+        ("terminal", "Terminal"),
         ("spec", "Spec"),
     ];
     private long _opened;

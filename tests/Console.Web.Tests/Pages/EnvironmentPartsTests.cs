@@ -46,7 +46,10 @@ public sealed class EnvironmentPartsTests : BunitContext, IAsyncLifetime
         var link = head.FindAll("a").Single(a => a.TextContent.Contains("Open Jupyter", StringComparison.Ordinal));
         Assert.Equal("/open/7/jupyter", link.GetAttribute("href"));
         Assert.Equal(("_blank", "noopener"), (link.GetAttribute("target"), link.GetAttribute("rel")));
-        Assert.Equal(["Open Jupyter", "Open app", "Terminal", "Stop", "Restart", "Snapshot", "Make a job", "Clone"], Buttons(head));
+        Assert.Equal(
+            ["Open Jupyter", "Open app", "Terminal", "Stop", "Restart", "Snapshot", "Make a job", "Clone"],
+            Buttons(head)
+        );
     }
 
     [Fact]

@@ -85,11 +85,14 @@ public static class DeepLabApi
         api.MapTeams();
         api.MapJobs();
         api.MapEnvironments();
+        api.MapHomes();
         api.MapQueueMoves();
         api.MapJobLogs();
         api.MapJobMetrics();
         api.MapCode();
         api.MapImages();
+        api.MapImageTasks();
+        api.MapRegistries();
         api.MapVolumes();
         api.MapEndpoints();
         api.MapTerminals();

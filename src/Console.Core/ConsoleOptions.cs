@@ -27,7 +27,7 @@ public sealed record ConsoleOptions
     /// <summary>`DEEPLAB_HOST_ADDRESS`: IP address at which that host's published ports and other hosts' programs reach it; null = not told.</summary>
     public string? HostAddress { get; init; }
 
-    /// <summary>`DEEPLAB_PROBE_IMAGE`: any image with a shell and glibc; the GPU runtime brings nvidia-smi.</summary>
+    /// <summary>`DEEPLAB_PROBE_IMAGE`: any image with a shell, glibc and nft; the GPU runtime brings nvidia-smi.</summary>
     public string ProbeImage { get; init; } = "deeplab/base:13";
 
     /// <summary>`DEEPLAB_FIRST_PASSWORD`: the first admin's password, instead of a generated one.</summary>
@@ -44,6 +44,9 @@ public sealed record ConsoleOptions
 
     /// <summary>`DEEPLAB_HOST_GRACE`: seconds that a host may not answer before its attempts are given up.</summary>
     public TimeSpan HostGrace { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>`DEEPLAB_EGRESS`, `…_ALLOW`, `…_DENY`: where containers may go.</summary>
+    public EgressOptions Egress { get; init; } = new();
 
     /// <summary>Null where no gateway is set up.</summary>
     public GatewayOptions? Gateway { get; init; }
@@ -133,6 +136,7 @@ public sealed record ConsoleOptions
             IdleAfter = TimeSpan.FromSeconds(Number("DEEPLAB_IDLE_AFTER", (long)defaults.IdleAfter.TotalSeconds, 0)),
             LogMaxFiles = (int)Number("DEEPLAB_LOG_MAX_FILES", defaults.LogMaxFiles, 1),
             Gateway = GatewayOptions.Read(read, errors),
+            Egress = EgressOptions.Read(read, errors),
         };
         if (!Clusters.EngineAddress.TryParse(options.DockerHost, out _))
         {

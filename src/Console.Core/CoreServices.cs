@@ -7,6 +7,7 @@ using DeepLab.Core.Operations.Data;
 using DeepLab.Core.Operations.Environments;
 using DeepLab.Core.Operations.Fleet;
 using DeepLab.Core.Operations.Gateway;
+using DeepLab.Core.Operations.Images;
 using DeepLab.Core.Operations.Jobs;
 using DeepLab.Core.Operations.Terminals;
 using DeepLab.Core.Reconcile;
@@ -58,6 +59,7 @@ public static class CoreServices
         services.AddSingleton<RestartEnvironment>();
         services.AddSingleton<DeleteEnvironment>();
         services.AddSingleton<CloneEnvironment>();
+        services.AddSingleton<KeptHomes>();
         services.AddSingleton<TouchEnvironment>();
         services.AddSingleton<EnvironmentQueries>();
         services.AddSingleton<SshKeyVerbs>();
@@ -74,6 +76,13 @@ public static class CoreServices
         services.AddSingleton<TeamVerbs>();
         services.AddSingleton<VolumeVerbs>();
         services.AddSingleton<Retention>();
+        services.AddSingleton<ImageTaskQueue>();
+        services.AddSingleton<ImageQueries>();
+        services.AddSingleton<ImageVerbs>();
+        services.AddSingleton<RegistryVerbs>();
+        services.AddSingleton<ImageTaskVerbs>();
+        services.AddSingleton<SnapshotEnvironment>();
+        services.AddSingleton<BuildImage>();
         return services;
     }
 
@@ -98,6 +107,9 @@ public static class CoreServices
     /// <summary>The control loop; starts after the bootstrap ran.</summary>
     public static IServiceCollection AddDeepLabLoop(this IServiceCollection services)
     {
+        services.AddSingleton<IRegistryLogins, RegistryLogins>();
+        services.AddSingleton<ImageWork>();
+        services.AddSingleton<ImageTasks>();
         services.AddSingleton<InstanceLock>();
         services.AddSingleton<LeaseConnections>();
         services.AddSingleton<Leadership>();
@@ -110,6 +122,7 @@ public static class CoreServices
         services.AddHostedService(p => p.GetRequiredService<SeriesWriter>());
         services.AddSingleton<TelemetryStarter>();
         services.AddSingleton<ProbeStarter>();
+        services.AddSingleton<WallPolicy>();
         services.AddSingleton<Failpoints>();
         services.AddSingleton<DriverTools>();
         services.AddSingleton<JobNetworks>();

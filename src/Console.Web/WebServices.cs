@@ -22,6 +22,7 @@ public static class WebServices
         services.AddScoped<CurrentActor>();
         services.AddScoped<AdminDeeds>();
         services.AddScoped<EnvironmentDeeds>();
+        services.AddScoped<ImageDeeds>();
         services.AddScoped<Viewer>();
         return services;
     }

@@ -98,6 +98,7 @@ internal sealed class FakeLab : IEngineFactory, IAsyncDisposable
                     }.ConnectionString,
                     DataFolder = _folder,
                     DockerHost = "unix:///in-memory",
+                    Egress = new EgressOptions { Mode = EgressMode.Off },
                 }
             )
             .AddDeepLabLoop()

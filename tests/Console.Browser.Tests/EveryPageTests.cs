@@ -34,6 +34,7 @@ public sealed class EveryPageTests(ConsoleProcess console, Chromium chromium)
             ("job-spec", $"/jobs/{job}?tab=spec", ".spec"),
             ("job-new", "/jobs/new", ".note.ok, .note.warn"),
             ("environments", "/environments", ".empty, main .row .name"),
+            ("homes", "/environments/homes", ".empty, .homes li"),
             ("environment-cluster", "/environments/new", ".card"),
             ("environment-framework", "/environments/new?step=image", ".card"),
             ("environment-resources", "/environments/new?step=resources", ".free-host"),
@@ -43,6 +44,7 @@ public sealed class EveryPageTests(ConsoleProcess console, Chromium chromium)
             ("queue", "/queue", ".empty, .queue li"),
             ("hosts", "/hosts", $"section[aria-label='Host {ConsoleProcess.HostName}']"),
             ("host", $"/hosts/{ConsoleProcess.HostName}", ".charts canvas, .empty"),
+            ("images", "/images", ".images .image"),
             ("tokens", "/tokens", ".tokens li"),
             ("not-found", "/jobs/999999999", ".empty"),
         ];

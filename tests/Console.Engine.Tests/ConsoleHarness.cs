@@ -3,6 +3,7 @@ using DeepLab.Core.Engines;
 using DeepLab.Core.Operations;
 using DeepLab.Core.Operations.Fleet;
 using DeepLab.Core.Operations.Jobs;
+using DeepLab.Core.Reconcile;
 using DeepLab.Core.Storage;
 using DeepLab.Core.Streams;
 using DeepLab.Core.Tenancy;
@@ -158,16 +159,26 @@ public sealed class ConsoleHarness : IAsyncDisposable
             var engine = engines.Get(host.Address, host.SealedCredentials);
             try
             {
-                foreach (var container in await engine.ListAsync(install.Value, ct))
-                {
-                    await engine.RemoveAsync(container.Id, force: true, ct);
-                }
+                await ClearAsync(engine, install.Value, ct);
             }
             catch (EngineUnreachableException)
             {
                 // A test that failed while a host was away: its own failure is the one to tell
             }
         }
+    }
+
+    /// <summary>Containers of an installation, then its wall, which rules the network that they were on.</summary>
+    public static async Task ClearAsync(IContainerEngine engine, string install, CancellationToken ct)
+    {
+        foreach (var container in await engine.ListAsync(install, ct))
+        {
+            if (container.Labels.GetValueOrDefault(Labels.Probe) != WallPlans.Kind)
+            {
+                await engine.RemoveAsync(container.Id, force: true, ct);
+            }
+        }
+        await HostWall.RemoveAsync(engine, install, ct);
     }
 
     private async Task BootAsync(Action<IServiceCollection>? services, CancellationToken ct)

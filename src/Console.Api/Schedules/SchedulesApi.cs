@@ -36,10 +36,12 @@ public static class SchedulesApi
         );
         services.AddHangfireServer(o =>
         {
-            o.WorkerCount = 2;
+            // Pulls and builds wait for engines, not for a core; what is more waits here
+            o.WorkerCount = 6;
             o.SchedulePollingInterval = TimeSpan.FromSeconds(15);
         });
         services.AddHostedService<Recurring>();
+        services.AddHostedService<ImageWorkers>();
     }
 
     internal static void MapSchedules(this IEndpointRouteBuilder routes) =>

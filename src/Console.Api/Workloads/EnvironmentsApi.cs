@@ -1,4 +1,6 @@
 using System.Security.Claims;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using DeepLab.Api.Auth;
 using DeepLab.Api.Errors;
 using DeepLab.Core.Operations;
@@ -18,12 +20,16 @@ namespace DeepLab.Api.Workloads;
 public static class EnvironmentsApi
 {
     private const string What = "environment";
+    private static readonly JsonSerializerOptions s_readable = new() { WriteIndented = true };
 
     internal static void MapEnvironments(this RouteGroupBuilder api)
     {
         var read = api.MapGroup("/environments").WithTags("environments").RequireAuthorization(Scopes.JobsRead);
         read.MapGet("", ListAsync).WithSummary("Environments, newest first.");
         read.MapGet("/{id:long}", FindAsync).WithSummary("One environment, with its links while it runs.");
+        read.MapGet("/{id:long}/definition", DefinitionAsync)
+            .Produces<EnvironmentBody>()
+            .WithSummary("Its definition, as a POST takes it: here, later, or at another console. No secret is in it.");
 
         var write = api.MapGroup("/environments").WithTags("environments").RequireAuthorization(Scopes.JobsWrite);
         write
@@ -91,6 +97,19 @@ public static class EnvironmentsApi
     ) =>
         await environments.FindAsync(user.Actor(), id, ct) is { } found
             ? TypedResults.Ok(EnvironmentResponse.Of(found))
+            : Problems.NotFound(What);
+
+    private static async Task<IResult> DefinitionAsync(
+        long id,
+        ClaimsPrincipal user,
+        EnvironmentQueries environments,
+        CancellationToken ct
+    ) =>
+        await environments.FindAsync(user.Actor(), id, ct) is { } found
+            ? TypedResults.Text(
+                EnvironmentDefinition.Of(JsonNode.Parse(found.Job.SpecJson)!.AsObject()).ToJsonString(s_readable),
+                "application/json"
+            )
             : Problems.NotFound(What);
 
     private static async Task<IResult> CreateAsync(
@@ -221,6 +240,7 @@ public static class EnvironmentsApi
 
 /// <summary>An environment as people write it. Read by <see cref="EnvironmentReader"/>; stands here for the API's document.</summary>
 /// <param name="IdleAfter">`hh:mm:ss`, `d.hh:mm:ss` or `never`</param>
+/// <param name="Home">id of a deleted environment whose kept home it takes; GET /homes lists them</param>
 public sealed record EnvironmentBody(
     string Name,
     string Image,
@@ -239,6 +259,7 @@ public sealed record EnvironmentBody(
     EnvironmentBody.SshBody? Ssh = null,
     IReadOnlyList<PortSpec>? Ports = null,
     string? IdleAfter = null,
+    int? Home = null,
     int Priority = 50,
     bool Preemptible = false
 )

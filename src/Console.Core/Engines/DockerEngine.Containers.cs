@@ -35,13 +35,28 @@ public sealed partial class DockerEngine
     public Task PullAsync(string reference, IProgress<PullProgress>? progress, CancellationToken ct) =>
         CallAsync(Unbounded, (client, bounded) => _pulls.PullAsync(client, _address, reference, progress, bounded), ct);
 
-    public Task<string> CreateAsync(ContainerPlan plan, CancellationToken ct) =>
-        CallAsync(
-            Slow,
-            async (connection, bounded) =>
-                (await connection.Client.Containers.CreateContainerAsync(HostConfigs.Build(plan, _policy), bounded)).ID,
-            ct
-        );
+    public async Task<string> CreateAsync(ContainerPlan plan, CancellationToken ct)
+    {
+        try
+        {
+            return await CallAsync(
+                Slow,
+                async (connection, bounded) =>
+                    (
+                        await connection.Client.Containers.CreateContainerAsync(
+                            HostConfigs.Build(plan, _policy),
+                            bounded
+                        )
+                    ).ID,
+                ct
+            );
+        }
+        catch (EngineException e) when (EngineErrors.IsNetworkOnItsWay(e))
+        {
+            // Newer engines look for it now, older ones when it is started
+            throw new EngineException(EngineErrorKind.NetworkNotReady, e.Message, e);
+        }
+    }
 
     public async Task StartAsync(string id, CancellationToken ct)
     {

@@ -38,18 +38,20 @@ public sealed partial class DockerEngine : IContainerEngine
 
     private sealed record Connection(DockerClient Client, Version Api);
 
+    /// <param name="logins">what opens registries for pulls; null = nothing does</param>
     /// <param name="credentials">asked at the first connection to a `tcp://` engine; null = none, so that it is refused</param>
     public DockerEngine(
         Uri address,
         Func<EngineCredentials?> credentials,
         EnginePolicy policy,
         TimeProvider time,
-        ILogger<DockerEngine> log
+        ILogger<DockerEngine> log,
+        IRegistryLogins? logins = null
     )
     {
         (_address, _policy, _time, _log) = (address, policy, time, log);
         _socket = new EngineSocket(address, credentials);
-        _pulls = new ImagePulls(time);
+        _pulls = new ImagePulls(time, logins);
         _streams = new HttpClient(
             new SocketsHttpHandler
             {

@@ -7,9 +7,13 @@ namespace DeepLab.Core.Engines;
 /// <summary>
 /// One client per address and credentials for the life of the process: the start limit and the pulls are per engine.
 /// </summary>
-public sealed class EngineFactory(EnginePolicy policy, SecretBox box, TimeProvider time, ILogger<DockerEngine> log)
-    : IEngineFactory,
-        IAsyncDisposable
+public sealed class EngineFactory(
+    EnginePolicy policy,
+    SecretBox box,
+    TimeProvider time,
+    ILogger<DockerEngine> log,
+    IRegistryLogins? logins = null
+) : IEngineFactory, IAsyncDisposable
 {
     private readonly ConcurrentDictionary<(string Address, string? Sealed), Lazy<DockerEngine>> _engines = new();
 
@@ -31,7 +35,8 @@ public sealed class EngineFactory(EnginePolicy policy, SecretBox box, TimeProvid
                 () => sealedCredentials is null ? null : EngineCredentials.Open(box, sealedCredentials),
                 policy,
                 time,
-                log
+                log,
+                logins
             )
             : throw new ArgumentException(
                 $"\"{address}\" is no engine address; {EngineAddress.Allowed} are.",

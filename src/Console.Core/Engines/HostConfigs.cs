@@ -4,7 +4,7 @@ namespace DeepLab.Core.Engines;
 
 /// <summary>
 /// The one way from a plan to the engine's own structure: a pure function of plan and policy. No device, capability, or
-/// runtime can be named by a plan, so none can come out; its networks, mounts and ports come from the database alone.
+/// runtime can be named by a plan, so none can come out (the wall, which is nobody's workload, rules its host's network); its networks, mounts and ports come from the database alone.
 /// </summary>
 public static class HostConfigs
 {
@@ -19,8 +19,14 @@ public static class HostConfigs
         "CUDA_DEVICE_ORDER",
     };
 
-    public static CreateContainerParameters Build(ContainerPlan plan, EnginePolicy policy) =>
-        new()
+    /// <exception cref="ArgumentException">A workload's container was to have its host's network or processes, or all GPUs.</exception>
+    public static CreateContainerParameters Build(ContainerPlan plan, EnginePolicy policy)
+    {
+        if ((plan.HostNetwork || plan.HostPids || plan.AllGpus) && IsSomebodys(plan))
+        {
+            throw new ArgumentException("A workload's container has no part of its host.", nameof(plan));
+        }
+        return new()
         {
             Name = plan.Name,
             Image = plan.Image,
@@ -28,22 +34,26 @@ public static class HostConfigs
             Cmd = [.. plan.Command],
             Env = Environment(plan),
             Labels = new Dictionary<string, string>(plan.Labels),
-            User = plan.User ?? policy.DefaultUser,
+            User = plan.User ?? (plan.HostNetwork ? "0:0" : policy.DefaultUser),
             WorkingDir = plan.WorkingDirectory ?? "",
             Hostname = plan.Hostname,
             StopTimeout = plan.StopGrace,
             ExposedPorts = plan.Ports.DistinctBy(p => p.ContainerPort).ToDictionary(Inside, _ => default(EmptyStruct)),
             HostConfig = Host(plan, policy),
-            NetworkingConfig = plan.Network is null ? null : Networking(plan.Network, plan.Hostname),
+            NetworkingConfig = plan.Network is null ? null : Networking(plan.Network, plan.NetworkAlias),
         };
+    }
+
+    private static bool IsSomebodys(ContainerPlan plan) =>
+        plan.Labels.ContainsKey(Labels.Attempt) || plan.Labels.ContainsKey(Labels.Workload);
 
     /// <summary>Other replicas find it by its name, `worker-0`.</summary>
-    private static NetworkingConfig Networking(string network, string alias) =>
+    private static NetworkingConfig Networking(string network, string? alias) =>
         new()
         {
             EndpointsConfig = new Dictionary<string, EndpointSettings>
             {
-                [network] = new EndpointSettings { Aliases = [alias] },
+                [network] = new EndpointSettings { Aliases = alias is null ? [] : [alias] },
             },
         };
 
@@ -61,10 +71,12 @@ public static class HostConfigs
             PidMode = plan.HostPids ? "host" : "",
             Privileged = false,
             CapDrop = ["ALL"],
+            CapAdd = plan.HostNetwork ? ["NET_ADMIN"] : [],
+            ReadonlyRootfs = plan.HostNetwork,
             SecurityOpt = ["no-new-privileges"],
             IpcMode = "private",
             // First and only: a second network would give programs two addresses to publish
-            NetworkMode = plan.Network ?? "default",
+            NetworkMode = plan.HostNetwork ? "host" : plan.Network ?? "default",
             PublishAllPorts = false,
             PortBindings = plan
                 .Ports.GroupBy(Inside, StringComparer.Ordinal)

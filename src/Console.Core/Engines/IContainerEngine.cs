@@ -71,6 +71,43 @@ public interface IContainerEngine : IAsyncDisposable
     /// </summary>
     Task<Stream?> GetArchiveAsync(string id, string path, CancellationToken ct);
 
+    /// <summary>
+    /// Keeps what a container's files are now, without its volumes, as an image of this reference; a running one is paused
+    /// meanwhile. The image's configuration is that of the image the container was made from: nothing of the container's own
+    /// environment, command or labels is in it, but the labels given here.
+    /// </summary>
+    Task<ImageInfo> CommitAsync(
+        string container,
+        string reference,
+        IReadOnlyDictionary<string, string> labels,
+        CancellationToken ct
+    );
+
+    /// <summary>The image as a tar, with all of its layers; reading it throws <see cref="IOException"/> when the connection breaks.</summary>
+    Task<Stream> SaveImageAsync(string reference, CancellationToken ct);
+
+    /// <summary>Takes images from such a tar, which is read once, to its end.</summary>
+    Task LoadImageAsync(Stream tar, CancellationToken ct);
+
+    /// <summary>
+    /// Builds an image from an uncompressed tar that holds a `Dockerfile`. What the build does wrong is an
+    /// <see cref="EngineException"/>; cancelling ends the build on the engine too.
+    /// </summary>
+    /// <param name="onText">what the build says, in pieces</param>
+    Task BuildImageAsync(
+        Stream context,
+        string reference,
+        IReadOnlyDictionary<string, string> labels,
+        Action<string> onText,
+        CancellationToken ct
+    );
+
+    /// <summary>Takes a reference away, and with the last one the image. Gone already is fine; one that a container has is <see cref="EngineErrorKind.Conflict"/>.</summary>
+    Task RemoveImageAsync(string reference, CancellationToken ct);
+
+    /// <summary>Images that this installation made, by their label.</summary>
+    Task<IReadOnlyList<OwnImage>> OwnImagesAsync(string installId, CancellationToken ct);
+
     /// <summary>References (`name:tag`) of the images it has.</summary>
     Task<IReadOnlyList<string>> ImagesAsync(CancellationToken ct);
 
@@ -85,6 +122,13 @@ public interface IContainerEngine : IAsyncDisposable
     /// addresses; where it has none left, <see cref="EngineErrorKind.NetworkNotReady"/>. Managers only.
     /// </summary>
     Task EnsureNetworkAsync(string name, IReadOnlyDictionary<string, string> labels, CancellationToken ct);
+
+    /// <summary>
+    /// Makes a bridge of this name on the host, whose containers cannot reach each other, or finds the one that is there;
+    /// one of that name that is not so is <see cref="EngineErrorKind.NameTaken"/>.
+    /// </summary>
+    /// <param name="name">of the network and of its bridge: at most 15 characters</param>
+    Task EnsureBridgeAsync(string name, IReadOnlyDictionary<string, string> labels, CancellationToken ct);
 
     /// <summary>One that is gone already is fine; one that is still in use is <see cref="EngineErrorKind.Conflict"/>.</summary>
     Task RemoveNetworkAsync(string name, CancellationToken ct);
@@ -125,7 +169,7 @@ public enum EngineErrorKind
     NoSuchDevice,
     DiskFull,
 
-    /// <summary>A network across hosts is not there yet on this one, or has no addresses.</summary>
+    /// <summary>A network is not there on this host, or not yet, or has no addresses.</summary>
     NetworkNotReady,
 
     /// <summary>A port of the host that it was to publish is taken.</summary>
@@ -170,6 +214,17 @@ public sealed record ImageInfo(string Id, string Reference, long Bytes, IReadOnl
     public string? Pinned { get; init; }
 }
 
+/// <summary>An image that an installation made.</summary>
+/// <param name="References">`name:tag`; empty where nothing names it any more</param>
+/// <param name="Bytes">with the layers that it shares with others</param>
+public sealed record OwnImage(
+    string Id,
+    IReadOnlyList<string> References,
+    long Bytes,
+    DateTimeOffset CreatedAt,
+    IReadOnlyDictionary<string, string> Labels
+);
+
 /// <param name="Fraction">0-1 over all layers that are known so far; null before any is</param>
 public sealed record PullProgress(string Reference, double? Fraction, string Status);
 
@@ -195,8 +250,11 @@ public sealed record ContainerPlan
     public string? WorkingDirectory { get; init; }
     public string Hostname { get; init; } = "";
 
-    /// <summary>A network across hosts that it joins first and only; null = the engine's own bridge.</summary>
+    /// <summary>The network that it joins first and only; null = the engine's own bridge.</summary>
     public string? Network { get; init; }
+
+    /// <summary>Name by which others on <see cref="Network"/> find it; null = none.</summary>
+    public string? NetworkAlias { get; init; }
 
     /// <summary>Name of the console's own volume for checkpoints, made with the container where the engine lacks it; null = none.</summary>
     public string? CheckpointVolume { get; init; }
@@ -225,6 +283,12 @@ public sealed record ContainerPlan
 
     /// <summary>Probes only: sees its host's processes.</summary>
     public bool HostPids { get; init; }
+
+    /// <summary>
+    /// The wall only: sees and rules its host's network, as root with that one capability. A plan with anybody's workload in
+    /// it that asks for this is refused.
+    /// </summary>
+    public bool HostNetwork { get; init; }
 
     /// <summary>Bytes after which the engine rotates its log file; null = the policy's own.</summary>
     public long? LogMaxSize { get; init; }
@@ -257,8 +321,27 @@ public static class Labels
     /// <summary>Id of the environment whose home an engine's volume is.</summary>
     public const string Home = "deeplab.home";
 
-    /// <summary>`gpu` or `host` on the console's own probe containers, which carry no attempt.</summary>
+    /// <summary>Installation, on the network of a host that all its single containers are on.</summary>
+    public const string Lab = "deeplab.lab";
+
+    /// <summary>`gpu`, `host` or `wall` on the console's own containers, which carry no attempt.</summary>
     public const string Probe = "deeplab.probe";
+}
+
+/// <summary>
+/// Where an image of ours comes from. Names of their own: a container has its image's labels too, and one that somebody starts
+/// by hand must not look like an attempt of ours.
+/// </summary>
+public static class ImageLabels
+{
+    /// <summary>Id of the installation that made it.</summary>
+    public const string Install = "deeplab.image";
+    public const string Workload = "deeplab.image.workload";
+    public const string Attempt = "deeplab.image.attempt";
+    public const string By = "deeplab.image.by";
+
+    /// <summary>ISO 8601, UTC.</summary>
+    public const string At = "deeplab.image.at";
 }
 
 public enum ContainerState

@@ -4,7 +4,7 @@ using Docker.DotNet.Models;
 namespace DeepLab.Core.Engines;
 
 /// <summary>One pull per reference, however many ask; it is given up when the last of them has gone.</summary>
-internal sealed class ImagePulls(TimeProvider time)
+internal sealed class ImagePulls(TimeProvider time, IRegistryLogins? logins)
 {
     /// <summary>A registry that sends nothing for this long has gone.</summary>
     private static readonly TimeSpan IdleLimit = TimeSpan.FromMinutes(2);
@@ -57,9 +57,17 @@ internal sealed class ImagePulls(TimeProvider time)
         try
         {
             pull.Reset(IdleLimit);
+            var access = logins is null ? null : await logins.ForAsync(pull.Reference, pull.Token);
             await client.Images.CreateImageAsync(
                 new ImagesCreateParameters { FromImage = name, Tag = tag },
-                null,
+                access is null
+                    ? null
+                    : new AuthConfig
+                    {
+                        Username = access.UserName,
+                        Password = access.Password,
+                        RegistryToken = access.Token,
+                    },
                 pull,
                 pull.Token
             );

@@ -12,9 +12,12 @@ public enum ChangeKind
     Host,
     Queue,
     Account,
+
+    /// <summary>The catalogue, or a task with an image; its id, or 0.</summary>
+    Image,
 }
 
-/// <summary>Something changed. <see cref="Id"/> is a workload's id, an attempt's id (Log), or 0.</summary>
+/// <summary>Something changed. <see cref="Id"/> is a workload's id, an attempt's id (Log), an image task's id (Image), or 0.</summary>
 public readonly record struct Change(ChangeKind Kind, long Id);
 
 /// <summary>

@@ -26,6 +26,9 @@ public static class KeepingTimes
     public static TimeSpan UnusedCode { get; } = TimeSpan.FromDays(30);
 
     public static TimeSpan EngineOutages { get; } = TimeSpan.FromDays(30);
+
+    /// <summary>Pulls, builds and the like that are over, with their logs.</summary>
+    public static TimeSpan ImageTasks { get; } = TimeSpan.FromDays(30);
 }
 
 /// <summary>Takes away what is older than its keeping time, a bounded piece at a time. Run by the schedule; safe to run twice at once.</summary>
@@ -51,6 +54,8 @@ public sealed partial class Retention(
         await db.IdempotencyKeys.Where(k => k.CreatedAt < keysBefore).ExecuteDeleteAsync(ct);
         var outagesBefore = now - KeepingTimes.EngineOutages;
         await db.EngineOutages.Where(o => o.To < outagesBefore).ExecuteDeleteAsync(ct);
+        var tasksBefore = now - KeepingTimes.ImageTasks;
+        await db.ImageTasks.Where(t => t.EndedAt < tasksBefore).ExecuteDeleteAsync(ct);
         var jobs = await DropJobsAsync(db, now - KeepingTimes.DeletedJobs, ct);
         var archives = await DropCodeAsync(db, now - KeepingTimes.UnusedCode, ct);
         Log.Done(logger, samples, jobs, archives);
@@ -84,8 +89,8 @@ public sealed partial class Retention(
         var ids = await db
             .Workloads.Where(w =>
                 w.DeletedAt < before
-                // Its row alone knows that its home is to go
-                && (!w.HomeDiscarded || w.HomeHostId == null)
+                // Its row alone knows of its home, be it kept or about to go
+                && w.HomeHostId == null
                 && !db.Attempts.Any(a => a.WorkloadId == w.Id && !a.ContainerRemoved)
             )
             .OrderBy(w => w.Id)

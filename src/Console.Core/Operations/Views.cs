@@ -201,6 +201,7 @@ public sealed record OverviewView(
     IReadOnlyList<JobRow> RecentEnds
 );
 
+/// <param name="Features">what is inside, such as `jupyter`, `tensorboard`, `ssh`; none = nothing is known</param>
 public sealed record ImageView(
     Guid Id,
     string Name,
@@ -209,7 +210,34 @@ public sealed record ImageView(
     string FrameworkVersion,
     IReadOnlyList<string> Features,
     string Description
-);
+)
+{
+    public string Python { get; init; } = "";
+    public string Cuda { get; init; } = "";
+    public ImageOrigin Origin { get; init; }
+
+    /// <summary>Null = the lab's.</summary>
+    public string? Owner { get; init; }
+
+    /// <summary>Everyone may use it; else its owner and admins alone.</summary>
+    public bool Shared { get; init; } = true;
+
+    /// <summary>The reader may share it, copy it and take it away.</summary>
+    public bool Mine { get; init; }
+
+    /// <summary>With all of its layers; null before a host told.</summary>
+    public long? Bytes { get; init; }
+
+    /// <summary>`name@sha256:…`: what is submitted now runs exactly that. Null where nothing is pinned yet.</summary>
+    public string? Pinned { get; init; }
+
+    /// <summary>Names of the hosts that have it, as of their last look, at most a minute ago.</summary>
+    public IReadOnlyList<string> Hosts { get; init; } = [];
+
+    /// <summary>The environment that it is a snapshot of.</summary>
+    public long? WorkloadId { get; init; }
+    public DateTimeOffset CreatedAt { get; init; }
+}
 
 public sealed record TokenView(
     Guid Id,

@@ -20,6 +20,23 @@ internal sealed class Explain(
     private readonly Dictionary<(Shape, int Team, int User, bool), ImmutableArray<WaitReason>> _byQuota = [];
 
     public ImmutableArray<WaitReason> Why(Wait wait) =>
+        wait.Asker.Job.ImageHosts is { } having && wait.Cause is not (Cause.Held or Cause.Pausing or Cause.Quota)
+            ? [Elsewhere(having), .. Because(wait)]
+            : Because(wait);
+
+    private static WaitReason Elsewhere(ImmutableArray<string> having)
+    {
+        var names = string.Join(", ", having);
+        return having.IsEmpty
+            ? new WaitReason(WaitKind.ImageElsewhere, "no host has its image, and no registry")
+            : new WaitReason(
+                WaitKind.ImageElsewhere,
+                $"its image is only on {(having.Length == 1 ? "host" : "hosts")} {names}: it starts nowhere else until the image is copied",
+                Host: names
+            );
+    }
+
+    private ImmutableArray<WaitReason> Because(Wait wait) =>
         wait.Cause switch
         {
             Cause.Held => s_held,

@@ -127,7 +127,7 @@ public static partial class Fit
         };
         var teams = new TeamIndex(own, [job]);
         var quotas = new Quotas(own, teams);
-        var asker = new Asker(job, shape, null, teams.Of(job.Team), quotas.User(job.OwnerId));
+        var asker = new Asker(job, shape, null, teams.OfQueue[0], quotas.User(job.OwnerId));
         var answer = quotas.Ask(asker);
         return answer == QuotaAnswer.Within || (answer == QuotaAnswer.MayBorrow && borrowing)
             ? null

@@ -45,7 +45,7 @@ internal sealed class Pass
     private readonly ImmutableArray<Preemption>.Builder _preemptions = ImmutableArray.CreateBuilder<Preemption>();
 
     /// <summary>In queue order; null where a job that borrows found its place in the end.</summary>
-    private readonly List<Wait?> _waits = [];
+    private readonly List<Wait?> _waits;
 
     /// <summary>Those who would go above their team's quota, as indices of <see cref="_waits"/>: they come after all others.</summary>
     private readonly List<int> _borrowers = [];
@@ -56,6 +56,7 @@ internal sealed class Pass
     public Pass(FleetSnapshot fleet, JobRequest[] jobs, DateTimeOffset now)
     {
         (_jobs, _now) = (jobs, now);
+        _waits = new List<Wait?>(jobs.Length);
         _hosts = new HostTable(fleet);
         _fleet = fleet with { Running = ById(fleet.Running) };
         _shapes = new ShapeBook(_hosts);
@@ -73,7 +74,7 @@ internal sealed class Pass
         {
             var job = _jobs[i];
             var shape = _shapes.Of(job);
-            Look(new Asker(job, shape, _shapes.WithImage(job.Image), _teams.Of(job.Team), _quotas.User(job.OwnerId)));
+            Look(new Asker(job, shape, _shapes.WithImage(job.Image), _teams.OfQueue[i], _quotas.User(job.OwnerId)));
             _order.Done();
         }
         foreach (var at in _borrowers)

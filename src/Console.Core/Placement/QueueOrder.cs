@@ -18,10 +18,16 @@ internal sealed class QueueOrder
     private int _nextLane;
     private int _current = -1;
 
+    /// <summary>All jobs, lane after lane, within one those that wait longest first.</summary>
+    private readonly int[] _ordered;
+
     private sealed record Lane(double Rank, long Priority, int Team)
     {
-        public List<int> Jobs { get; } = [];
+        /// <summary>Of its jobs, as an index into <see cref="_ordered"/>.</summary>
         public int Next { get; set; }
+
+        /// <summary>One past its last.</summary>
+        public int End { get; set; }
     }
 
     private readonly record struct Key(double Rank, long Priority, int Team);
@@ -39,17 +45,19 @@ internal sealed class QueueOrder
     {
         (_jobs, _shares) = (jobs, shares);
         var lanes = new Dictionary<Key, Lane>();
+        var laneOf = new Lane[jobs.Length];
         var (lastKey, last) = (default(Key), (Lane?)null);
         for (var i = 0; i < jobs.Length; i++)
         {
             var job = jobs[i];
-            var key = new Key(job.Rank ?? double.PositiveInfinity, PriorityAt(job, now), teams.Of(job.Team));
+            var key = new Key(job.Rank ?? double.PositiveInfinity, PriorityAt(job, now), teams.OfQueue[i]);
             if (last is null || key != lastKey)
             {
                 ref var lane = ref CollectionsMarshal.GetValueRefOrAddDefault(lanes, key, out _);
                 (lastKey, last) = (key, lane ??= new Lane(key.Rank, key.Priority, key.Team));
             }
-            last.Jobs.Add(i);
+            laneOf[i] = last;
+            last.End++;
         }
         _lanes.AddRange(lanes.Values);
         _lanes.Sort(
@@ -59,10 +67,28 @@ internal sealed class QueueOrder
                 return rank != 0 ? rank : b.Priority.CompareTo(a.Priority);
             }
         );
+        _ordered = Ordered(jobs, laneOf);
+    }
+
+    /// <summary>Lays the jobs out by lane, counted in <see cref="Lane.End"/>, and sets where each lane begins and ends.</summary>
+    private int[] Ordered(JobRequest[] jobs, Lane[] laneOf)
+    {
+        var begin = 0;
         foreach (var lane in _lanes)
         {
-            SortByAge(lane.Jobs);
+            (lane.Next, begin, lane.End) = (begin, begin + lane.End, begin);
         }
+        var (ordered, queuedAt) = (new int[jobs.Length], new long[jobs.Length]);
+        for (var i = 0; i < jobs.Length; i++)
+        {
+            var at = laneOf[i].End++;
+            (ordered[at], queuedAt[at]) = (i, jobs[i].QueuedAt.UtcTicks);
+        }
+        foreach (var lane in _lanes)
+        {
+            SortByAge(ordered, queuedAt, lane.Next, lane.End);
+        }
+        return ordered;
     }
 
     /// <summary>Priority with what waiting added to it.</summary>
@@ -79,7 +105,7 @@ internal sealed class QueueOrder
         }
         // The lane that had its turn goes back by what its team has now
         var current = _lanes[_turns.Peek()];
-        job = current.Jobs[current.Next++];
+        job = _ordered[current.Next++];
         _current = _turns.Dequeue();
         return true;
     }
@@ -88,7 +114,7 @@ internal sealed class QueueOrder
     public void Done()
     {
         var lane = _lanes[_current];
-        if (lane.Next < lane.Jobs.Count)
+        if (lane.Next < lane.End)
         {
             _turns.Enqueue(_current, TurnOf(lane));
         }
@@ -115,25 +141,41 @@ internal sealed class QueueOrder
 
     private Turn TurnOf(Lane lane)
     {
-        var head = _jobs[lane.Jobs[lane.Next]];
+        var head = _jobs[_ordered[lane.Next]];
         return new Turn(_shares.Of(lane.Team), head.QueuedAt.UtcTicks, head.Id);
     }
 
-    private void SortByAge(List<int> jobs)
+    /// <summary>By plain numbers, not by asking the jobs: they lie all over the memory. Of one moment the lower id goes first.</summary>
+    private void SortByAge(int[] ordered, long[] queuedAt, int begin, int end)
     {
-        for (var i = 1; i < jobs.Count; i++)
+        if (!IsAscending(queuedAt.AsSpan(begin, end - begin)))
         {
-            if (ByAge(jobs[i - 1], jobs[i]) > 0)
+            Array.Sort(queuedAt, ordered, begin, end - begin);
+        }
+        for (var from = begin; from < end; )
+        {
+            var to = from + 1;
+            while (to < end && queuedAt[to] == queuedAt[from])
             {
-                jobs.Sort(ByAge);
-                return;
+                to++;
             }
+            if (to - from > 1)
+            {
+                ordered.AsSpan(from, to - from).Sort((a, b) => _jobs[a].Id.CompareTo(_jobs[b].Id));
+            }
+            from = to;
         }
     }
 
-    private int ByAge(int a, int b)
+    private static bool IsAscending(ReadOnlySpan<long> numbers)
     {
-        var age = _jobs[a].QueuedAt.UtcTicks.CompareTo(_jobs[b].QueuedAt.UtcTicks);
-        return age != 0 ? age : _jobs[a].Id.CompareTo(_jobs[b].Id);
+        for (var i = 1; i < numbers.Length; i++)
+        {
+            if (numbers[i - 1] > numbers[i])
+            {
+                return false;
+            }
+        }
+        return true;
     }
 }

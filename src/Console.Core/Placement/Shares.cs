@@ -79,11 +79,16 @@ internal sealed class TeamIndex
         {
             Add(job.Team);
         }
-        foreach (var job in queue)
+        OfQueue = new int[queue.Length];
+        for (var i = 0; i < queue.Length; i++)
         {
-            Add(job.Team);
+            Add(queue[i].Team);
+            OfQueue[i] = _last;
         }
     }
+
+    /// <summary>By place in the queue as it was given: a name is looked up once for each job.</summary>
+    public int[] OfQueue { get; }
 
     public int Count => _teams.Count;
     public TeamSlot this[int team] => _teams[team];

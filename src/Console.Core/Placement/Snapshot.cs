@@ -57,6 +57,9 @@ public sealed record JobRequest(long Id, Guid ClusterId, int Priority, Immutable
     /// <summary>Resolved reference of its image.</summary>
     public string Image { get; init; } = "";
 
+    /// <summary>Names of the only hosts that have its image; null = any may pull it. <see cref="Placement"/> is narrowed to them already.</summary>
+    public ImmutableArray<string>? ImageHosts { get; init; }
+
     /// <summary>An admin keeps it from starting.</summary>
     public bool Held { get; init; }
 

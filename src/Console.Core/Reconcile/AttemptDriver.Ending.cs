@@ -67,12 +67,14 @@ internal sealed partial class AttemptDriver
     {
         if (_telemetry is null)
         {
+            const string Gone = "its container was gone before its log was read to the end";
+            var hasGap = read.Attempt.StartedAt is not null && await tools.Telemetry.CloseLogAsync(attemptId, Gone, ct);
             await tools.Writes.ArchivedAsync(
                 term,
                 attemptId,
-                read.Attempt.StartedAt is null
-                    ? "nothing to archive: it never ran"
-                    : "its container was gone before its log was read to the end"
+                read.Attempt.StartedAt is null ? "nothing to archive: it never ran"
+                    : hasGap ? Gone
+                    : "log archived"
             );
         }
         else

@@ -55,6 +55,11 @@ internal sealed partial class AttemptDriver
             // A create whose reply was lost, or a foreign container: the next look tells
             host.Remember(plan.Name);
         }
+        catch (EngineException e) when (IsNetworkGone(e, read))
+        {
+            await host.Wall.RenewNetworkAsync(ct);
+            await WaitAsync(s_retry, ct);
+        }
         catch (EngineException e)
         {
             // An engine that says it failed may have made it all the same: adopted by the next look
@@ -74,6 +79,24 @@ internal sealed partial class AttemptDriver
                 $"the engine refused to create its container: {mounts.InWords(e.Message)}"
             );
         }
+    }
+
+    /// <summary>Somebody removed the host's own network, as by `docker network prune`. One across hosts may be on its way.</summary>
+    private static bool IsNetworkGone(EngineException e, AttemptRead read) =>
+        e.Kind == EngineErrorKind.NetworkNotReady && read.Workload.NetworkName is null;
+
+    /// <summary>Its wall wakes it up.</summary>
+    private async Task AwaitWallAsync(AttemptRead read, CancellationToken ct)
+    {
+        if (host.Wall.View.Trouble is { } trouble)
+        {
+            var message = $"waits until {host.Host.Name} keeps containers from where they may not go: {trouble}";
+            if (read.Workload.Message != message)
+            {
+                await SayAsync(Reason.WaitingForHost, message, asEvent: false);
+            }
+        }
+        await WaitAsync(s_retry, ct);
     }
 
     /// <summary>Creates at once, and pulls only where the engine says that it lacks the image. Null where the pull failed.</summary>
@@ -100,9 +123,18 @@ internal sealed partial class AttemptDriver
             var placed = await tools.Environments.FilesAsync(read, ct);
             await tools.Files.PutAsync(host.Engine, containerId, read.Spec, mounts.Owned, placed, ct);
             tools.Failpoints.Hit(Failpoints.AfterCode);
-            await Network.StartAsync(host.Engine, containerId, ct);
+            try
+            {
+                await Network.StartAsync(host.Engine, containerId, read.Workload.NetworkName is not null, ct);
+            }
+            catch (EngineException e) when (IsNetworkGone(e, read))
+            {
+                await host.Wall.RenewNetworkAsync(ct);
+                await host.Engine.StartAsync(containerId, ct);
+            }
             host.Remember(read.Attempt.ContainerName);
             LastSeen = ContainerState.Running;
+            _hasStarted = true;
             tools.Failpoints.Hit(Failpoints.AfterStart);
         }
         catch (EngineException e)

@@ -43,6 +43,9 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
     /// <summary>What the engine showed last; the full list wakes a driver that saw something else.</summary>
     public ContainerState? LastSeen { get; private set; }
 
+    /// <summary>Then no second container is made for it: one that is gone was removed by somebody else.</summary>
+    private bool _hasStarted;
+
     public void Wake()
     {
         _wake.Writer.TryWrite(true);
@@ -109,6 +112,7 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
                 : await LookAsync(a, ct);
         LastSeen = seen?.State;
         var isOurs = LaunchPlan.IsOurs(seen, tools.InstallId, a, w.SpecHash);
+        _hasStarted |= isOurs && seen is { StartedAt: not null };
         if (_telemetry is { IsBroken: true })
         {
             await _telemetry.DisposeAsync();
@@ -118,8 +122,11 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
         {
             _telemetry ??= tools.Telemetry.Start(host, read, seen.Id, term);
         }
-        switch (AttemptSteps.Next(read.Facts, seen, isOurs))
+        switch (AttemptSteps.Next(read.Facts with { HasStarted = _hasStarted }, seen, isOurs))
         {
+            case Step.Create or Step.Start when !host.Wall.View.IsOpen:
+                await AwaitWallAsync(read, ct);
+                break;
             case Step.Create:
                 await CreateAsync(read, ct);
                 break;
@@ -229,6 +236,13 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
 
     private async Task TellDriftAsync(AttemptRead read, ContainerReport seen)
     {
+        if (
+            seen.State == ContainerState.Paused
+            && await tools.Environments.IsBeingKeptAsync(attemptId, tools.Time.GetUtcNow(), term.Ended)
+        )
+        {
+            return;
+        }
         var drift = Drift.Of(seen, read.Attempt, read.Spec.RoleOf(read.Attempt.ReplicaName).Resources);
         if (_drift is null || !drift.SequenceEqual(_drift))
         {
@@ -240,8 +254,9 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
     internal Task FailAsync(Reason reason, string message, string? containerId = null) =>
         tools.Writes.EndedAsync(term, attemptId, AttemptState.Exited, (_, _) => (reason, message), containerId);
 
-    internal Task SayAsync(Reason reason, string message, bool asEvent) =>
-        tools.Writes.CreatingAsync(term, attemptId, reason, message, asEvent);
+    /// <param name="pull">how far the pull of its image is, 0-1</param>
+    internal Task SayAsync(Reason reason, string message, bool asEvent, double? pull = null) =>
+        tools.Writes.CreatingAsync(term, attemptId, reason, message, asEvent, pull);
 
     internal async Task<bool> IsStopWantedAsync(CancellationToken ct) =>
         (await tools.Writes.ReadAsync(attemptId, ct)).StopWanted;

@@ -46,7 +46,11 @@ public sealed record AttemptFacts(
     bool StopSent,
     bool LogArchived,
     bool ContainerRemoved
-);
+)
+{
+    /// <summary>This console started its container or saw that it had started, which may not be recorded yet.</summary>
+    public bool HasStarted { get; init; }
+}
 
 /// <summary>The loop's difference between what is recorded and what the engine shows. Pure; at a fixpoint it answers Watch or Done.</summary>
 public static class AttemptSteps
@@ -69,7 +73,7 @@ public static class AttemptSteps
         }
         if (seen is null)
         {
-            return facts.State == AttemptState.Running ? Step.NoteLost
+            return facts.State == AttemptState.Running || facts.HasStarted ? Step.NoteLost
                 : facts.StopWanted ? Step.Cancel
                 : Step.Create;
         }

@@ -23,7 +23,7 @@ public sealed class TelemetryStarter(
             host.Engine,
             a.Id,
             containerId,
-            new LogCollector(logs, recent, policy, time, loggers.CreateLogger<LogCollector>()),
+            Collector(),
             new EventFileCollector(
                 host.Engine,
                 new EventFileTarget(containerId, a.WorkloadId, a.Id, a.ReplicaName, a.Number),
@@ -43,6 +43,16 @@ public sealed class TelemetryStarter(
             term.Ended
         );
     }
+
+    /// <summary>Ends the log of an attempt whose container is out of reach for ever; answers whether it has a gap.</summary>
+    /// <param name="why">what a line in the log says of it</param>
+    internal async Task<bool> CloseLogAsync(long attemptId, string why, CancellationToken ct)
+    {
+        using var collector = Collector();
+        return await collector.CloseAsync(attemptId, why, ct);
+    }
+
+    private LogCollector Collector() => new(logs, recent, policy, time, loggers.CreateLogger<LogCollector>());
 }
 
 /// <param name="Lines">of the log that were kept</param>

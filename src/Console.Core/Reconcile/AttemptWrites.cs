@@ -53,7 +53,14 @@ public sealed partial class AttemptWrites(
     }
 
     /// <summary>Says what is about to happen, in the workload's own words too.</summary>
-    public Task CreatingAsync(LeaderTerm term, long attemptId, Reason reason, string message, bool asEvent) =>
+    public Task CreatingAsync(
+        LeaderTerm term,
+        long attemptId,
+        Reason reason,
+        string message,
+        bool asEvent,
+        double? pull = null
+    ) =>
         ChangeAsync(
             term,
             attemptId,
@@ -72,6 +79,7 @@ public sealed partial class AttemptWrites(
                 {
                     w.Reason = reason;
                     w.Message = message;
+                    w.PullFraction = pull;
                     db.Tell(ChangeKind.Workload, w.Id);
                 }
                 if (asEvent)

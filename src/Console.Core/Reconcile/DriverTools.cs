@@ -17,6 +17,7 @@ public sealed class DriverTools(
     LogReader logs,
     JobNetworks networks,
     EnvironmentTools environments,
+    WallPolicy wall,
     Failpoints failpoints,
     InstallationId installation,
     TimeProvider time,
@@ -32,6 +33,7 @@ public sealed class DriverTools(
     public LogReader Logs { get; } = logs;
     public JobNetworks Networks { get; } = networks;
     public EnvironmentTools Environments { get; } = environments;
+    public WallPolicy Wall { get; } = wall;
     public Failpoints Failpoints { get; } = failpoints;
     public string InstallId => installation.Value;
     public TimeProvider Time { get; } = time;
@@ -41,7 +43,8 @@ public sealed class DriverTools(
 /// <summary>Turns a catalogue's name into an image reference; anything else is a reference already.</summary>
 public sealed class ImageNames(IDbContextFactory<ConsoleDb> databases)
 {
-    public async Task<string> ResolveAsync(string image, CancellationToken ct)
+    /// <param name="ownerId">whose workload it is: what others keep to themselves is no name for it</param>
+    public async Task<string> ResolveAsync(string image, Guid ownerId, CancellationToken ct)
     {
         // A name in the catalogue has neither registry nor tag
         if (image.AsSpan().IndexOfAny('/', ':', '@') >= 0)
@@ -49,6 +52,10 @@ public sealed class ImageNames(IDbContextFactory<ConsoleDb> databases)
             return image;
         }
         await using var db = await databases.CreateDbContextAsync(ct);
-        return await db.Images.Where(i => i.Name == image).Select(i => i.Reference).SingleOrDefaultAsync(ct) ?? image;
+        return await db
+                .Images.Where(i => i.Name == image && (i.Shared || i.OwnerId == ownerId))
+                .Select(i => i.Reference)
+                .SingleOrDefaultAsync(ct)
+            ?? image;
     }
 }

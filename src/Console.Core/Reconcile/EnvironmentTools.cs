@@ -17,6 +17,23 @@ public sealed class EnvironmentTools(
     public JupyterClient Jupyter { get; } = jupyter;
     public PortBook Ports { get; } = ports;
 
+    /// <summary>A snapshot of it is being taken, or was a moment ago: its pause is the console's own doing.</summary>
+    public async Task<bool> IsBeingKeptAsync(long attemptId, DateTimeOffset now, CancellationToken ct)
+    {
+        var lately = now - s_afterSnapshot;
+        await using var db = await databases.CreateDbContextAsync(ct);
+        return await db
+            .Database.SqlQuery<int>(
+                $"""
+                select 1 as "Value" from image_tasks where kind = 'Snapshot' and (wish->>'attemptId')::bigint = {attemptId}
+                  and (state = 'Running' or ended_at > {lately}) limit 1
+                """
+            )
+            .AnyAsync(ct);
+    }
+
+    private static readonly TimeSpan s_afterSnapshot = TimeSpan.FromSeconds(10);
+
     /// <summary>How long nobody may use it; zero = for ever.</summary>
     public TimeSpan IdleLimit(EnvironmentSpec environment) => environment.IdleLimit(options.IdleAfter);
 

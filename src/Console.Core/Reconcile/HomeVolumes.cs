@@ -1,6 +1,7 @@
 using DeepLab.Core.Engines;
 using DeepLab.Core.Feeds;
 using DeepLab.Core.Operations.Fleet;
+using DeepLab.Core.Operations.Jobs;
 using DeepLab.Core.Storage;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Logging;
@@ -54,7 +55,18 @@ public sealed partial class HomeVolumes(
                 && !db.Attempts.Any(a => a.WorkloadId == w.Id && !a.ContainerRemoved)
             )
             // Of a host that was taken out nothing can be removed any more
-            .LeftJoin(db.Hosts, w => w.HomeHostId, h => h.Id, (w, h) => new { w.Id, Host = h })
+            .LeftJoin(
+                db.Hosts,
+                w => w.HomeHostId,
+                h => h.Id,
+                (w, h) =>
+                    new
+                    {
+                        w.Id,
+                        w.SpecJson,
+                        Host = h,
+                    }
+            )
             .ToListAsync(term.Ended);
         foreach (var home in discarded)
         {
@@ -64,7 +76,13 @@ public sealed partial class HomeVolumes(
                 {
                     await engines
                         .Get(host.Address, host.SealedCredentials)
-                        .RemoveVolumeAsync(LaunchPlan.HomeOf(installation.Value, home.Id), term.Ended);
+                        .RemoveVolumeAsync(
+                            LaunchPlan.HomeOf(
+                                installation.Value,
+                                StoredSpec.Read(home.SpecJson).Environment?.Home ?? home.Id
+                            ),
+                            term.Ended
+                        );
                 }
             }
             catch (Exception e) when (e is EngineException or EngineUnreachableException)

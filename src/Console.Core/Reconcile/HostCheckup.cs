@@ -59,7 +59,7 @@ internal sealed class HostCheckup(
 
     private async Task CheckAsync(ProbeSight sight, CancellationToken ct)
     {
-        await sight.ToldAsync(s_probes, tools.Time, ct);
+        await Task.WhenAll(sight.ToldAsync(s_probes, tools.Time, ct), host.Wall.ToldAsync(s_probes, ct));
         // After it was fenced, what it still runs must end before its GPUs are leased
         await host.ListAsync(ct);
         var report = Preflight.Judge(await GatherAsync(sight, ct), tools.Time.GetUtcNow());
@@ -82,6 +82,7 @@ internal sealed class HostCheckup(
             await RegistriesAsync(references, ct)
         )
         {
+            Wall = host.Wall.View,
             DevicesTaken =
                 _devicesTaken is { } taken && tools.Time.GetUtcNow() - taken.At < s_checkEvery ? taken.Container : null,
         };

@@ -14,6 +14,7 @@ namespace DeepLab.Core.Reconcile;
 public sealed class HostDuties(
     LeaderWrites writes,
     AttemptWrites attempts,
+    TelemetryStarter telemetry,
     IDbContextFactory<ConsoleDb> databases,
     ConsoleOptions options,
     TimeProvider time
@@ -109,11 +110,17 @@ public sealed class HostDuties(
         var left = await db
             .Attempts.Where(a => a.HostId == host.Id && !a.ContainerRemoved)
             .OrderBy(a => a.Id)
-            .Select(a => a.Id)
+            .Select(a => new { a.Id, HasLog = a.StartedAt != null && !a.LogArchived })
             .ToListAsync(term.Ended);
-        foreach (var id in left)
+        foreach (var attempt in left)
         {
-            await attempts.RemovedAsync(term, id);
+            if (attempt.HasLog)
+            {
+                const string Why = "its host was fenced before its log was read to the end";
+                await telemetry.CloseLogAsync(attempt.Id, Why, term.Ended);
+                await attempts.ArchivedAsync(term, attempt.Id, Why);
+            }
+            await attempts.RemovedAsync(term, attempt.Id);
         }
     }
 

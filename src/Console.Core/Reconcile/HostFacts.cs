@@ -15,6 +15,9 @@ public sealed record HostFacts(
     IReadOnlyList<RegistryFact> Registries
 )
 {
+    /// <summary>Null where nobody looked.</summary>
+    public WallView? Wall { get; init; }
+
     /// <summary>A container that lost the GPUs it was given within the last hour; null where none did.</summary>
     public string? DevicesTaken { get; init; }
 }

@@ -35,6 +35,7 @@ internal sealed partial class HostWorker : IAsyncDisposable
     private TaskCompletionSource _connected = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private IReadOnlyDictionary<long, ContainerSummary> _byAttempt = new Dictionary<long, ContainerSummary>();
     private ProbeSight? _sight;
+    private volatile HostWall _wall;
     private bool _listed;
 
     public HostWorker(
@@ -49,6 +50,7 @@ internal sealed partial class HostWorker : IAsyncDisposable
         (Host, Engine, _tools, _databases, _probes, _term) = (host, engine, tools, databases, probes, term);
         _checkup = new HostCheckup(this, tools, databases, term);
         _ledger = new HostLedger(engine, host.Id, tools.Hosts, databases, term);
+        _wall = new HostWall(this, tools);
     }
 
     /// <summary>As it was read last.</summary>
@@ -78,6 +80,16 @@ internal sealed partial class HostWorker : IAsyncDisposable
     /// <summary>Returns when its GPUs were looked at after this call, or when the patience ran out.</summary>
     public Task GpusLookedAtAsync(TimeSpan patience, CancellationToken ct) =>
         _sight?.NextGpuRoundAsync(patience, _tools.Time, ct) ?? Task.CompletedTask;
+
+    /// <summary>Of the session that is, or of the last one.</summary>
+    public HostWall Wall => _wall;
+
+    /// <summary>What may start now may not have before, and a report says how it stands.</summary>
+    public void WallChanged()
+    {
+        _checkup.Ask();
+        WakeAll();
+    }
 
     /// <summary>A container lost the GPUs it was given, which happens to all of a host at once: a finding of the next report.</summary>
     public void NoteDevicesTaken(string container) => _checkup.NoteDevicesTaken(container);
@@ -181,6 +193,8 @@ internal sealed partial class HostWorker : IAsyncDisposable
         // Before it takes work again: what a fenced host still runs goes first
         await ListAsync(ct);
         await _tools.Hosts.ReachedAsync(_term, Host.Id, info);
+        // Its rules may have gone with the engine: nothing starts before they were seen again
+        _wall = new HostWall(this, _tools);
         lock (_gate)
         {
             _connected.TrySetResult();
@@ -210,11 +224,12 @@ internal sealed partial class HostWorker : IAsyncDisposable
         var sight = _sight = new ProbeSight();
         var lists = WatchListsAsync(sight, session.Token);
         var probes = _probes.RunAsync(this, sight, _tools, _term, session.Token);
+        var wall = _wall.RunAsync(session.Token);
         var checkup = _checkup.RunAsync(sight, session.Token);
         var troubles = WatchTroublesAsync(session.Token);
-        var first = await Task.WhenAny(events, lists, probes, checkup, troubles);
+        var first = await Task.WhenAny(events, lists, probes, wall, checkup, troubles);
         await session.CancelAsync();
-        await Task.WhenAll(events, lists, probes, checkup, troubles)
+        await Task.WhenAll(events, lists, probes, wall, checkup, troubles)
             .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await first;
     }

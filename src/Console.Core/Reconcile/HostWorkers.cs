@@ -8,7 +8,7 @@ namespace DeepLab.Core.Reconcile;
 
 /// <summary>
 /// A worker for each host there is, for the length of a term: hosts that come get one, that of a host which was taken out
-/// ends and takes its probes along, and a changed address or changed credentials are another engine's worker.
+/// ends and takes its probes and its wall along, and a changed address or changed credentials are another engine's worker.
 /// </summary>
 internal sealed partial class HostWorkers(
     IEngineFactory engines,
@@ -105,8 +105,10 @@ internal sealed partial class HostWorkers(
         await entry.Worker.DisposeAsync();
         if (takenOut)
         {
-            await ProbeStarter
-                .RemoveAsync(entry.Worker.Engine, tools.InstallId, term.Ended)
+            await Task.WhenAll(
+                    ProbeStarter.RemoveAsync(entry.Worker.Engine, tools.InstallId, term.Ended),
+                    HostWall.RemoveAsync(entry.Worker.Engine, tools.InstallId, term.Ended)
+                )
                 .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
         entry.Over.Dispose();

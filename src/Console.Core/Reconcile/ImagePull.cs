@@ -33,7 +33,7 @@ internal static class ImagePull
         {
             return pinned;
         }
-        var image = await tools.Images.ResolveAsync(read.Spec.Image, ct);
+        var image = await tools.Images.ResolveAsync(read.Spec.Image, read.Workload.OwnerId, ct);
         if (image.Contains('@'))
         {
             return image;
@@ -60,6 +60,15 @@ internal static class ImagePull
         CancellationToken ct
     )
     {
+        if (MadeImages.IsMade(image))
+        {
+            // Whoever had its name at a registry would be believed
+            await driver.FailAsync(
+                Reason.ImageNotFound,
+                $"the image {image} was made here, and host {host.Host.Name} does not have it any more"
+            );
+            return false;
+        }
         var pause = s_firstPause;
         for (var n = 1; ; n++, pause *= 2)
         {
@@ -101,7 +110,7 @@ internal static class ImagePull
     private static async Task<bool> TryAsync(AttemptDriver driver, HostWorker host, string image, CancellationToken ct)
     {
         PullProgress? latest = null;
-        var told = $"pulls the image {image}";
+        double? told = null;
         using var cancel = CancellationTokenSource.CreateLinkedTokenSource(ct);
         var pull = host.Engine.PullAsync(image, new Latest(p => latest = p), cancel.Token);
         try
@@ -114,10 +123,18 @@ internal static class ImagePull
                     await cancel.CancelAsync();
                     break;
                 }
-                var now = latest?.Fraction is { } f ? $"pulls the image {image}: {f:P0}" : $"pulls the image {image}";
+                // Whole percents: what nobody can see is not written
+                var now = latest?.Fraction is { } f ? Math.Floor(f * 100) / 100 : (double?)null;
                 if (now != told)
                 {
-                    await driver.SayAsync(Reason.PullingImage, told = now, asEvent: false);
+                    told = now;
+                    var percent = now is { } p ? $": {p:P0}" : "";
+                    await driver.SayAsync(
+                        Reason.PullingImage,
+                        $"pulls the image {image}{percent}",
+                        asEvent: false,
+                        pull: now
+                    );
                 }
             }
             await pull;

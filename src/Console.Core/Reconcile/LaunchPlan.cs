@@ -22,6 +22,7 @@ public static class LaunchPlan
         string.Create(CultureInfo.InvariantCulture, $"dl-{installId[..6]}-{workloadId}-checkpoints");
 
     /// <summary>One an environment, on the one host where it lies.</summary>
+    /// <param name="workloadId">of the environment that it was made for: another may have taken it over</param>
     public static string HomeOf(string installId, long workloadId) =>
         string.Create(CultureInfo.InvariantCulture, $"dl-{installId[..6]}-home-{workloadId}");
 
@@ -98,10 +99,12 @@ public static class LaunchPlan
                 : null,
             // A prompt in its terminal tells which of one's environments it is
             Hostname = environment is null ? attempt.ReplicaName : HostnameOf(workload),
-            Network = workload.NetworkName,
+            Network = workload.NetworkName ?? WallRules.NetworkOf(installId),
+            // On the network that all share, a name would be anybody's
+            NetworkAlias = workload.NetworkName is null ? null : attempt.ReplicaName,
             CheckpointVolume = spec.Checkpoint is null ? null : CheckpointsOf(installId, workload.Id),
             CheckpointPath = ProgramFolders.KeptCheckpoints,
-            HomeVolume = environment is null ? null : HomeOf(installId, workload.Id),
+            HomeVolume = environment is null ? null : HomeOf(installId, environment.Home ?? workload.Id),
             HomePath = EnvironmentFolders.Home,
             Ports = [.. (doors ?? []).Select(d => new PublishedPort(d.Address, d.Port, d.ContainerPort))],
             Mounts = mounts ?? [],

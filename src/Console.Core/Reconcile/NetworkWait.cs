@@ -40,7 +40,7 @@ internal sealed class NetworkWait(AttemptDriver driver, DriverTools tools)
     }
 
     /// <summary>A network that was made just now may not have come to this host: the start is tried again.</summary>
-    public async Task StartAsync(IContainerEngine engine, string containerId, CancellationToken ct)
+    public async Task StartAsync(IContainerEngine engine, string containerId, bool acrossHosts, CancellationToken ct)
     {
         var pause = s_firstPause;
         for (var n = 1; ; n++)
@@ -50,7 +50,7 @@ internal sealed class NetworkWait(AttemptDriver driver, DriverTools tools)
                 await engine.StartAsync(containerId, ct);
                 return;
             }
-            catch (EngineException e) when (e.Kind == EngineErrorKind.NetworkNotReady && n < Starts)
+            catch (EngineException e) when (e.Kind == EngineErrorKind.NetworkNotReady && acrossHosts && n < Starts)
             {
                 await driver.SayAsync(Reason.WaitingForNetwork, e.Message, asEvent: true);
                 await Task.Delay(pause, tools.Time, ct);

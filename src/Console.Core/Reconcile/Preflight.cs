@@ -32,6 +32,7 @@ public static partial class Preflight
                 new("api", FindingSeverity.Ok, $"API {facts.Engine.ApiVersion} is spoken."),
                 Runc(facts.Engine),
                 ContainerStarts(facts.Probes),
+                .. Egress(facts.Wall),
                 .. Gpus(facts.Engine, facts.Probes),
                 .. DeviceAccess(facts.DevicesTaken),
                 Clock(facts.ClockSkew),
@@ -110,6 +111,34 @@ public static partial class Preflight
             ),
             _ => new(check, FindingSeverity.Ok, "Containers start."),
         };
+    }
+
+    private static IEnumerable<PreflightFinding> Egress(WallView? wall)
+    {
+        const string check = "egress";
+        if (wall is null)
+        {
+            yield break;
+        }
+        if (wall.HasNetwork && wall.Mode == EgressMode.Off)
+        {
+            yield return new(
+                check,
+                FindingSeverity.Warning,
+                "A container on it can reach whatever the host can: its rules about that are off.",
+                $"Set DEEPLAB_EGRESS=on, or take its label \"{EgressOptions.HostLabel}\" away."
+            );
+            yield break;
+        }
+        yield return wall.IsOpen && wall.Holds
+            ? new(check, FindingSeverity.Ok, "Containers reach neither the host, the console nor each other.")
+            : new(
+                check,
+                wall.IsOpen ? FindingSeverity.Warning : FindingSeverity.Error,
+                $"The rules about where containers may go are not in place: {wall.Trouble ?? "their keeper did not start in time"}",
+                "See that it has this version's base image (images/load), or that DEEPLAB_PROBE_IMAGE has nft, and a kernel with nf_tables. "
+                    + $"To use it as it is, label it {EgressOptions.HostLabel}=best-effort, or set DEEPLAB_EGRESS so for all."
+            );
     }
 
     private static IEnumerable<PreflightFinding> Gpus(EngineInfo engine, ProbeView probes)

@@ -38,6 +38,8 @@ public sealed class ConsoleDb(DbContextOptions<ConsoleDb> options) : DbContext(o
     public DbSet<WorkloadEvent> Events => Set<WorkloadEvent>();
     public DbSet<Volume> Volumes => Set<Volume>();
     public DbSet<CatalogueImage> Images => Set<CatalogueImage>();
+    public DbSet<ImageTask> ImageTasks => Set<ImageTask>();
+    public DbSet<RegistryLogin> RegistryLogins => Set<RegistryLogin>();
     public DbSet<CodeArchive> CodeArchives => Set<CodeArchive>();
 
     public void Tell(ChangeKind kind, long id = 0) => _changes.Add(new Change(kind, id));

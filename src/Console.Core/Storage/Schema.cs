@@ -92,6 +92,29 @@ internal static class Schema
         {
             e.ToTable("images");
             e.HasIndex(x => x.Name).IsUnique();
+            e.HasIndex(x => x.Reference);
+            e.Property(x => x.Origin).HasConversion<string>().HasDefaultValue(ImageOrigin.Listed);
+            // What stood in the catalogue before there were owners is the lab's
+            e.Property(x => x.Shared).HasDefaultValue(true).HasSentinel(true);
+        });
+        model.Entity<ImageTask>(e =>
+        {
+            e.ToTable("image_tasks");
+            e.Property(x => x.Kind).HasConversion<string>();
+            e.Property(x => x.State).HasConversion<string>();
+            Json(e.Property(x => x.Wish!));
+            e.Ignore(x => x.IsOver);
+            // One at a time for each host and image, however many ask
+            e.HasIndex(x => new { x.HostId, x.Reference })
+                .HasDatabaseName("ix_image_tasks_one")
+                .IsUnique()
+                .HasFilter("state in ('Waiting','Running') and reference <> ''");
+            e.HasIndex(x => x.State).HasDatabaseName("ix_image_tasks_open").HasFilter("state in ('Waiting','Running')");
+        });
+        model.Entity<RegistryLogin>(e =>
+        {
+            e.ToTable("registry_logins");
+            e.HasKey(x => x.Registry);
         });
         model.Entity<CodeArchive>().HasKey(x => x.Digest);
         model.Entity<Volume>(e =>

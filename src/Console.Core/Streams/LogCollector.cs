@@ -94,6 +94,22 @@ public sealed class LogCollector(
         }
     }
 
+    /// <summary>
+    /// Ends the log of an attempt whose container nobody will read any more; where it was not read to its end, with a gap that
+    /// says why. Answers whether there is one.
+    /// </summary>
+    public async Task<bool> CloseAsync(long attemptId, string why, CancellationToken ct)
+    {
+        using var archive = await OpenAsync(attemptId, ct);
+        if (archive.Cursor.Complete)
+        {
+            return archive.Cursor.Gaps > 0;
+        }
+        AddClosingGap(archive, why);
+        await archive.CompleteAsync(ct);
+        return true;
+    }
+
     private async Task<LogArchiver> OpenAsync(long attemptId, CancellationToken ct)
     {
         for (var failures = 0; ; failures++)

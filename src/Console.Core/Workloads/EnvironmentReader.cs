@@ -27,6 +27,7 @@ public static class EnvironmentReader
         "jupyter",
         "tensorboard",
         "ssh",
+        "home",
         "ports",
         "idleAfter",
         "priority",
@@ -65,6 +66,7 @@ public static class EnvironmentReader
             TensorBoard = read.Find("tensorboard")?.Flag() ?? false,
             Ssh = ssh,
             SshKeys = keys,
+            Home = read.Find("home")?.Whole(1, int.MaxValue),
             Ports = SpecEnvironment.Ports(read.Find("ports")),
             IdleAfter = SpecEnvironment.Idle(read.Find("idleAfter")),
         };

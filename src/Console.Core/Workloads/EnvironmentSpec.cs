@@ -18,6 +18,12 @@ public sealed record EnvironmentSpec
     /// <summary>OpenSSH public keys of this environment alone, one line each; those of its owner's profile come on top.</summary>
     public ImmutableArray<string> SshKeys { get; init; } = [];
 
+    /// <summary>
+    /// The environment whose home it takes, which was deleted without it; null = a new one. As it is stored, the one that
+    /// the home was made for.
+    /// </summary>
+    public long? Home { get; init; }
+
     /// <summary>HTTP ports of the user's own programs.</summary>
     public ImmutableArray<PortSpec> Ports { get; init; } = [];
 

@@ -44,9 +44,17 @@ public sealed partial record ImageReference(string? Registry, string Path, strin
             reference = null;
             return false;
         }
+        // With a tag, an engine does not take a name for the beginning of an id
         if (reference is { Registry: null, Tag: null, Digest: null } && BareId().IsMatch(reference.Path))
         {
-            error = "The image is 64 hexadecimal digits, which engines take for an id; a name is allowed.";
+            error =
+                "The image is nothing but hexadecimal digits, which engines take for the beginning of an id; a name is allowed, or this with a tag.";
+            reference = null;
+            return false;
+        }
+        if (reference is { Registry: null, Path: "sha256" })
+        {
+            error = "The image is an id; a name is allowed.";
             reference = null;
             return false;
         }
@@ -92,6 +100,17 @@ public sealed partial record ImageReference(string? Registry, string Path, strin
         return ip.IsIPv6LinkLocal || ip.Equals(IPAddress.Parse("fd00:ec2::254"));
     }
 
+    /// <summary>As engines list it: their default registry left out, the tag spelled out.</summary>
+    public string Familiar
+    {
+        get
+        {
+            var registry = Registry is null or "docker.io" or "index.docker.io" ? "" : Registry + "/";
+            var path = registry.Length == 0 && Path.StartsWith("library/", StringComparison.Ordinal) ? Path[8..] : Path;
+            return Digest is null ? $"{registry}{path}:{Tag ?? "latest"}" : $"{registry}{path}@{Digest}";
+        }
+    }
+
     public override string ToString() =>
         $"{(Registry is null ? "" : Registry + "/")}{Path}{(Tag is null ? "" : ":" + Tag)}{(Digest is null ? "" : "@" + Digest)}";
 
@@ -107,6 +126,6 @@ public sealed partial record ImageReference(string? Registry, string Path, strin
     )]
     private static partial Regex Pattern();
 
-    [GeneratedRegex(@"^[0-9a-f]{64}\z", RegexOptions.NonBacktracking)]
+    [GeneratedRegex(@"^[0-9a-f]{1,64}\z", RegexOptions.NonBacktracking)]
     private static partial Regex BareId();
 }

@@ -12,7 +12,16 @@ internal static class SpecEnvironment
 
     /// <summary>A program that its kernel's port opens to the world is no program of a user's.</summary>
     private const int LeastPort = 1024;
-    private static readonly string[] s_keys = ["jupyter", "tensorboard", "ssh", "sshKeys", "ports", "idleAfter"];
+    private static readonly string[] s_keys =
+    [
+        "jupyter",
+        "tensorboard",
+        "ssh",
+        "sshKeys",
+        "home",
+        "ports",
+        "idleAfter",
+    ];
     private static readonly TimeSpan s_leastIdle = TimeSpan.FromSeconds(10);
 
     public static EnvironmentSpec? Read(SpecNode? node)
@@ -27,6 +36,7 @@ internal static class SpecEnvironment
             TensorBoard = read.Find("tensorboard")?.Flag() ?? false,
             Ssh = read.Find("ssh")?.Flag() ?? false,
             SshKeys = Keys(read.Find("sshKeys")),
+            Home = read.Find("home")?.Whole(1, int.MaxValue),
             Ports = Ports(read.Find("ports")),
             IdleAfter = Idle(read.Find("idleAfter")),
         };
@@ -90,6 +100,10 @@ internal static class SpecEnvironment
             w.WriteStringValue(key);
         }
         w.WriteEndArray();
+        if (environment.Home is { } home)
+        {
+            w.WriteNumber("home", home);
+        }
         w.WriteStartArray("ports");
         foreach (var port in environment.Ports)
         {

@@ -70,10 +70,13 @@ public sealed class Workload
     public double? ExpectedSeconds { get; set; }
 
     /// <summary>
-    /// The image as its first replica found it, `name@sha256:…`: every replica of every round runs that, wherever its tag
-    /// has moved meanwhile. Null before that, and where the image came from no registry.
+    /// The image that every replica of every round runs, wherever its tag has moved meanwhile: as the catalogue had it when the
+    /// workload came, or as its first replica found it, `name@sha256:…`. Null before that, and where it came from no registry.
     /// </summary>
     public string? PinnedImage { get; set; }
+
+    /// <summary>How far the pull of its image is, 0-1; null while none is known.</summary>
+    public double? PullFraction { get; set; }
 
     /// <summary>
     /// Where the home volume of an environment lies: it starts nowhere else. Null before its first start, where it has none,
@@ -226,6 +229,9 @@ public enum WaitKind
 
     /// <summary>It failed or was interrupted just now.</summary>
     Pausing,
+
+    /// <summary>Its image came from no registry, and only the named hosts have it.</summary>
+    ImageElsewhere,
 }
 
 /// <summary>Why a queued workload waits: typed, with numbers, and the sentence that says it.</summary>
@@ -242,21 +248,6 @@ public sealed record WaitReason(
     string? Host = null,
     IReadOnlyList<long>? HeldBy = null
 );
-
-/// <summary>An entry of the image catalogue.</summary>
-public sealed class CatalogueImage
-{
-    public Guid Id { get; set; }
-
-    /// <summary>Short name used in specs, such as `pytorch-cpu`.</summary>
-    public required string Name { get; set; }
-    public required string Reference { get; set; }
-    public required string Framework { get; set; }
-    public required string FrameworkVersion { get; set; }
-    public string[] Features { get; set; } = [];
-    public string Description { get; set; } = "";
-    public DateTimeOffset CreatedAt { get; set; }
-}
 
 /// <summary>An uploaded tar.gz, kept by content digest under the data folder.</summary>
 public sealed class CodeArchive

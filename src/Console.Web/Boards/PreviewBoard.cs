@@ -2,6 +2,7 @@ using DeepLab.Core.Feeds;
 using DeepLab.Core.Operations;
 using DeepLab.Core.Operations.Data;
 using DeepLab.Core.Operations.Fleet;
+using DeepLab.Core.Operations.Images;
 using DeepLab.Core.Operations.Jobs;
 using DeepLab.Core.Tenancy;
 using DeepLab.Core.Workloads;
@@ -13,6 +14,7 @@ public sealed class PreviewBoard(
     Actor actor,
     PreviewJob preview,
     FleetQueries fleet,
+    ImageQueries images,
     VolumeVerbs volumes,
     ChangeFeed feed,
     TimeProvider time,
@@ -32,7 +34,8 @@ public sealed class PreviewBoard(
     protected override TimeSpan Pace { get; } = TimeSpan.FromSeconds(1);
 
     protected override bool Matters(Change change) =>
-        change.Kind is ChangeKind.Queue or ChangeKind.Host or ChangeKind.Workload;
+        change.Kind is ChangeKind.Queue or ChangeKind.Host or ChangeKind.Workload
+        || change is { Kind: ChangeKind.Image, Id: 0 };
 
     /// <param name="spec">null where what is written is not a spec</param>
     public async Task AskAsync(JobSpec? spec, CancellationToken ct)
@@ -47,9 +50,9 @@ public sealed class PreviewBoard(
 
     protected override async Task<bool> LoadAsync(IReadOnlyCollection<Change> changes, CancellationToken ct)
     {
-        if (Images.Count == 0)
+        if (Images.Count == 0 || changes.Any(c => c.Kind is ChangeKind.Image or ChangeKind.Everything))
         {
-            Images = await fleet.ImagesAsync(ct);
+            Images = await images.ListAsync(actor, ct);
         }
         Volumes = await volumes.ListAsync(actor, ct);
         Clusters = await fleet.ClustersAsync(ct);

@@ -11,6 +11,19 @@ public static class EnvironmentAddress
     private const string Off = "off";
     private const string ReadOnly = ":ro";
 
+    /// <summary>Begins with the home of an environment that was deleted, in its cluster and with its image.</summary>
+    public static string With(string name, string cluster, string image, long home) =>
+        QueryHelpers.AddQueryString(
+            Page,
+            new Dictionary<string, string?>
+            {
+                ["name"] = name,
+                ["cluster"] = cluster,
+                ["image"] = image,
+                ["home"] = home.ToString(System.Globalization.CultureInfo.InvariantCulture),
+            }
+        );
+
     /// <param name="from">the environment that this is a copy of</param>
     public static string Write(EnvironmentDraft d, string step, long? from)
     {
@@ -25,6 +38,7 @@ public static class EnvironmentAddress
             new("cpus", d.Cpus),
             new("memory", d.Memory),
             new("shm", d.Shm),
+            new("home", d.Home.Length > 0 ? d.Home : null),
             new("jupyter", d.Jupyter ? On : Off),
             new("password", d.OwnPassword ? "own" : "none"),
             new("tensorboard", d.TensorBoard ? On : Off),
@@ -54,6 +68,7 @@ public static class EnvironmentAddress
         d.Cpus = Or("cpus", d.Cpus);
         d.Memory = Or("memory", d.Memory);
         d.Shm = Or("shm", d.Shm);
+        d.Home = Or("home", d.Home);
         d.Jupyter = Is("jupyter", On, d.Jupyter);
         d.OwnPassword = Is("password", "own", d.OwnPassword);
         d.TensorBoard = Is("tensorboard", On, d.TensorBoard);

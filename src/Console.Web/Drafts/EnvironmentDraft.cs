@@ -22,6 +22,9 @@ public sealed class EnvironmentDraft
     public string Memory { get; set; } = "2GiB";
     public string Shm { get; set; } = "512MiB";
     public List<VolumeLine> Volumes { get; } = [];
+
+    /// <summary>Id of the deleted environment whose home it takes; empty = a new one.</summary>
+    public string Home { get; set; } = "";
     public bool Jupyter { get; set; } = true;
 
     /// <summary>Jupyter asks for <see cref="Password"/> where somebody comes past the console.</summary>

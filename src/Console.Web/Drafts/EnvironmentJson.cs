@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using DeepLab.Core.Workloads;
 
 namespace DeepLab.Web.Drafts;
 
@@ -18,6 +19,7 @@ public static class EnvironmentJson
         "memory",
         "shm",
         "volumes",
+        "home",
         "jupyter",
         "tensorboard",
         "ports",
@@ -40,6 +42,10 @@ public static class EnvironmentJson
         if (d.Volumes.Count > 0)
         {
             json["volumes"] = new JsonArray([.. d.Volumes.Select(DraftJson.Volume)]);
+        }
+        if (d.Home.Length > 0)
+        {
+            json["home"] = DraftJson.Number(d.Home);
         }
         var jupyter = new JsonObject { ["enabled"] = d.Jupyter };
         if (d is { Jupyter: true, OwnPassword: true })
@@ -86,7 +92,7 @@ public static class EnvironmentJson
     /// <param name="specJson">as it is stored, with its role and its `environment`</param>
     public static EnvironmentDraft FromSpec(string specJson)
     {
-        var flat = Flatten(JsonNode.Parse(specJson)!.AsObject());
+        var flat = EnvironmentDefinition.Of(JsonNode.Parse(specJson)!.AsObject());
         var plain = new EnvironmentDraft();
         var draft = new EnvironmentDraft
         {
@@ -114,43 +120,5 @@ public static class EnvironmentJson
             draft.Others[key] = value?.DeepClone();
         }
         return draft;
-    }
-
-    /// <summary>A spec as people write an environment: without what an environment has none of, or only one.</summary>
-    private static JsonObject Flatten(JsonObject spec)
-    {
-        var flat = new JsonObject();
-        foreach (var key in (string[])["name", "cluster", "team", "image"])
-        {
-            Copy(spec, key);
-        }
-        foreach (var (key, _) in (spec["roles"] as JsonArray)?[0]?["resources"] as JsonObject ?? [])
-        {
-            Copy((JsonObject)spec["roles"]![0]!["resources"]!, key);
-        }
-        var environment = spec["environment"] as JsonObject ?? [];
-        foreach (var key in (string[])["volumes", "env", "priority", "preemptible", "placement"])
-        {
-            Copy(spec, key);
-        }
-        flat["jupyter"] = new JsonObject { ["enabled"] = DraftJson.Flag(environment, "jupyter", true) };
-        flat["tensorboard"] = DraftJson.Flag(environment, "tensorboard", false);
-        var ssh = new JsonObject { ["enabled"] = DraftJson.Flag(environment, "ssh", false) };
-        if (environment["sshKeys"] is JsonArray { Count: > 0 } keys)
-        {
-            ssh["keys"] = keys.DeepClone();
-        }
-        flat["ssh"] = ssh;
-        Copy(environment, "ports");
-        Copy(environment, "idleAfter");
-        return flat;
-
-        void Copy(JsonObject from, string key)
-        {
-            if (from[key] is { } value && value is not (JsonArray { Count: 0 } or JsonObject { Count: 0 }))
-            {
-                flat[key] = value.DeepClone();
-            }
-        }
     }
 }

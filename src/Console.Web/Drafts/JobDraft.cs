@@ -60,4 +60,16 @@ public sealed class JobDraft
 
     /// <summary>Roles after the first, which alone the form shows.</summary>
     public JsonArray MoreRoles { get; } = [];
+
+    /// <summary>Makes a job of what was read from an environment: its image, volumes and resources, with a script to write.</summary>
+    public void OfEnvironment()
+    {
+        // Only environments have these
+        Others.Remove("kind");
+        Others.Remove("environment");
+        Name += "-job";
+        Role = "worker";
+        Source = DraftSource.Script;
+        Script = "#!/usr/bin/env python3\n";
+    }
 }

@@ -16,6 +16,7 @@ public sealed class EnvironmentDeeds(
     RestartEnvironment restart,
     DeleteEnvironment delete,
     TouchEnvironment touch,
+    KeptHomes homes,
     IDialogService dialogs,
     ISnackbar snackbar
 )
@@ -43,6 +44,13 @@ public sealed class EnvironmentDeeds(
     /// <param name="withHome">its home goes too, for ever</param>
     public Task<bool> DeleteAsync(long id, bool withHome) =>
         DoAsync((actor, ct) => delete.RunAsync(actor, id, withHome, ct));
+
+    public async Task<bool> DiscardHomeAsync(KeptHomeView home) =>
+        await ConfirmAsync(
+            $"Delete the home of {home.Name}?",
+            "Every file in it goes. This cannot be undone.",
+            "Delete it"
+        ) && await DoAsync((actor, ct) => homes.DiscardAsync(actor, home.Id, ct));
 
     /// <summary>Puts the end of an idle one off.</summary>
     public async Task KeepAsync(long id) => await touch.RunAsync(await current.GetAsync(), id, CancellationToken.None);

@@ -120,8 +120,8 @@ public sealed class EnvironmentsApiTests(ApiHost host)
         400,
         "gpus image jupyter.password name"
     )]
-    [InlineData("{\"name\":\"a\",\"image\":\"b\",\"gpus\":64}", 422, "gpus")]
-    [InlineData("{\"name\":\"a\",\"image\":\"b\",\"cluster\":\"elsewhere\"}", 422, "cluster")]
+    [InlineData("{\"name\":\"a\",\"image\":\"img\",\"gpus\":64}", 422, "gpus")]
+    [InlineData("{\"name\":\"a\",\"image\":\"img\",\"cluster\":\"elsewhere\"}", 422, "cluster")]
     [InlineData("{\"name\":\"a\",\"image\":\"pytorch-cpu\",\"tensorboard\":true}", 422, "tensorboard")]
     [InlineData("not json", 400, "")]
     public async Task What_is_wrong_is_told_at_its_field_all_at_once(string body, int status, string paths)
@@ -225,7 +225,7 @@ public sealed class EnvironmentsApiTests(ApiHost host)
         Assert.Equal(first, await PostAsync(HttpStatusCode.OK));
         using var job = await client.PostAsync(
             "/api/v1/jobs",
-            Answers.Json("""{"name":"a","image":"b","environment":{},"roles":[{"name":"environment"}]}""")
+            Answers.Json("""{"name":"a","image":"img","environment":{},"roles":[{"name":"environment"}]}""")
         );
         Assert.Equal(["environment"], (await job.ProblemAsync(HttpStatusCode.BadRequest)).Paths());
 

@@ -111,13 +111,13 @@ public sealed class JobsApiTests(ApiHost host)
     [Theory]
     [InlineData(
         "roles[0].resources.gpus",
-        """{"name":"a","image":"b","roles":[{"name":"w","resources":{"gpus":64}}]}"""
+        """{"name":"a","image":"img","roles":[{"name":"w","resources":{"gpus":64}}]}"""
     )]
     [InlineData(
         "code",
-        """{"name":"a","image":"b","code":"sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","roles":[{"name":"w"}]}"""
+        """{"name":"a","image":"img","code":"sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","roles":[{"name":"w"}]}"""
     )]
-    [InlineData("cluster", """{"name":"a","image":"b","cluster":"elsewhere","roles":[{"name":"w"}]}""")]
+    [InlineData("cluster", """{"name":"a","image":"img","cluster":"elsewhere","roles":[{"name":"w"}]}""")]
     public async Task What_cannot_be_here_is_refused(string path, string spec)
     {
         await host.MakeRoomAsync();

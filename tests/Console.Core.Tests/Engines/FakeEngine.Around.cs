@@ -10,6 +10,30 @@ public sealed partial class FakeEngine
     public IReadOnlyList<SwarmNode>? Nodes { get; set; }
     public ConcurrentDictionary<string, string> Networks { get; } = new();
 
+    public Task<ImageInfo> CommitAsync(
+        string container,
+        string reference,
+        IReadOnlyDictionary<string, string> labels,
+        CancellationToken ct
+    ) => throw new NotSupportedException();
+
+    public Task<Stream> SaveImageAsync(string reference, CancellationToken ct) => throw new NotSupportedException();
+
+    public Task LoadImageAsync(Stream tar, CancellationToken ct) => throw new NotSupportedException();
+
+    public Task BuildImageAsync(
+        Stream context,
+        string reference,
+        IReadOnlyDictionary<string, string> labels,
+        Action<string> onText,
+        CancellationToken ct
+    ) => throw new NotSupportedException();
+
+    public Task RemoveImageAsync(string reference, CancellationToken ct) => throw new NotSupportedException();
+
+    public Task<IReadOnlyList<OwnImage>> OwnImagesAsync(string installId, CancellationToken ct) =>
+        throw new NotSupportedException();
+
     public Task<IReadOnlyList<string>> ImagesAsync(CancellationToken ct) =>
         DoAsync<IReadOnlyList<string>>("", () => [.. Images.Keys.Order(StringComparer.Ordinal)], ct);
 
@@ -20,6 +44,12 @@ public sealed partial class FakeEngine
 
     public Task EnsureNetworkAsync(string name, IReadOnlyDictionary<string, string> labels, CancellationToken ct) =>
         DoAsync(name, () => Networks.TryAdd(name, labels.GetValueOrDefault(Labels.Install, "")), ct);
+
+    /// <summary>Names of bridges of this host.</summary>
+    public ConcurrentDictionary<string, bool> Bridges { get; } = new();
+
+    public Task EnsureBridgeAsync(string name, IReadOnlyDictionary<string, string> labels, CancellationToken ct) =>
+        DoAsync(name, () => Bridges.TryAdd(name, true), ct);
 
     public Task RemoveNetworkAsync(string name, CancellationToken ct) =>
         DoAsync(name, () => Networks.TryRemove(name, out _), ct);

@@ -71,6 +71,30 @@ internal sealed class EventFileEngine : IContainerEngine
         return new Unseekable(tar.ToArray());
     }
 
+    public Task<ImageInfo> CommitAsync(
+        string container,
+        string reference,
+        IReadOnlyDictionary<string, string> labels,
+        CancellationToken ct
+    ) => throw new NotSupportedException();
+
+    public Task<Stream> SaveImageAsync(string reference, CancellationToken ct) => throw new NotSupportedException();
+
+    public Task LoadImageAsync(Stream tar, CancellationToken ct) => throw new NotSupportedException();
+
+    public Task BuildImageAsync(
+        Stream context,
+        string reference,
+        IReadOnlyDictionary<string, string> labels,
+        Action<string> onText,
+        CancellationToken ct
+    ) => throw new NotSupportedException();
+
+    public Task RemoveImageAsync(string reference, CancellationToken ct) => throw new NotSupportedException();
+
+    public Task<IReadOnlyList<OwnImage>> OwnImagesAsync(string installId, CancellationToken ct) =>
+        throw new NotSupportedException();
+
     public Task<IEngineTerminal> OpenTerminalAsync(
         string id,
         IReadOnlyList<string> argv,
@@ -86,6 +110,9 @@ internal sealed class EventFileEngine : IContainerEngine
     public Task<IReadOnlyList<SwarmNode>?> NodesAsync(CancellationToken ct) => throw new NotSupportedException();
 
     public Task EnsureNetworkAsync(string name, IReadOnlyDictionary<string, string> labels, CancellationToken ct) =>
+        throw new NotSupportedException();
+
+    public Task EnsureBridgeAsync(string name, IReadOnlyDictionary<string, string> labels, CancellationToken ct) =>
         throw new NotSupportedException();
 
     public Task RemoveNetworkAsync(string name, CancellationToken ct) => throw new NotSupportedException();

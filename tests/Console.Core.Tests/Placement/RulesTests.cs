@@ -219,4 +219,29 @@ public sealed class RulesTests
         Assert.Equal([2L], Plan([Host("x", 1)], jobs).Placements.Select(p => p.JobId));
         Assert.Equal([1L, 3], Plan([Host("x", 1), Host("y", 2)], jobs).Placements.Select(p => p.JobId));
     }
+
+    [Fact]
+    public void A_job_whose_image_no_registry_has_waits_for_the_hosts_that_have_it_and_says_so_first()
+    {
+        var job = Fleets.Job(1, 1) with
+        {
+            ImageHosts = ["full"],
+            Placement = new PlacementSpec { OnlyHosts = ["full"] },
+        };
+        var plan = Planner.Plan(new FleetSnapshot([Fleets.Host("full", 0), Fleets.Host("free", 4)]), [job], Fleets.Now);
+        Assert.Empty(plan.Placements);
+        var waits = plan.Waiting.Single().Waits;
+        Assert.Equal(WaitKind.ImageElsewhere, waits[0].Kind);
+        Assert.Equal("full", waits[0].Host);
+        Assert.True(waits.Length > 1);
+        // Held back by something else, it is no matter of images
+        Assert.Equal(
+            WaitKind.Held,
+            Planner
+                .Plan(new FleetSnapshot([Fleets.Host("full", 0)]), [job with { Held = true }], Fleets.Now)
+                .Waiting[0]
+                .Waits[0]
+                .Kind
+        );
+    }
 }

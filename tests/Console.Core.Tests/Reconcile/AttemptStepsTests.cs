@@ -39,6 +39,8 @@ public sealed class AttemptStepsTests
             },
             { s_running, Seen(ContainerState.Exited, started: true), true, Step.NoteExit },
             { s_running, null, false, Step.NoteLost },
+            // Removed before it was recorded that it runs: it is not run a second time
+            { s_leased with { HasStarted = true }, null, false, Step.NoteLost },
             // Somebody removes it, or tried to: it is dead, and that was no end of its own
             { s_running, Seen(ContainerState.Removing, started: true), true, Step.NoteLost },
             { s_running, Seen(ContainerState.Dead, started: true), true, Step.NoteLost },

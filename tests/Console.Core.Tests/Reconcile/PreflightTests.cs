@@ -30,12 +30,12 @@ public sealed class PreflightTests
         new HostLine(8, 1, 2, 64L << 30, 32L << 30, 100L << 30, 50L << 30),
         null
     );
-    private static readonly HostFacts s_sound = new(s_engine, s_probes, TimeSpan.Zero, false, []);
+    internal static readonly HostFacts Good = new(s_engine, s_probes, TimeSpan.Zero, false, []);
 
     [Fact]
     public void A_sound_host_has_no_warning()
     {
-        var report = Preflight.Judge(s_sound, s_now);
+        var report = Preflight.Judge(Good, s_now);
         Assert.All(report.Findings, f => Assert.Equal(FindingSeverity.Ok, f.Severity));
         Assert.Equal((s_now, null), (report.At, report.Failure));
     }
@@ -47,7 +47,7 @@ public sealed class PreflightTests
     [InlineData("29.3.1", FindingSeverity.Ok)]
     [InlineData("library-import", FindingSeverity.Warning)]
     public void Engines_have_a_floor_and_a_version_to_upgrade_to(string version, FindingSeverity severity) =>
-        Is("engine-version", severity, s_sound with { Engine = s_engine with { EngineVersion = version } });
+        Is("engine-version", severity, Good with { Engine = s_engine with { EngineVersion = version } });
 
     [Theory]
     [InlineData("1.1.5+ds1-1+deb12u1", FindingSeverity.Warning)]
@@ -57,14 +57,14 @@ public sealed class PreflightTests
     [InlineData("1.4.0", FindingSeverity.Ok)]
     [InlineData("", FindingSeverity.Ok)]
     public void Runc_that_lets_containers_out_is_told(string version, FindingSeverity severity) =>
-        Is("runc-version", severity, s_sound with { Engine = s_engine with { RuncVersion = version } });
+        Is("runc-version", severity, Good with { Engine = s_engine with { RuncVersion = version } });
 
     [Theory]
     [InlineData(-4.9, FindingSeverity.Ok)]
     [InlineData(5.1, FindingSeverity.Warning)]
     [InlineData(-61, FindingSeverity.Error)]
     public void A_clock_that_is_off_is_told_and_far_off_is_an_error(double seconds, FindingSeverity severity) =>
-        Is("clock", severity, s_sound with { ClockSkew = TimeSpan.FromSeconds(seconds) });
+        Is("clock", severity, Good with { ClockSkew = TimeSpan.FromSeconds(seconds) });
 
     [Fact]
     public void Between_two_looks_a_clock_cannot_be_called_wrong()
@@ -83,7 +83,7 @@ public sealed class PreflightTests
         Is(
             "disk",
             severity,
-            s_sound with
+            Good with
             {
                 Probes = s_probes with { Host = s_probes.Host! with { DiskUsed = usedPercent * (1L << 30) } },
             }
@@ -92,8 +92,8 @@ public sealed class PreflightTests
     [Fact]
     public void A_container_must_start()
     {
-        Is("container-starts", FindingSeverity.Error, s_sound with { Probes = s_probes with { HostTrouble = "no" } });
-        Is("container-starts", FindingSeverity.Error, s_sound with { Probes = s_probes with { Host = null } });
+        Is("container-starts", FindingSeverity.Error, Good with { Probes = s_probes with { HostTrouble = "no" } });
+        Is("container-starts", FindingSeverity.Error, Good with { Probes = s_probes with { Host = null } });
     }
 
     [Fact]
@@ -101,12 +101,12 @@ public sealed class PreflightTests
     {
         var none = s_probes with { Gpus = [], GpuTrouble = "could not select device driver \"nvidia\"" };
         var bare = s_engine with { HasNvidiaRuntime = false };
-        Is("gpus", FindingSeverity.Ok, s_sound with { Engine = bare, Probes = none });
-        Is("gpus", FindingSeverity.Warning, s_sound with { Probes = none });
+        Is("gpus", FindingSeverity.Ok, Good with { Engine = bare, Probes = none });
+        Is("gpus", FindingSeverity.Warning, Good with { Probes = none });
         Is(
             "gpus",
             FindingSeverity.Warning,
-            s_sound with
+            Good with
             {
                 Engine = bare,
                 Probes = none with { GpuTrouble = "nvidia-container-cli: driver not loaded" },
@@ -117,7 +117,7 @@ public sealed class PreflightTests
     [Fact]
     public void Live_restore_is_asked_for_outside_a_Swarm_and_membership_inside()
     {
-        var off = s_sound with { Engine = s_engine with { LiveRestore = false } };
+        var off = Good with { Engine = s_engine with { LiveRestore = false } };
         var node = off with { Engine = off.Engine with { SwarmNodeId = "n" } };
         Is("live-restore", FindingSeverity.Warning, off);
         Is("live-restore", FindingSeverity.Ok, node);
@@ -127,7 +127,7 @@ public sealed class PreflightTests
 
     [Fact]
     public void A_registry_that_is_away_is_a_warning() =>
-        Is("registry", FindingSeverity.Warning, s_sound with { Registries = [new("r.example", "no route")] });
+        Is("registry", FindingSeverity.Warning, Good with { Registries = [new("r.example", "no route")] });
 
     /// <summary>The finding is there; and an error, and only that, keeps work away.</summary>
     private static void Is(string check, FindingSeverity severity, HostFacts facts)

@@ -16,7 +16,7 @@ public sealed class EnvironmentReaderTests
 
     private static EnvironmentReading Read(string json) => EnvironmentReader.Read(Encoding.UTF8.GetBytes(json));
 
-    private static string With(string keys) => $$"""{"name":"a","image":"b",{{keys}}}""";
+    private static string With(string keys) => $$"""{"name":"a","image":"img",{{keys}}}""";
 
     [Fact]
     public void Every_field_becomes_a_spec_of_one_role_with_one_replica()
@@ -54,7 +54,7 @@ public sealed class EnvironmentReaderTests
     [Fact]
     public void The_least_one_has_jupyter_and_the_idle_time_of_the_installation()
     {
-        var environment = Read("""{"name":"a","image":"b"}""").Spec!.Environment!;
+        var environment = Read("""{"name":"a","image":"img"}""").Spec!.Environment!;
         Assert.Equal(
             (true, false, false, null),
             (environment.Jupyter, environment.TensorBoard, environment.Ssh, environment.IdleAfter)
@@ -125,7 +125,7 @@ public sealed class EnvironmentReaderTests
     [InlineData("\"roles\":[{\"name\":\"environment\",\"command\":[\"true\"]}]", "roles")]
     public void A_spec_that_is_an_environment_is_nothing_besides(string keys, string path)
     {
-        var reading = SpecReader.Read($$"""{"name":"a","image":"b","environment":{},{{keys}}}""");
+        var reading = SpecReader.Read($$"""{"name":"a","image":"img","environment":{},{{keys}}}""");
         Assert.Equal(path, Assert.Single(reading.Errors).Path);
     }
 }

@@ -94,7 +94,7 @@ public sealed class SpecReaderTests
     public void Null_is_absent_for_optional_keys()
     {
         var spec = Good(
-            """{"name":"a","image":"b","code":null,"script":null,"maxDuration":null,"checkpoint":null,"roles":[{"name":"w","resources":{"gpuModel":null}}]}"""
+            """{"name":"a","image":"img","code":null,"script":null,"maxDuration":null,"checkpoint":null,"roles":[{"name":"w","resources":{"gpuModel":null}}]}"""
         );
         Assert.Null(spec.Code);
         Assert.Null(spec.Checkpoint);
@@ -305,7 +305,7 @@ public sealed class SpecReaderTests
     public void Describing_gpus_without_asking_for_one_is_said()
     {
         var read = SpecReader.Read(
-            """{"name":"a","image":"b","roles":[{"name":"w","resources":{"gpuModel":"A100","gpuMemory":"1GiB"}}]}"""
+            """{"name":"a","image":"img","roles":[{"name":"w","resources":{"gpuModel":"A100","gpuMemory":"1GiB"}}]}"""
         );
         Assert.Equal(["roles[0].resources.gpuModel", "roles[0].resources.gpuMemory"], read.Errors.Select(e => e.Path));
     }
@@ -391,7 +391,7 @@ public sealed class SpecReaderTests
     public void A_doubled_key_is_reported_once_wherever_it_stands()
     {
         var read = SpecReader.Read(
-            """{"name":"a","image":"b","image":"c","image":"d","roles":[{"name":"w","resources":{"gpus":1,"gpus":2}}],"env":{"A":"1","A":"2"}}"""
+            """{"name":"a","image":"img","image":"img2","image":"img3","roles":[{"name":"w","resources":{"gpus":1,"gpus":2}}],"env":{"A":"1","A":"2"}}"""
         );
         Assert.Equal(["image", "roles[0].resources.gpus", "env.A"], read.Errors.Select(e => e.Path));
         Assert.All(read.Errors, e => Assert.Contains("more than once", e.Message, StringComparison.Ordinal));

@@ -37,9 +37,12 @@ public sealed partial class EnvironmentConsole : IAsyncLifetime
     }
 
     /// <summary>Of the simulated host whose engine this is; this machine's own where it is no simulated one.</summary>
-    public static async Task<string> AddressAsync()
+    public static Task<string> AddressAsync() => AddressAsync(ConsoleHarness.Engine);
+
+    /// <param name="engine">`unix://…`</param>
+    public static async Task<string> AddressAsync(string engine)
     {
-        var conf = Path.Combine(Path.GetDirectoryName(new Uri(ConsoleHarness.Engine).LocalPath)!, "host.conf");
+        var conf = Path.Combine(Path.GetDirectoryName(new Uri(engine).LocalPath)!, "host.conf");
         return File.Exists(conf) && Address().Match(await File.ReadAllTextAsync(conf, Ct)) is { Success: true } m
             ? m.Groups["ip"].Value
             : "127.0.0.1";

@@ -309,10 +309,7 @@ public sealed class ConsoleProcess : IAsyncDisposable
             TimeProvider.System,
             NullLogger<DockerEngine>.Instance
         );
-        foreach (var container in await engine.ListAsync(install, CancellationToken.None))
-        {
-            await engine.RemoveAsync(container.Id, force: true, CancellationToken.None);
-        }
+        await ConsoleHarness.ClearAsync(engine, install, CancellationToken.None);
     }
 
     private async Task UntilReadyAsync(CancellationToken ct)

@@ -130,7 +130,7 @@ public sealed class DatabaseFaultTests(ITestOutputHelper output)
         await using var command = admin.CreateCommand(
             $"""
             alter database {name} set default_transaction_read_only = {(allowed ? "off" : "on")};
-            select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}';
+            select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}' and usename = current_user;
             """
         );
         await command.ExecuteNonQueryAsync(Ct);

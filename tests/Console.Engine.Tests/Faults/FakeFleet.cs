@@ -1,4 +1,5 @@
 using System.Globalization;
+using DeepLab.Core;
 using DeepLab.Core.Engines;
 using DeepLab.Core.Tests.Engines;
 using Microsoft.Extensions.DependencyInjection;
@@ -34,7 +35,12 @@ internal sealed class FakeFleet : IEngineFactory
     public Action<FakeContainer>? OnStart { get; set; }
 
     public Task<ConsoleHarness> ConsoleAsync(CancellationToken ct) =>
-        ConsoleHarness.StartAsync(ct, services: s => s.Replace(ServiceDescriptor.Singleton<IEngineFactory>(this)));
+        ConsoleHarness.StartAsync(
+            ct,
+            // It has no kernel to hold any rules
+            o => o with { Egress = new EgressOptions { Mode = EgressMode.Off } },
+            services: s => s.Replace(ServiceDescriptor.Singleton<IEngineFactory>(this))
+        );
 
     public IContainerEngine Get(string address, string? sealedCredentials = null) => Engine;
 

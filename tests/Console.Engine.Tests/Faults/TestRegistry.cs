@@ -38,6 +38,9 @@ public sealed class TestRegistry : IAsyncDisposable
     /// <summary>Paths in the order in which they were asked for, without `/v2/`.</summary>
     public IReadOnlyCollection<string> Requests => _requests;
 
+    /// <summary>Asked before anything is looked at; true where it has answered by itself.</summary>
+    public Func<HttpContext, Task<bool>> Guard { get; set; } = _ => Task.FromResult(false);
+
     /// <summary>Asked before each answer; true where it has answered by itself.</summary>
     public Func<HttpContext, string, Task<bool>> Fault { get; set; } = (_, _) => Task.FromResult(false);
 
@@ -99,6 +102,10 @@ public sealed class TestRegistry : IAsyncDisposable
     private async Task AnswerAsync(HttpContext context)
     {
         var path = context.Request.Path.Value!.TrimStart('/');
+        if (await Guard(context))
+        {
+            return;
+        }
         if (path is "v2/" or "v2")
         {
             return;

@@ -72,6 +72,7 @@ public sealed class FleetTests(LabFleet fleet)
             {
                 Network = network,
                 Hostname = "worker-0",
+                NetworkAlias = "worker-0",
             },
             Ct
         );

@@ -55,7 +55,14 @@ internal sealed class Campaign(
     private Command[] Make(ulong seed, uint sequence, int length) =>
         commands.Array[length].Generate(new PCG(sequence, seed), null, out _);
 
-    private sealed record Broken(int Step, string Message);
+    private sealed record Broken(int Step, string Message)
+    {
+        /// <summary>The same law, broken in the same words, whichever jobs and numbers they are about.</summary>
+        public bool IsLike(Broken other) => Kind == other.Kind;
+
+        private string Kind =>
+            string.Concat(Message.TakeWhile(c => c is not ('\n' or '(')).Where(c => !char.IsDigit(c)));
+    }
 
     private async Task<Broken?> TryAsync(ILab lab, IReadOnlyList<Command> list, CancellationToken ct)
     {
@@ -93,7 +100,7 @@ internal sealed class Campaign(
         );
     }
 
-    /// <summary>Takes parts away, large ones first, for as long as what is left breaks a law too.</summary>
+    /// <summary>Takes parts away, large ones first, for as long as what is left breaks the same law.</summary>
     private async Task<(IReadOnlyList<Command> Commands, Broken Broken)> ShrinkAsync(
         IReadOnlyList<Command> list,
         Broken broken,
@@ -107,7 +114,7 @@ internal sealed class Campaign(
             {
                 Command[] less = [.. list.Take(from), .. list.Skip(from + size)];
                 await using var lab = await start(ct);
-                if (await TryAsync(lab, less, ct) is { } still)
+                if (await TryAsync(lab, less, ct) is { } still && still.IsLike(broken))
                 {
                     (list, broken) = (less[..Math.Min(less.Length, still.Step + 1)], still);
                 }

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using DeepLab.Core.Engines;
+using DeepLab.Core.Reconcile;
 using DeepLab.Core.Tests.Engines;
 
 namespace DeepLab.Engine.Tests.Model;
@@ -14,7 +15,13 @@ internal sealed class BookEntry
     /// <summary>What it wrote, in order.</summary>
     public ConcurrentQueue<string> Lines { get; } = new();
     public long JobId { get; init; }
+
+    /// <summary>Containers that ran it.</summary>
+    public ConcurrentQueue<BookStart> Starts { get; } = new();
 }
+
+/// <param name="LinesBefore">which earlier containers of the attempt wrote</param>
+internal sealed record BookStart(string Container, DateTimeOffset At, int LinesBefore);
 
 /// <summary>A machine in memory: its engine runs scripts and probes by the lab's clock.</summary>
 internal sealed class FakeHost
@@ -97,6 +104,9 @@ internal sealed class FakeHost
         var round = int.Parse(c.Plan.Env["DEEPLAB_ATTEMPT"], CultureInfo.InvariantCulture);
         var job = long.Parse(c.Plan.Labels[Labels.Workload], CultureInfo.InvariantCulture);
         var entry = _book.GetOrAdd(AttemptOf(c)!.Value, _ => new BookEntry { JobId = job });
+        entry.Starts.Enqueue(
+            new BookStart($"{c.Plan.Name} as {c.Id[^4..]} on {Name}", c.StartedAt!.Value, entry.Lines.Count)
+        );
         c.ExitCodeOnTerm = script.OnTerm;
         Write($"round {round}");
         _timers[c.Id] = _time.CreateTimer(
@@ -137,6 +147,11 @@ internal sealed class FakeHost
         if (kind == "host")
         {
             c.Write("host 8 100 1000 67108864 60000000 1000000 1000");
+            return;
+        }
+        if (kind == WallPlans.Kind)
+        {
+            c.Write(WallPlans.Holds);
             return;
         }
         foreach (var (gpu, i) in Gpus.Select((g, i) => (g, i)))

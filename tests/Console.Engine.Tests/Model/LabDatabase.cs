@@ -6,6 +6,9 @@ namespace DeepLab.Engine.Tests.Model;
 internal sealed class LabDatabase : IAsyncDisposable
 {
     private const string Checker = "checker";
+
+    /// <summary>The server cleans up in every database, by processes that none but a superuser may end.</summary>
+    private const string Own = "usename = current_user";
     private readonly NpgsqlDataSource _server = NpgsqlDataSource.Create(ConsoleHarness.AdminDatabase);
     private readonly string _name;
 
@@ -34,7 +37,10 @@ internal sealed class LabDatabase : IAsyncDisposable
     /// <summary>All connections break; new ones may be made.</summary>
     public Task CutAsync(CancellationToken ct) =>
         OnServerAsync(
-            $"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{_name}' and application_name <> '{Checker}'",
+            $"""
+            select pg_terminate_backend(pid) from pg_stat_activity
+            where datname = '{_name}' and application_name <> '{Checker}' and {Own}
+            """,
             ct
         );
 

@@ -15,7 +15,7 @@ internal sealed class Activity
     private readonly ConcurrentDictionary<DbConnection, bool> _open = new();
 
     /// <summary>One that broke is never told to be closed.</summary>
-    public bool IsQuiet => _open.Keys.All(c => c.State is ConnectionState.Closed or ConnectionState.Broken);
+    public bool IsQuiet => _open.Keys.All(IsDone);
 
     public void Open(DbConnection connection) => _open[connection] = true;
 
@@ -23,6 +23,19 @@ internal sealed class Activity
 
     /// <summary>No console is there: what was open is not any more.</summary>
     public void Reset() => _open.Clear();
+
+    private static bool IsDone(DbConnection connection)
+    {
+        try
+        {
+            return connection.State is ConnectionState.Closed or ConnectionState.Broken;
+        }
+        catch (InvalidOperationException)
+        {
+            // Another thread closes it at this moment, and Npgsql takes the half-way state for a bug of its own
+            return false;
+        }
+    }
 }
 
 /// <summary>

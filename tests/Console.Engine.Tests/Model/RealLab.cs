@@ -267,10 +267,7 @@ internal sealed class RealLab : ILab
         foreach (var host in _fleet.Hosts)
         {
             await using var engine = Engine(host);
-            foreach (var c in await engine.ListAsync(_install, ct))
-            {
-                await engine.RemoveAsync(c.Id, force: true, ct);
-            }
+            await ConsoleHarness.ClearAsync(engine, _install, ct);
         }
         await _console.DisposeAsync();
         await _database.DisposeAsync();

@@ -13,9 +13,8 @@ public sealed class RealModelTests(LabFleet fleet, ITestOutputHelper output)
         FakeModelTests.Number("DEEPLAB_TEST_REAL_SECONDS", 180)
     );
 
-    // Not yet among the ordinary ones: --explicit only runs it
     [Fact(Explicit = true)]
-    public async Task Asked_for_only_as_it_has_not_passed_yet_whatever_comes_every_law_holds_with_real_engines()
+    public async Task Only_in_a_soak_as_a_step_takes_seconds_whatever_comes_every_law_holds_with_real_engines()
     {
         var campaign = new Campaign(
             async ct => await RealLab.StartAsync(fleet, ct),

@@ -19,6 +19,7 @@ internal sealed class Walk(ILab lab, TimeSpan tick, TimeSpan patience)
     private readonly HashSet<string> _fenced = new(StringComparer.Ordinal);
     private readonly HashSet<string> _away = new(StringComparer.Ordinal);
     private readonly HashSet<string> _emptied = new(StringComparer.Ordinal);
+    private readonly ModelQuotas _quotas = new();
     private bool _isTroubled;
     private static long s_keys;
 
@@ -81,9 +82,8 @@ internal sealed class Walk(ILab lab, TimeSpan tick, TimeSpan patience)
     private async Task SubmitAsync(ModelJob job, CancellationToken ct)
     {
         var answer = await lab.SubmitAsync(job.Wish, job.Key, ct);
-        if (answer.Heard == Heard.Refused && job.Id is null && answer.Why.Contains("the largest host"))
+        if (job.Id is null && IsForWantOfAHost(answer))
         {
-            // Whoever could hold it is out of service
             _jobs.Remove(job);
             return;
         }
@@ -95,12 +95,16 @@ internal sealed class Walk(ILab lab, TimeSpan tick, TimeSpan patience)
         }
     }
 
+    /// <summary>Whoever could hold it is out of service.</summary>
+    private static bool IsForWantOfAHost(Answer answer) =>
+        answer.Heard == Heard.Refused && answer.Why.Contains("the largest host", StringComparison.Ordinal);
+
     private async Task CloneAsync(ModelJob original, CancellationToken ct)
     {
         var clone = new ModelJob(original.Key, original.Wish) { IsClone = true, WasDisturbed = _isTroubled };
         var answer = await lab.CloneAsync(original.Id!.Value, ct);
         Require(
-            answer.Heard != Heard.Refused || original.DeleteMayHaveArrived,
+            answer.Heard != Heard.Refused || original.DeleteMayHaveArrived || IsForWantOfAHost(answer),
             $"no clone of {original.Id}: {answer.Why}"
         );
         if (answer.Heard != Heard.Refused)
@@ -192,7 +196,14 @@ internal sealed class Walk(ILab lab, TimeSpan tick, TimeSpan patience)
                 job.WasDisturbed = true;
             }
         }
-        await lab.DoAsync(command, ct);
+        if (command is Command.EditQuota edit)
+        {
+            _quotas.Ask(edit.Team, edit.Gpus);
+        }
+        if (await lab.DoAsync(command, ct) && command is Command.EditQuota done)
+        {
+            _quotas.Know(done.Team, done.Gpus);
+        }
     }
 
     private async Task CheckAsync(CancellationToken ct)
@@ -206,19 +217,31 @@ internal sealed class Walk(ILab lab, TimeSpan tick, TimeSpan patience)
         );
         broken.AddRange(await LeaseTroublesAsync(before, ct));
         broken.AddRange(await lab.TroublesAsync(atRest: false, ct));
-        foreach (var row in await RowsAsync(ct))
+        var rows = await RowsAsync(ct);
+        foreach (var row in rows)
         {
             broken.AddRange(Follow(row));
         }
+        broken.AddRange(_quotas.Follow(rows.Select(r => r.Place)));
         Require(broken);
     }
 
-    private sealed record Row(long Id, string Name, WorkloadState State, int Round, int Interruptions, string Message);
+    private sealed record Row(
+        long Id,
+        string Name,
+        WorkloadState State,
+        int Round,
+        int Interruptions,
+        string Message,
+        PlacedJob Place
+    );
 
     private async Task<List<Row>> RowsAsync(CancellationToken ct)
     {
         await using var command = lab.Sql.CreateCommand(
-            "select id, name, state, round, interruptions, message from workloads order by id"
+            """
+            select id, name, state, round, interruptions, message, team_name, preemptible, gpus_held, placed_at from workloads order by id
+            """
         );
         await using var reader = await command.ExecuteReaderAsync(ct);
         var rows = new List<Row>();
@@ -232,7 +255,14 @@ internal sealed class Walk(ILab lab, TimeSpan tick, TimeSpan patience)
                     state,
                     reader.GetInt32(3),
                     reader.GetInt32(4),
-                    reader.GetString(5)
+                    reader.GetString(5),
+                    new PlacedJob(
+                        reader.GetInt64(0),
+                        reader.GetString(6),
+                        reader.GetBoolean(7),
+                        reader.GetInt32(8),
+                        await reader.IsDBNullAsync(9, ct) ? null : reader.GetDateTime(9)
+                    )
                 )
             );
         }
@@ -291,6 +321,10 @@ internal sealed class Walk(ILab lab, TimeSpan tick, TimeSpan patience)
 
     private async Task RestAsync(CancellationToken ct)
     {
+        foreach (var team in Commands.Teams)
+        {
+            _quotas.Ask(team, null);
+        }
         await lab.HealAsync(ct);
         var left = await SettleAsync(ct);
         await CheckAsync(ct);

@@ -30,6 +30,7 @@ public sealed class EnvironmentDraftTests
             Ssh = true,
             Ports = "app:8501, api:9000",
             IdleAfter = "04:00:00",
+            Home = "17",
         };
         draft.Volumes.Add(
             new VolumeLine
@@ -61,7 +62,7 @@ public sealed class EnvironmentDraftTests
         var environment = spec.Environment!;
         Assert.True(environment is { Jupyter: true, TensorBoard: true, Ssh: true });
         Assert.Equal([new PortSpec("app", 8501), new PortSpec("api", 9000)], environment.Ports);
-        Assert.Equal(TimeSpan.FromHours(4), environment.IdleAfter);
+        Assert.Equal((TimeSpan.FromHours(4), 17), (environment.IdleAfter, environment.Home));
     }
 
     [Fact]
@@ -132,8 +133,10 @@ public sealed class EnvironmentDraftTests
             },
         };
         var stored = SpecWriter.Write(spec);
+        // But for the home that it took over: there is one of it
+        var original = SpecWriter.Write(spec with { Environment = spec.Environment with { Home = 3 } });
 
-        var reading = Read(EnvironmentJson.Write(EnvironmentJson.FromSpec(stored), masked: false));
+        var reading = Read(EnvironmentJson.Write(EnvironmentJson.FromSpec(original), masked: false));
 
         Assert.Empty(reading.Errors);
         Assert.Equal(stored, SpecWriter.Write(reading.Spec!));

@@ -46,12 +46,18 @@ public sealed class EnvironmentPartsTests : BunitContext, IAsyncLifetime
         var link = head.FindAll("a").Single(a => a.TextContent.Contains("Open Jupyter", StringComparison.Ordinal));
         Assert.Equal("/open/7/jupyter", link.GetAttribute("href"));
         Assert.Equal(("_blank", "noopener"), (link.GetAttribute("target"), link.GetAttribute("rel")));
-        Assert.Equal(["Open Jupyter", "Open app", "Terminal", "Stop", "Restart", "Clone"], Buttons(head));
+        Assert.Equal(
+            ["Open Jupyter", "Open app", "Terminal", "Stop", "Restart", "Snapshot", "Make a job", "Clone"],
+            Buttons(head)
+        );
     }
 
     [Fact]
     public void An_ended_one_can_be_started_and_deleted_and_opens_nothing() =>
-        Assert.Equal(["Start", "Clone", "Delete"], Buttons(Head(Environments.Detail(WorkloadState.Stopped))));
+        Assert.Equal(
+            ["Start", "Make a job", "Clone", "Delete"],
+            Buttons(Head(Environments.Detail(WorkloadState.Stopped)))
+        );
 
     [Fact]
     public void One_on_its_way_says_how_far_it_is()

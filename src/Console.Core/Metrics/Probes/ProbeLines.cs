@@ -13,17 +13,19 @@ internal static class ProbeLines
     /// Null in between says that nothing came for <paramref name="quiet"/>. Ends when the log ends, or when nothing came for
     /// <paramref name="silence"/>: a follower can lose its file where the engine rotates it.
     /// </summary>
+    /// <param name="again">lines of before that are told again, of a probe that ran already</param>
     public static async IAsyncEnumerable<string?> FollowAsync(
         IContainerEngine engine,
         RunningProbe probe,
         TimeSpan quiet,
         TimeSpan silence,
         TimeProvider time,
-        [EnumeratorCancellation] CancellationToken ct
+        [EnumeratorCancellation] CancellationToken ct,
+        int again = 0
     )
     {
         using var end = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        var query = new LogQuery(Follow: true, Tail: probe.IsFresh ? null : 0);
+        var query = new LogQuery(Follow: true, Tail: probe.IsFresh ? null : again);
         var frames = engine.LogsAsync(probe.Id, query, end.Token).GetAsyncEnumerator(end.Token);
         var line = new StringBuilder();
         Task<bool>? next = null;

@@ -14,11 +14,21 @@ public static class EnvironmentChecks
         ConsoleDb db,
         Actor actor,
         string image,
+        CatalogueImage? entry,
         EnvironmentSpec environment,
+        Guid? clusterId,
         CancellationToken ct
     )
     {
         var errors = new List<SpecError>();
+        if (
+            environment.Home is { } home
+            && clusterId is { } cluster
+            && await KeptHomes.FindAsync(db, actor, home, cluster, ct) is { Home: null, Refused: var refused }
+        )
+        {
+            errors.Add(new SpecError("home", refused));
+        }
         if (
             environment is { Ssh: true, SshKeys.IsEmpty: true }
             && !await db.Users.AnyAsync(u => u.Id == actor.UserId && u.SshKeys.Length > 0, ct)
@@ -33,9 +43,8 @@ public static class EnvironmentChecks
         }
         if (
             environment.TensorBoard
-            && await db.Images.AsNoTracking().SingleOrDefaultAsync(i => i.Name == image, ct)
-                is { Features.Length: > 0 } known
-            && !known.Features.Contains(Endpoint.TensorBoard)
+            && entry is { Features.Length: > 0 }
+            && !entry.Features.Contains(Endpoint.TensorBoard)
         )
         {
             errors.Add(

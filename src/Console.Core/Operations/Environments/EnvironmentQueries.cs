@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.RegularExpressions;
 using DeepLab.Core.Operations.Jobs;
 using DeepLab.Core.Storage;
 using DeepLab.Core.Tenancy;
@@ -9,11 +8,7 @@ using Microsoft.EntityFrameworkCore;
 namespace DeepLab.Core.Operations.Environments;
 
 /// <summary>Reads of environments. Members find their own, admins all.</summary>
-public sealed partial class EnvironmentQueries(
-    IDbContextFactory<ConsoleDb> databases,
-    JobQueries jobs,
-    ConsoleOptions options
-)
+public sealed class EnvironmentQueries(IDbContextFactory<ConsoleDb> databases, JobQueries jobs, ConsoleOptions options)
 {
     public async Task<Outcome<Page<EnvironmentRow>>> ListAsync(
         Actor actor,
@@ -128,7 +123,7 @@ public sealed partial class EnvironmentQueries(
             WorkloadState.Queued or WorkloadState.Restarting => new(EnvironmentStep.Queued, null, w.Message),
             WorkloadState.Starting => w.Reason switch
             {
-                Reason.PullingImage => new(EnvironmentStep.Pulling, Percent(w.Message), w.Message),
+                Reason.PullingImage => new(EnvironmentStep.Pulling, w.PullFraction, w.Message),
                 Reason.WaitingForJupyter => new(EnvironmentStep.WaitingForJupyter, null, w.Message),
                 _ => new(EnvironmentStep.Creating, null, w.Message),
             },
@@ -136,13 +131,4 @@ public sealed partial class EnvironmentQueries(
             WorkloadState.Stopping => new(EnvironmentStep.Stopping, null, w.Message),
             _ => new(EnvironmentStep.Ended, null, w.Message),
         };
-
-    /// <summary>A pull's progress stands in its sentence alone.</summary>
-    private static double? Percent(string message) =>
-        TrailingPercent().Match(message) is { Success: true } m
-            ? int.Parse(m.Groups["n"].ValueSpan, CultureInfo.InvariantCulture) / 100.0
-            : null;
-
-    [GeneratedRegex(@"(?<n>[0-9]{1,3})\s?%\z", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
-    private static partial Regex TrailingPercent();
 }

@@ -164,8 +164,15 @@ public sealed class CloneEnvironment(IDbContextFactory<ConsoleDb> databases, Sub
             .SingleOrDefaultAsync(ct);
         return json is null
             ? new Outcome<Submitted>.NotFound()
-            : await submit.RunAsync(actor, StoredSpec.Read(json), null, ct);
+            : await submit.RunAsync(actor, WithEmptyHome(StoredSpec.Read(json)), null, ct);
     }
+
+    /// <summary>The home that it took over is its own.</summary>
+    private static JobSpec WithEmptyHome(JobSpec spec) =>
+        spec with
+        {
+            Environment = spec.Environment is { } environment ? environment with { Home = null } : null,
+        };
 }
 
 /// <summary>Says that somebody uses a running environment by a way that Jupyter does not see, such as a terminal in the page.</summary>

@@ -8,7 +8,7 @@ using Microsoft.EntityFrameworkCore;
 
 namespace DeepLab.Core.Operations.Fleet;
 
-/// <summary>Reads of clusters, hosts, GPUs and images. Everyone signed in sees the fleet; holders' names only their own.</summary>
+/// <summary>Reads of clusters, hosts and GPUs. Everyone signed in sees the fleet; holders' names only their own.</summary>
 public sealed class FleetQueries(
     IDbContextFactory<ConsoleDb> databases,
     JobQueries jobs,
@@ -106,24 +106,6 @@ public sealed class FleetQueries(
             await jobs.QueueAsync(actor, 0, RowsShown, ct),
             recent
         );
-    }
-
-    public async Task<IReadOnlyList<ImageView>> ImagesAsync(CancellationToken ct)
-    {
-        await using var db = await databases.CreateDbContextAsync(ct);
-        return await db
-            .Images.AsNoTracking()
-            .OrderBy(i => i.Name)
-            .Select(i => new ImageView(
-                i.Id,
-                i.Name,
-                i.Reference,
-                i.Framework,
-                i.FrameworkVersion,
-                i.Features,
-                i.Description
-            ))
-            .ToListAsync(ct);
     }
 }
 

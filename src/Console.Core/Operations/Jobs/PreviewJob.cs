@@ -1,4 +1,5 @@
 using DeepLab.Core.Operations.Fleet;
+using DeepLab.Core.Operations.Images;
 using DeepLab.Core.Placement;
 using DeepLab.Core.Storage;
 using DeepLab.Core.Tenancy;
@@ -30,6 +31,7 @@ public sealed class PreviewJob(IDbContextFactory<ConsoleDb> databases, LivePlan 
             team!.Name,
             actor.UserId,
             now,
+            ImageChecks.PinnedBy(await ImageChecks.FindAsync(db, actor, spec.Image, ct)),
             ct
         );
         var seen = await live.GetAsync(ct);

@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
+using System.Collections.Immutable;
 using DeepLab.Core.Operations.Data;
+using DeepLab.Core.Operations.Images;
 using DeepLab.Core.Placement;
 using DeepLab.Core.Storage;
 using DeepLab.Core.Volumes;
@@ -31,7 +33,8 @@ public sealed class QueueReader
                 w.Held,
                 w.Rank,
                 w.NotBefore,
-                w.HomeHostId
+                w.HomeHostId,
+                w.PinnedImage
             ))
             .ToListAsync(ct);
         var unread = rows.Select(r => r.Id).Where(id => !_specs.ContainsKey(id)).ToArray();
@@ -49,7 +52,11 @@ public sealed class QueueReader
         {
             return [];
         }
-        var images = await db.Images.AsNoTracking().ToDictionaryAsync(i => i.Name, i => i.Reference, ct);
+        // Whoever means another's comes with it pinned
+        var images = await db
+            .Images.AsNoTracking()
+            .Where(i => i.Shared)
+            .ToDictionaryAsync(i => i.Name, i => i.Reference, ct);
         var known = rows.Where(r => _specs.ContainsKey(r.Id)).ToArray();
         var volumes = known.Any(r => _specs[r.Id].Volumes.Length > 0) ? await VolumeReader.ReadAsync(db, ct) : [];
         var homes = known.Select(r => r.HomeHostId).OfType<Guid>().Distinct().ToArray();
@@ -57,7 +64,9 @@ public sealed class QueueReader
             homes.Length > 0
                 ? await db.Hosts.Where(h => homes.Contains(h.Id)).ToDictionaryAsync(h => h.Id, h => h.Name, ct)
                 : [];
-        return [.. known.Select(r => Request(r, _specs[r.Id], images, volumes, hosts))];
+        string ImageOf(Row r) => r.PinnedImage ?? images.GetValueOrDefault(_specs[r.Id].Image, _specs[r.Id].Image);
+        var made = await ImageChecks.HostsOfMadeAsync(db, known.Select(ImageOf), ct);
+        return [.. known.Select(r => Request(r, _specs[r.Id], ImageOf(r), made, volumes, hosts))];
     }
 
     /// <summary>A job that is not in the queue yet, as the planner would see it.</summary>
@@ -69,12 +78,14 @@ public sealed class QueueReader
         string team,
         Guid ownerId,
         DateTimeOffset queuedAt,
+        string? pinnedImage,
         CancellationToken ct
     ) =>
         Request(
-            new Row(id, clusterId, spec.Priority, team, ownerId, queuedAt, false, null, null, null),
+            new Row(id, clusterId, spec.Priority, team, ownerId, queuedAt, false, null, null, null, pinnedImage),
             spec,
-            new Dictionary<string, string>(),
+            pinnedImage ?? spec.Image,
+            await ImageChecks.HostsOfMadeAsync(db, [pinnedImage ?? spec.Image], ct),
             spec.Volumes.IsEmpty ? [] : await VolumeReader.ReadAsync(db, ct),
             new Dictionary<Guid, string>()
         );
@@ -89,29 +100,36 @@ public sealed class QueueReader
         bool Held,
         double? Rank,
         DateTimeOffset? NotBefore,
-        Guid? HomeHostId
+        Guid? HomeHostId,
+        string? PinnedImage
     );
 
     private static JobRequest Request(
         Row row,
         JobSpec spec,
-        IReadOnlyDictionary<string, string> images,
+        string image,
+        IReadOnlyDictionary<string, ImmutableArray<string>> made,
         Dictionary<string, Volume> volumes,
         IReadOnlyDictionary<Guid, string> hosts
-    ) =>
-        new(row.Id, row.ClusterId, row.Priority, spec.Roles)
+    )
+    {
+        ImmutableArray<string>? having = made.TryGetValue(image, out var some) ? some : null;
+        var placement = VolumeReader.Narrow(spec.Placement, spec.Volumes, volumes);
+        return new JobRequest(row.Id, row.ClusterId, row.Priority, spec.Roles)
         {
-            Placement = AtHome(row, VolumeReader.Narrow(spec.Placement, spec.Volumes, volumes), hosts),
+            Placement = AtHome(row, ImageChecks.Narrow(placement, having), hosts),
+            ImageHosts = having,
             Team = row.Team,
             OwnerId = row.OwnerId,
             QueuedAt = row.QueuedAt,
             Preemptible = spec.Preemptible,
             MaxDuration = spec.MaxDuration,
-            Image = images.GetValueOrDefault(spec.Image, spec.Image),
+            Image = image,
             Held = row.Held,
             Rank = row.Rank,
             NotBefore = row.NotBefore,
         };
+    }
 
     /// <summary>An environment goes where its home lies, which no other host has.</summary>
     private static PlacementSpec AtHome(Row row, PlacementSpec placement, IReadOnlyDictionary<Guid, string> hosts) =>
@@ -124,8 +142,8 @@ public sealed class QueueReader
             }
         : placement with { OnlyHosts = [HomeGone] };
 
-    /// <summary>Stands in place of a host's name where no host has an environment's home any more, or not all of its volumes.</summary>
-    public const string HomeGone = "the host of its home alone, which is gone or lacks its volumes";
+    /// <summary>Stands in place of a host's name where no host has an environment's home any more, or not all of its volumes, or not its image.</summary>
+    public const string HomeGone = "the host of its home alone, which is gone or lacks its volumes or image";
 
     private void Forget(List<Row> waiting)
     {

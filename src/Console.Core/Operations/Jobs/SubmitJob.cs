@@ -4,6 +4,7 @@ using DeepLab.Core.Feeds;
 using DeepLab.Core.Operations.Data;
 using DeepLab.Core.Operations.Environments;
 using DeepLab.Core.Operations.Fleet;
+using DeepLab.Core.Operations.Images;
 using DeepLab.Core.Placement;
 using DeepLab.Core.Storage;
 using DeepLab.Core.Tenancy;
@@ -70,7 +71,19 @@ public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, SecretBox 
             return new Outcome<Submitted>.Refused(errors);
         }
         var team = await TeamReader.OfAsync(db, actor, spec.Team, ct);
+        KeptHome? home = null;
+        if (spec.Environment is { Home: { } asked } withHome)
+        {
+            (home, var refused) = await KeptHomes.TakeAsync(db, actor, asked, cluster!.Id, ct);
+            if (home is null)
+            {
+                return new Outcome<Submitted>.Refused([new SpecError("home", refused)]);
+            }
+            spec = spec with { Environment = withHome with { Home = home.MadeFor } };
+        }
         var workload = Make(actor, spec, cluster!.Id, team!, now);
+        workload.HomeHostId = home?.HostId;
+        workload.PinnedImage = ImageChecks.PinnedBy(await ImageChecks.FindAsync(db, actor, spec.Image, ct));
         db.Workloads.Add(workload);
         // The identity is needed by the rows below
         await db.SaveChangesAsync(ct);
@@ -93,6 +106,17 @@ public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, SecretBox 
         {
             db.Secrets.AddRange(EnvironmentSecrets.Make(secrets, workload.Id, environment, password));
             db.AddAudit(now, actor.UserName, "environment.create", $"environment {workload.Id}");
+            if (home is not null)
+            {
+                db.AddEvent(
+                    workload,
+                    now,
+                    actor.UserName,
+                    "home-taken",
+                    Reason.None,
+                    $"takes the home of environment {home.Id}, {home.Name}"
+                );
+            }
         }
         else
         {
@@ -204,16 +228,48 @@ internal static class SpecChecks
                 new SpecError("code", $"No code with the digest {digest} was uploaded; POST it to /api/v1/code first.")
             );
         }
+        var image = await ImageChecks.FindAsync(db, actor, spec.Image, ct);
+        if (ImageChecks.WhyNot(image, spec.Image) is { } unusable)
+        {
+            errors.Add(unusable);
+        }
         if (spec.Environment is { } environment)
         {
-            errors.AddRange(await EnvironmentChecks.RunAsync(db, actor, spec.Image, environment, ct));
+            errors.AddRange(
+                await EnvironmentChecks.RunAsync(db, actor, spec.Image, image, environment, cluster?.Id, ct)
+            );
         }
         errors.AddRange(await VolumeReader.CheckAsync(db, actor, spec, ct));
-        if (cluster is not null && !errors.Exists(e => e.Path.StartsWith("volumes", StringComparison.Ordinal)))
+        if (
+            cluster is not null
+            && !errors.Exists(e => e.Path == "image" || e.Path.StartsWith("volumes", StringComparison.Ordinal))
+        )
         {
             var fleet = await FleetReader.ReadCapacityAsync(db, cluster.Id, ct);
-            var request = await QueueReader.RequestAsync(db, 0, spec, cluster.Id, "", actor.UserId, default, ct);
-            errors.AddRange(Fit.CheckEver(fleet, request));
+            var request = await QueueReader.RequestAsync(
+                db,
+                0,
+                spec,
+                cluster.Id,
+                "",
+                actor.UserId,
+                default,
+                ImageChecks.PinnedBy(image),
+                ct
+            );
+            errors.AddRange(
+                request.ImageHosts is { } having && !fleet.Hosts.Any(h => having.Contains(h.Name))
+                    ?
+                    [
+                        new SpecError(
+                            "image",
+                            having.IsEmpty
+                                ? "No host has it any more; choose another."
+                                : $"It is only on {string.Join(", ", having)}, which is not of cluster {cluster.Name}; have it copied to a host there first."
+                        ),
+                    ]
+                    : Fit.CheckEver(fleet, request)
+            );
         }
         return errors;
     }

@@ -991,9 +991,18 @@ namespace DeepLab.Core.Storage.Migrations
                         .HasColumnType("uuid")
                         .HasColumnName("id");
 
+                    b.Property<long?>("Bytes")
+                        .HasColumnType("bigint")
+                        .HasColumnName("bytes");
+
                     b.Property<DateTimeOffset>("CreatedAt")
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("created_at");
+
+                    b.Property<string>("Cuda")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("cuda");
 
                     b.Property<string>("Description")
                         .IsRequired()
@@ -1020,10 +1029,45 @@ namespace DeepLab.Core.Storage.Migrations
                         .HasColumnType("text")
                         .HasColumnName("name");
 
+                    b.Property<string>("Origin")
+                        .IsRequired()
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("text")
+                        .HasDefaultValue("Listed")
+                        .HasColumnName("origin");
+
+                    b.Property<Guid?>("OwnerId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("owner_id");
+
+                    b.Property<string>("OwnerName")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("owner_name");
+
+                    b.Property<string>("Pinned")
+                        .HasColumnType("text")
+                        .HasColumnName("pinned");
+
+                    b.Property<string>("Python")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("python");
+
                     b.Property<string>("Reference")
                         .IsRequired()
                         .HasColumnType("text")
                         .HasColumnName("reference");
+
+                    b.Property<bool>("Shared")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("boolean")
+                        .HasDefaultValue(true)
+                        .HasColumnName("shared");
+
+                    b.Property<long?>("WorkloadId")
+                        .HasColumnType("bigint")
+                        .HasColumnName("workload_id");
 
                     b.HasKey("Id")
                         .HasName("pk_images");
@@ -1031,6 +1075,9 @@ namespace DeepLab.Core.Storage.Migrations
                     b.HasIndex("Name")
                         .IsUnique()
                         .HasDatabaseName("ix_images_name");
+
+                    b.HasIndex("Reference")
+                        .HasDatabaseName("ix_images_reference");
 
                     b.ToTable("images", (string)null);
                 });
@@ -1140,6 +1187,105 @@ namespace DeepLab.Core.Storage.Migrations
                     b.ToTable("endpoints", (string)null);
                 });
 
+            modelBuilder.Entity("DeepLab.Core.Workloads.ImageTask", b =>
+                {
+                    b.Property<long>("Id")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("bigint")
+                        .HasColumnName("id");
+
+                    NpgsqlPropertyBuilderExtensions.UseIdentityByDefaultColumn(b.Property<long>("Id"));
+
+                    b.Property<Guid>("ActorId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("actor_id");
+
+                    b.Property<string>("ActorName")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("actor_name");
+
+                    b.Property<bool>("CancelWanted")
+                        .HasColumnType("boolean")
+                        .HasColumnName("cancel_wanted");
+
+                    b.Property<DateTimeOffset>("CreatedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("created_at");
+
+                    b.Property<DateTimeOffset?>("EndedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("ended_at");
+
+                    b.Property<double?>("Fraction")
+                        .HasColumnType("double precision")
+                        .HasColumnName("fraction");
+
+                    b.Property<Guid?>("FromHostId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("from_host_id");
+
+                    b.Property<DateTimeOffset?>("HandedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("handed_at");
+
+                    b.Property<Guid>("HostId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("host_id");
+
+                    b.Property<string>("HostName")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("host_name");
+
+                    b.Property<string>("Kind")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("kind");
+
+                    b.Property<string>("Log")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("log");
+
+                    b.Property<string>("Message")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("message");
+
+                    b.Property<string>("Reference")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("reference");
+
+                    b.Property<DateTimeOffset?>("StartedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("started_at");
+
+                    b.Property<string>("State")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("state");
+
+                    b.Property<string>("Wish")
+                        .HasColumnType("jsonb")
+                        .HasColumnName("wish");
+
+                    b.HasKey("Id")
+                        .HasName("pk_image_tasks");
+
+                    b.HasIndex("State")
+                        .HasDatabaseName("ix_image_tasks_open")
+                        .HasFilter("state in ('Waiting','Running')");
+
+                    b.HasIndex("HostId", "Reference")
+                        .IsUnique()
+                        .HasDatabaseName("ix_image_tasks_one")
+                        .HasFilter("state in ('Waiting','Running') and reference <> ''");
+
+                    b.ToTable("image_tasks", (string)null);
+                });
+
             modelBuilder.Entity("DeepLab.Core.Workloads.Lease", b =>
                 {
                     b.Property<long>("Id")
@@ -1189,6 +1335,40 @@ namespace DeepLab.Core.Storage.Migrations
                         .HasDatabaseName("ix_leases_workload_id");
 
                     b.ToTable("leases", (string)null);
+                });
+
+            modelBuilder.Entity("DeepLab.Core.Workloads.RegistryLogin", b =>
+                {
+                    b.Property<string>("Registry")
+                        .HasColumnType("text")
+                        .HasColumnName("registry");
+
+                    b.Property<DateTimeOffset>("CreatedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("created_at");
+
+                    b.Property<bool>("PlainHttp")
+                        .HasColumnType("boolean")
+                        .HasColumnName("plain_http");
+
+                    b.Property<string>("SealedPassword")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("sealed_password");
+
+                    b.Property<string>("TokenHost")
+                        .HasColumnType("text")
+                        .HasColumnName("token_host");
+
+                    b.Property<string>("UserName")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("user_name");
+
+                    b.HasKey("Registry")
+                        .HasName("pk_registry_logins");
+
+                    b.ToTable("registry_logins", (string)null);
                 });
 
             modelBuilder.Entity("DeepLab.Core.Workloads.Replica", b =>
@@ -1373,6 +1553,10 @@ namespace DeepLab.Core.Storage.Migrations
                     b.Property<int>("Priority")
                         .HasColumnType("integer")
                         .HasColumnName("priority");
+
+                    b.Property<double?>("PullFraction")
+                        .HasColumnType("double precision")
+                        .HasColumnName("pull_fraction");
 
                     b.Property<DateTimeOffset>("QueuedAt")
                         .HasColumnType("timestamp with time zone")

@@ -21,6 +21,14 @@ public sealed partial class NewJobPage
     [SupplyParameterFromQuery]
     public long? From { get; set; }
 
+    /// <summary>The environment whose image, volumes and resources the job is to have.</summary>
+    [SupplyParameterFromQuery]
+    public long? Environment { get; set; }
+
+    /// <summary>The image, whatever the others say.</summary>
+    [SupplyParameterFromQuery]
+    public string? Image { get; set; }
+
     [Inject]
     private JobQueries Jobs { get; set; } = default!;
 
@@ -35,12 +43,17 @@ public sealed partial class NewJobPage
 
     protected override async Task OnInitializedAsync()
     {
-        if (From is { } from)
+        if ((From ?? Environment) is { } from)
         {
             var job = await Jobs.FindAsync(await CurrentActor.GetAsync(), from, CancellationToken.None);
             _missing = job is null;
             _draft = job is null ? _draft : DraftJson.Read(job.SpecJson) ?? _draft;
+            if (Environment is not null && job is not null)
+            {
+                _draft.OfEnvironment();
+            }
         }
+        _draft.Image = Image ?? _draft.Image;
         _json = DraftJson.Write(_draft);
         await OpenAsync();
         await JudgeAsync();

@@ -22,17 +22,31 @@ internal static class Notebooks
             .First.WaitForAsync(new() { State = WaitForSelectorState.Attached });
         // A new notebook that is read back while one types is as it was: a person sees that, and types again
         var prompt = lab.Locator(".jp-Notebook .jp-CodeCell .jp-InputPrompt").First;
-        for (var n = 0; n < 10 && await prompt.InnerTextAsync() == "[ ]:"; n++)
+        for (var (tries, runs) = (0, false); !runs && tries < 10; tries++)
         {
             await lab.Locator(".jp-Notebook .jp-CodeCell .cm-content").First.ClickAsync();
             await lab.Keyboard.PressAsync("Control+A");
             await lab.Keyboard.InsertTextAsync(code);
             await lab.Keyboard.PressAsync("Control+Enter");
-            await lab.WaitForTimeoutAsync(1000);
+            runs = await RunsAsync(prompt);
         }
         await Expect(lab.Locator(".jp-OutputArea-output").First).ToContainTextAsync(says, s_slow);
         await look(lab);
         await lab.CloseAsync();
+    }
+
+    /// <summary>A cell that was not run has no number, one that runs has a star.</summary>
+    private static async Task<bool> RunsAsync(ILocator prompt)
+    {
+        try
+        {
+            await Expect(prompt).Not.ToHaveTextAsync(new Regex(@"^\[\s\]:$"), new() { Timeout = 2000 });
+            return true;
+        }
+        catch (PlaywrightException)
+        {
+            return false;
+        }
     }
 
     /// <summary>Goes to the tab of terminals and returns when a shell asks for a line.</summary>

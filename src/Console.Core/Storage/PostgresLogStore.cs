@@ -39,14 +39,16 @@ public sealed class PostgresLogStore(NpgsqlDataSource database) : ILogStore
         await using var connection = await database.OpenConnectionAsync(ct);
         await using var batch = new NpgsqlBatch(connection);
         // One batch outside a transaction is one implicit transaction. An archiver that was frozen while another went on from its
-        // cursor takes nothing back: it has fewer lines, and they are the same
+        // cursor takes nothing back: it has fewer lines, and they are the same. And it adds nothing to a log that the other completed:
+        // the container is gone since, which it would tell as a gap
         foreach (var b in blocks)
         {
             batch.BatchCommands.Add(
                 new NpgsqlBatchCommand(
                     """
                     insert into log_blocks (attempt_id, first_line, line_count, first_unix_nanos, last_unix_nanos, raw_bytes, data)
-                    values ($1, $2, $3, $4, $5, $6, $7)
+                    select $1, $2, $3, $4, $5, $6, $7
+                    where not exists (select from log_cursors where attempt_id = $1 and complete)
                     on conflict (attempt_id, first_line) do update set
                       line_count = excluded.line_count, last_unix_nanos = excluded.last_unix_nanos,
                       raw_bytes = excluded.raw_bytes, data = excluded.data
@@ -75,7 +77,7 @@ public sealed class PostgresLogStore(NpgsqlDataSource database) : ILogStore
                 on conflict (attempt_id) do update set
                   last_unix_nanos = excluded.last_unix_nanos, same_stamp_count = excluded.same_stamp_count,
                   lines = excluded.lines, bytes = excluded.bytes, gaps = excluded.gaps, complete = excluded.complete
-                where log_cursors.lines <= excluded.lines and (excluded.complete or not log_cursors.complete)
+                where log_cursors.lines <= excluded.lines and not log_cursors.complete
                 """
             )
             {

@@ -99,6 +99,19 @@ public sealed class JobLogsTests(ApiHost host)
         Assert.Equal(Text(0, 100), await file.Content.ReadAsStringAsync());
     }
 
+    /// <summary>A console that slept while another one read the log to its end finds the container gone, and would tell a gap.</summary>
+    [Fact]
+    public async Task A_log_that_is_complete_takes_nothing_more()
+    {
+        using var client = host.Admin();
+        var job = await SubmitAsync(client);
+        var attempt = await AddAttemptAsync(job);
+        await AppendAsync(attempt, 0, 3, complete: true);
+        await AppendAsync(attempt, 0, 4, complete: true);
+        await AppendAsync(attempt, 4, 1, complete: false);
+        Assert.Equal(Text(0, 3), await client.GetStringAsync($"/api/v1/jobs/{job}/logs"));
+    }
+
     [Theory]
     [InlineData("from=-1", "from")]
     [InlineData("from=1&tail=2", "from")]

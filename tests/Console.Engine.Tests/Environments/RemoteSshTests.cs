@@ -114,6 +114,8 @@ public sealed class RemoteSshTests(LabFleet fleet)
         var port = FreePort();
         var forwarding = ssh.ForwardAsync(environment, port, EnvironmentSpec.JupyterPort, Ct);
         using var http = new HttpClient();
+        // ssh stays as long as anything is open through it
+        http.DefaultRequestHeaders.ConnectionClose = true;
         var api = new Uri(
             string.Create(
                 CultureInfo.InvariantCulture,

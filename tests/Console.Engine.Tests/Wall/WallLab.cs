@@ -228,6 +228,9 @@ public sealed class WallLab(LabFleet fleet) : IAsyncLifetime
                 [
                     "run",
                     "-d",
+                    // One of the tests stops the engine for a while
+                    "--restart",
+                    "unless-stopped",
                     "--network",
                     WallRules.NetworkOf(InstallId),
                     "-p",

@@ -47,10 +47,10 @@ public sealed class WallTests(WallLab lab) : IClassFixture<WallLab>
         var table = WallRules.TableOf(lab.InstallId);
         // A host that came in since has given it another keeper
         await UntilRulesAsync(lab.First, keeper, table);
-        await lab.First.DockerAsync(Ct, "exec", keeper, "/usr/sbin/nft", "delete", "table", "inet", table);
+        await InKeeperAsync("/usr/sbin/nft", "delete", "table", "inet", table);
         await UntilRulesAsync(lab.First, keeper, table);
         // A part of them is as good as none
-        await lab.First.DockerAsync(Ct, "exec", keeper, "/usr/sbin/nft", "flush", "chain", "inet", table, "outward");
+        await InKeeperAsync("/usr/sbin/nft", "flush", "chain", "inet", table, "outward");
         await UntilRulesAsync(lab.First, keeper, table);
         // And the keeper itself
         await lab.First.DockerAsync(Ct, "rm", "-f", keeper);
@@ -179,7 +179,28 @@ public sealed class WallTests(WallLab lab) : IClassFixture<WallLab>
         string.Join('\n', targets.Select(t => $"{t.Name} {seen.GetValueOrDefault(t.Name, "not tried")}"));
 
     /// <summary>Whole ones, as the keeper put them there.</summary>
-    private static async Task UntilRulesAsync(FleetHost host, string keeper, string table)
+    private static Task UntilRulesAsync(FleetHost host, string keeper, string table) =>
+        UntilAsync(
+            host,
+            keeper,
+            rules => rules.Contains("tcp dport { 2375, 2376, 2377 } goto refuse", StringComparison.Ordinal),
+            "/usr/sbin/nft",
+            "list",
+            "table",
+            "inet",
+            table
+        );
+
+    /// <summary>Runs something in the first host's keeper, once; one that another takes the place of is waited for.</summary>
+    private Task InKeeperAsync(params string[] command) =>
+        UntilAsync(lab.First, WallPlans.NameOf(lab.InstallId), _ => true, command);
+
+    private static async Task UntilAsync(
+        FleetHost host,
+        string container,
+        Func<string, bool> says,
+        params string[] command
+    )
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(Ct);
         patience.CancelAfter(s_patience);
@@ -187,17 +208,7 @@ public sealed class WallTests(WallLab lab) : IClassFixture<WallLab>
         {
             try
             {
-                var rules = await host.DockerAsync(
-                    patience.Token,
-                    "exec",
-                    keeper,
-                    "/usr/sbin/nft",
-                    "list",
-                    "table",
-                    "inet",
-                    table
-                );
-                if (rules.Contains("tcp dport { 2375, 2376, 2377 } goto refuse", StringComparison.Ordinal))
+                if (says(await host.DockerAsync(patience.Token, ["exec", container, .. command])))
                 {
                     return;
                 }

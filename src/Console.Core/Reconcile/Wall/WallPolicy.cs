@@ -21,6 +21,9 @@ public sealed class WallPolicy(
 ) : IDisposable
 {
     private static readonly TimeSpan s_fresh = TimeSpan.FromSeconds(5);
+
+    /// <summary>How engines name their bridges, and we the lab's.</summary>
+    private static readonly string[] s_bridges = ["docker", "br-", "dl-", "veth"];
     private readonly SemaphoreSlim _gate = new(1);
     private (long At, string Script)? _known;
 
@@ -79,10 +82,14 @@ public sealed class WallPolicy(
         }
     }
 
-    /// <summary>Addresses of this machine, or of the container that the console is.</summary>
+    /// <summary>
+    /// Addresses of this machine, or of the container that the console is. Those of an engine's bridges come and go, lead nowhere
+    /// but to this machine, and what containers on it send to it is refused as a whole.
+    /// </summary>
     private static IEnumerable<IPAddress> Own() =>
         NetworkInterface
             .GetAllNetworkInterfaces()
+            .Where(i => !s_bridges.Any(b => i.Name.StartsWith(b, StringComparison.Ordinal)))
             .SelectMany(i => i.GetIPProperties().UnicastAddresses)
             .Select(a => a.Address)
             .Where(IsFar);

@@ -136,7 +136,7 @@ stop_test_run() {
 }
 
 run_project() { # PROJECT LOG ARGUMENTS...
-  local project=$1 log=$2 limit=${DEEPLAB_TEST_TIMEOUT:-2700} rc=0
+  local project=$1 log=$2 limit=${DEEPLAB_TEST_TIMEOUT:-3300} rc=0
   local -a coverage=()
   shift 2
   if compgen -G "$ROOT/tests/$project/bin/Release/*/Microsoft.Testing.Extensions.CodeCoverage.dll" >/dev/null; then

@@ -284,7 +284,7 @@ public sealed class QueuePass(
                         w.EndedAt = now;
                         w.Waits = [];
                         var (reason, message) = Rollup.StopReason(w);
-                        Rollup.Move(db, w, WorkloadState.Stopped, "ended", reason, message, now);
+                        Rollup.Move(db, w, Rollup.StopEnd(reason), "ended", reason, message, now);
                     }
                     return 0;
                 }

@@ -93,6 +93,10 @@ public static class Rollup
         : w.StopRequestedBy == MaxDurationActor ? (Reason.MaxDurationReached, "it ran for its longest allowed duration")
         : (Reason.StoppedByUser, $"{w.StopRequestedBy} asked to stop it");
 
+    /// <summary>How a workload ends that was to stop, wherever it was by then: one that is over its limit did not do what it was for.</summary>
+    public static WorkloadState StopEnd(Reason reason) =>
+        reason == Reason.MaxDurationReached ? WorkloadState.Failed : WorkloadState.Stopped;
+
     /// <summary>Who asked for a stop when nobody did: the job's own limit.</summary>
     public const string MaxDurationActor = "console (max duration)";
 
@@ -114,8 +118,7 @@ public static class Rollup
         if (w.Desired == DesiredState.Stop && (failure is not null || endless))
         {
             var (reason, message) = StopReason(w);
-            var to = reason == Reason.MaxDurationReached ? WorkloadState.Failed : WorkloadState.Stopped;
-            Finish(db, w, to, reason, message, now);
+            Finish(db, w, StopEnd(reason), reason, message, now);
         }
         else if (failure is null && endless && w.Desired == DesiredState.Run)
         {

@@ -9,7 +9,7 @@ namespace DeepLab.Engine.Tests.Model;
 public sealed class FakeModelTests(ITestOutputHelper output)
 {
     private static readonly int s_steps = Number("DEEPLAB_TEST_MODEL_STEPS", 100_000);
-    private static readonly TimeSpan s_budget = TimeSpan.FromSeconds(Number("DEEPLAB_TEST_MODEL_SECONDS", 60));
+    private static readonly TimeSpan s_budget = TimeSpan.FromSeconds(Number("DEEPLAB_TEST_MODEL_SECONDS", 30));
 
     [Fact]
     public async Task Whatever_comes_every_law_holds_with_engines_in_memory()

@@ -14,6 +14,7 @@ using DeepLab.Core.Reconcile;
 using DeepLab.Core.Storage;
 using DeepLab.Core.Streams;
 using DeepLab.Core.Streams.Terminals;
+using DeepLab.Core.Workloads;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 

@@ -228,6 +228,12 @@ public sealed record OwnImage(
 /// <param name="Fraction">0-1 over all layers that are known so far; null before any is</param>
 public sealed record PullProgress(string Reference, double? Fraction, string Status);
 
+/// <summary>Hears of progress at once, without a synchronization context in between.</summary>
+public sealed class PullListener(Action<PullProgress> hear) : IProgress<PullProgress>
+{
+    public void Report(PullProgress value) => hear(value);
+}
+
 /// <summary>
 /// Everything a container is made from, in typed values. <see cref="HostConfigs"/> turns it into the engine's own
 /// structure; nothing a user wrote reaches the engine by another way.

@@ -17,6 +17,7 @@ namespace DeepLab.Core.Maintenance;
 public sealed class ImageWork(
     IDbContextFactory<ConsoleDb> databases,
     IEngineFactory engines,
+    CodeFolder code,
     ConsoleOptions options,
     TimeProvider time
 )
@@ -34,7 +35,7 @@ public sealed class ImageWork(
             case ImageTaskKind.Pull:
                 await engine.PullAsync(
                     task.Reference,
-                    new Latest(p => progress.Say($"pulls the image on {task.HostName}", p.Fraction)),
+                    new PullListener(p => progress.Say($"pulls the image on {task.HostName}", p.Fraction)),
                     ct
                 );
                 return await FoundAsync(engine, task, ct);
@@ -167,9 +168,7 @@ public sealed class ImageWork(
             if (wish.Code is { } digest)
             {
                 // It was checked when it was uploaded: what it holds, and how large it gets
-                await using var packed = File.OpenRead(
-                    Path.Combine(options.DataFolder, "code", digest.Replace(':', '-'))
-                );
+                await using var packed = File.OpenRead(code.PathOf(digest));
                 await using var unpacked = new GZipStream(packed, CompressionMode.Decompress);
                 await using var reader = new TarReader(unpacked);
                 while (await reader.GetNextEntryAsync(cancellationToken: ct) is { } entry)
@@ -317,11 +316,5 @@ public sealed class ImageWork(
             await db.Hosts.AsNoTracking().SingleOrDefaultAsync(h => h.Id == hostId, ct)
             ?? throw new ImageTaskException("Its host was removed.");
         return engines.Get(host.Address, host.SealedCredentials);
-    }
-
-    /// <summary>Progress without a synchronization context in between.</summary>
-    private sealed class Latest(Action<PullProgress> set) : IProgress<PullProgress>
-    {
-        public void Report(PullProgress value) => set(value);
     }
 }

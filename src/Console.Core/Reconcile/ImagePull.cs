@@ -112,7 +112,7 @@ internal static class ImagePull
         PullProgress? latest = null;
         double? told = null;
         using var cancel = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        var pull = host.Engine.PullAsync(image, new Latest(p => latest = p), cancel.Token);
+        var pull = host.Engine.PullAsync(image, new PullListener(p => latest = p), cancel.Token);
         try
         {
             while (await Task.WhenAny(pull, driver.WaitAsync(s_tellEvery, ct)) != pull)
@@ -183,10 +183,4 @@ internal static class ImagePull
             EngineErrorKind.DiskFull => Reason.DiskFull,
             _ => Reason.ImagePullFailed,
         };
-
-    /// <summary>Progress without a synchronization context in between.</summary>
-    private sealed class Latest(Action<PullProgress> set) : IProgress<PullProgress>
-    {
-        public void Report(PullProgress value) => set(value);
-    }
 }

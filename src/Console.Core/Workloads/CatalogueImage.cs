@@ -61,7 +61,7 @@ public sealed class CatalogueImage
 /// </summary>
 public static partial class MadeImages
 {
-    private const string Root = "deeplab-made/";
+    public const string Root = "deeplab-made/";
 
     /// <param name="name">of the catalogue</param>
     /// <param name="task">id of the task that makes it: the tag is this one's alone</param>

@@ -38,7 +38,6 @@ public sealed class DoorTests
         ("DeepLab.Core.Reconcile", "DeepLab.Core.Operations.Jobs.QueueReader"),
         ("DeepLab.Core.Reconcile", "DeepLab.Core.Operations.Data.VolumeReader"),
         ("DeepLab.Core.Reconcile", "DeepLab.Core.Operations.Jobs.StoredSpec"),
-        ("DeepLab.Core.Reconcile", "DeepLab.Core.Operations.Jobs.CodeFolder"),
     ];
 
     private static readonly (string Package, string[] MayUse)[] s_packages =

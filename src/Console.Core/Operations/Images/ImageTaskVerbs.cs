@@ -116,12 +116,16 @@ public sealed class ImageTaskVerbs(IDbContextFactory<ConsoleDb> databases, TimeP
             {
                 var now = time.GetUtcNow();
                 var rows = new List<ImageTask>();
-                foreach (var row in await ImageTaskRows.PrunableAsync(db, now - unusedFor, ct))
+                var found = await ImageTaskRows.PrunableAsync(db, now - unusedFor, ct);
+                var names = found.Select(r => r.Host).Distinct().ToArray();
+                var hosts = await db
+                    .Hosts.AsNoTracking()
+                    .Where(h => names.Contains(h.Name))
+                    .ToDictionaryAsync(h => h.Name, ct);
+                foreach (var row in found)
                 {
-                    var host = await db.Hosts.AsNoTracking().SingleAsync(h => h.Name == row.Host, ct);
-                    rows.Add(
-                        await ImageTaskRows.JoinAsync(db, Row(ImageTaskKind.Remove, actor, row.Reference, host), ct)
-                    );
+                    var task = Row(ImageTaskKind.Remove, actor, row.Reference, hosts[row.Host]);
+                    rows.Add(await ImageTaskRows.JoinAsync(db, task, ct));
                 }
                 db.AddAudit(now, actor.UserName, "image.prune", $"{rows.Count} images");
                 return await SavedAsync(db, rows, ct);
@@ -309,7 +313,7 @@ internal static class ImageTaskRows
                     (select max(coalesce(w.ended_at, w.submitted_at)) from workloads w
                       where w.pinned_image = i.reference or w.spec_json->>'image' = i.reference) as last_used_at
                   from hosts h cross join lateral unnest(h.images) as i(reference)
-                  where i.reference like 'deeplab-made/%' and ({reference}::text is null or i.reference = {reference})
+                  where starts_with(i.reference, {MadeImages.Root}) and ({reference}::text is null or i.reference = {reference})
                     and not exists (select 1 from images c where c.reference = i.reference)
                     and not exists (select 1 from image_tasks t where t.reference = i.reference and t.state in ('Waiting','Running'))
                     and not exists (select 1 from workloads w

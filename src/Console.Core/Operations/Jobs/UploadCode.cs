@@ -6,14 +6,6 @@ using Microsoft.EntityFrameworkCore;
 
 namespace DeepLab.Core.Operations.Jobs;
 
-/// <summary>Where uploaded archives lie: `code/sha256-…` below the data folder.</summary>
-public sealed class CodeFolder(ConsoleOptions options)
-{
-    public string Root { get; } = Directory.CreateDirectory(Path.Combine(options.DataFolder, "code")).FullName;
-
-    public string PathOf(string digest) => Path.Combine(Root, digest.Replace(':', '-'));
-}
-
 /// <summary>Keeps a tar.gz by its digest after reading it through: links, bombs and bad paths are refused.</summary>
 public sealed class UploadCode(IDbContextFactory<ConsoleDb> databases, CodeFolder folder, TimeProvider time)
 {

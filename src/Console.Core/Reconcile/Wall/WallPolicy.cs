@@ -56,25 +56,28 @@ public sealed class WallPolicy(
     private async Task<List<EgressTarget>> RefusedAsync(CancellationToken ct)
     {
         await using var db = await databases.CreateDbContextAsync(ct);
-        var hosts = await db.Hosts.AsNoTracking().ToListAsync(ct);
+        var hosts = await db.Hosts.Select(h => new { h.NetworkAddress, h.Address }).ToListAsync(ct);
         return
         [
-            .. hosts.SelectMany(AddressesOf).Where(IsFar).Select(a => EgressTarget.Of(a)),
+            .. hosts
+                .SelectMany(h => AddressesOf(h.NetworkAddress, h.Address))
+                .Where(IsFar)
+                .Select(a => EgressTarget.Of(a)),
             .. Own().Select(a => EgressTarget.Of(a)),
             .. await DatabasesAsync(ct),
             .. await GatewayAsync(ct),
         ];
     }
 
-    private static IEnumerable<IPAddress> AddressesOf(Host host)
+    private static IEnumerable<IPAddress> AddressesOf(string networkAddress, string engineAddress)
     {
-        if (IPAddress.TryParse(host.NetworkAddress, out var told))
+        if (IPAddress.TryParse(networkAddress, out var told))
         {
             yield return told;
         }
         if (
-            EngineAddress.IsTcp(host.Address)
-            && Uri.TryCreate(host.Address, UriKind.Absolute, out var engine)
+            EngineAddress.IsTcp(engineAddress)
+            && Uri.TryCreate(engineAddress, UriKind.Absolute, out var engine)
             && IPAddress.TryParse(engine.DnsSafeHost, out var its)
         )
         {

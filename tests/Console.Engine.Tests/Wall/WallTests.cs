@@ -17,6 +17,11 @@ public sealed class WallTests(WallLab lab) : IClassFixture<WallLab>
     [Fact]
     public async Task A_job_reaches_neither_metadata_console_database_engines_vxlan_nor_tenants_and_all_of_them_without_the_rules()
     {
+        // The second host came in after the first had its rules
+        var second = new Uri(lab.Second.Address).Host;
+        var table = WallRules.TableOf(lab.InstallId);
+        string[] list = ["/usr/sbin/nft", "list", "table", "inet", table];
+        await UntilAsync(lab.First, WallPlans.NameOf(lab.InstallId), rules => rules.Contains(second), list);
         var seen = await lab.TryAsync([.. lab.Forbidden, lab.Tenant, .. lab.Allowed], Ct);
         Assert.Equal(All(lab.Allowed, "reached"), Of(lab.Allowed, seen));
         Assert.NotEqual("reached", seen[lab.Tenant.Name]);

@@ -52,15 +52,22 @@ public sealed class EnvironmentTools(
             .ToListAsync(ct);
     }
 
-    /// <summary>Files that stand in its container before it starts; none where it is no environment.</summary>
+    /// <summary>Files of the console's that stand in its container before it starts.</summary>
     /// <exception cref="EngineException">A secret cannot be read.</exception>
     public async Task<IReadOnlyList<PlacedFile>> FilesAsync(AttemptRead read, CancellationToken ct)
     {
+        var id = read.Workload.Id;
+        if (read.Spec.Topology == Topology.Mpi)
+        {
+            var key =
+                await SecretAsync(id, WorkloadSecret.MpiKey, ct)
+                ?? throw new EngineException(EngineErrorKind.Other, "its SSH key is not kept any more");
+            return MpiFiles.Make(read.Spec, key);
+        }
         if (read.Spec.Environment is not { } environment)
         {
             return [];
         }
-        var id = read.Workload.Id;
         return EnvironmentFiles.Make(
             environment,
             id,

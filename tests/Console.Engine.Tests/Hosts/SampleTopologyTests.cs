@@ -65,7 +65,7 @@ public sealed class SampleTopologyTests(LabFleet fleet, TopologyConsole lab, ITe
         var reading = SpecReader.Read(json.ToJsonString());
         Assert.Empty(reading.Errors);
         var began = TimeProvider.System.GetTimestamp();
-        var id = await console.SubmitAsync(lab.Spread(reading.Spec!), Ct);
+        var id = await lab.SubmitAsync(TopologyConsole.Spread(reading.Spec!), Ct);
         var job = await console.WaitForEndAsync(id, TimeSpan.FromMinutes(4), Ct);
         var logs = new List<string>();
         foreach (var replica in job.Replicas)
@@ -86,7 +86,7 @@ public sealed class SampleTopologyTests(LabFleet fleet, TopologyConsole lab, ITe
         {
             Assert.Equal(3, logs.Count(l => l.EndsWith("of 3 by mpi", StringComparison.Ordinal)));
         }
-        await SwarmCluster.AtRestAsync(console, fleet, [id], Ct);
+        await SwarmCluster.AtRestAsync(console, fleet, lab.Jobs, Ct);
     }
 
     private static async Task<string> UploadAsync(ConsoleHarness console)

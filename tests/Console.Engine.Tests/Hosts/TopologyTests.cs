@@ -39,8 +39,8 @@ public sealed class TopologyTests(LabFleet fleet, TopologyConsole lab) : IClassF
         var servers = Specs.Shell(Tell + "exec sleep 600").Roles[0] with { Name = "ps" };
         // Its name is gone with a worker that has ended, for one that still looks for it
         var workers = Specs.Shell(Tell + "sleep 3", replicas: 2).Roles[0];
-        var id = await console.SubmitAsync(
-            lab.Spread(Specs.Shell("")) with
+        var id = await lab.SubmitAsync(
+            TopologyConsole.Spread(Specs.Shell("")) with
             {
                 Topology = Topology.ParameterServers,
                 Roles = [servers, workers],
@@ -89,7 +89,7 @@ public sealed class TopologyTests(LabFleet fleet, TopologyConsole lab) : IClassF
                 log
             );
         }
-        await SwarmCluster.AtRestAsync(console, fleet, [id], Ct);
+        await SwarmCluster.AtRestAsync(console, fleet, lab.Jobs, Ct);
     }
 
     [Fact]
@@ -98,8 +98,8 @@ public sealed class TopologyTests(LabFleet fleet, TopologyConsole lab) : IClassF
         var console = await lab.StartAsync(fleet, Ct);
         const string Task =
             "echo task $DEEPLAB_ARRAY_INDEX of $DEEPLAB_ARRAY_SIZE; [ $DEEPLAB_ARRAY_INDEX = 1 ] && exit 3; sleep 3; echo done";
-        var spec = lab.Spread(Specs.Shell(Task, replicas: 4)) with { Topology = Topology.Array };
-        var id = await console.SubmitAsync(spec, Ct);
+        var spec = TopologyConsole.Spread(Specs.Shell(Task, replicas: 4)) with { Topology = Topology.Array };
+        var id = await lab.SubmitAsync(spec, Ct);
         var job = await console.WaitForEndAsync(id, Ct);
         Assert.Equal(WorkloadState.Failed, job.Row.State);
         Assert.StartsWith("1 of 4 tasks did not succeed: worker-1: ", job.Row.Message);
@@ -111,15 +111,15 @@ public sealed class TopologyTests(LabFleet fleet, TopologyConsole lab) : IClassF
                 await TopologyConsole.LogAsync(console, task, Ct)
             );
         }
-        await SwarmCluster.AtRestAsync(console, fleet, [id], Ct);
+        await SwarmCluster.AtRestAsync(console, fleet, lab.Jobs, Ct);
     }
 
     [Fact]
     public async Task A_server_that_dies_before_the_workers_are_done_fails_the_job_and_is_named()
     {
         var console = await lab.StartAsync(fleet, Ct);
-        var id = await console.SubmitAsync(
-            lab.Spread(Specs.Shell("")) with
+        var id = await lab.SubmitAsync(
+            TopologyConsole.Spread(Specs.Shell("")) with
             {
                 Topology = Topology.ParameterServers,
                 Roles =
@@ -136,7 +136,7 @@ public sealed class TopologyTests(LabFleet fleet, TopologyConsole lab) : IClassF
         var job = await console.WaitForEndAsync(id, Ct);
         Assert.Equal((WorkloadState.Failed, Reason.ExitedNonZero), (job.Row.State, job.Row.Reason));
         Assert.StartsWith("ps-0 on ", job.Row.Message);
-        await SwarmCluster.AtRestAsync(console, fleet, [id], Ct);
+        await SwarmCluster.AtRestAsync(console, fleet, lab.Jobs, Ct);
     }
 }
 
@@ -145,15 +145,24 @@ public sealed class TopologyConsole : IAsyncDisposable
 {
     private ConsoleHarness? _console;
 
+    /// <summary>All that were submitted to it.</summary>
+    public List<long> Jobs { get; } = [];
+
     public async Task<ConsoleHarness> StartAsync(LabFleet fleet, CancellationToken ct)
     {
         await fleet.ReadyAsync(ct);
         return _console ??= await SwarmCluster.StartAsync(fleet, ct);
     }
 
+    public async Task<long> SubmitAsync(JobSpec spec, CancellationToken ct)
+    {
+        Jobs.Add(await _console!.SubmitAsync(spec, ct));
+        return Jobs[^1];
+    }
+
     public ValueTask DisposeAsync() => _console?.DisposeAsync() ?? ValueTask.CompletedTask;
 
-    internal JobSpec Spread(JobSpec spec) =>
+    internal static JobSpec Spread(JobSpec spec) =>
         spec with
         {
             Cluster = SwarmCluster.Name,

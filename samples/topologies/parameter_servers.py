@@ -51,7 +51,7 @@ def push(gradients, rate):
 
 def work(index, servers, options):
     def pull_all():
-        while any(part is None for part in (parts := [w.wait() for w in [rpc.rpc_async(s, pull) for s in names]])):
+        while None in (parts := [answer.wait() for answer in [rpc.rpc_async(name, pull) for name in names]]):
             time.sleep(0.1)  # worker 0 has not begun yet
         net.load_state_dict({n: w for part in parts for n, w in part.items()})
 

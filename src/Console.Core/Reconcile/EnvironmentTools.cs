@@ -14,6 +14,9 @@ public sealed class EnvironmentTools(
     ConsoleOptions options
 )
 {
+    // 0755
+    private const int Folder = 0x1ED;
+
     public JupyterClient Jupyter { get; } = jupyter;
     public PortBook Ports { get; } = ports;
 
@@ -63,6 +66,10 @@ public sealed class EnvironmentTools(
                 await SecretAsync(id, WorkloadSecret.MpiKey, ct)
                 ?? throw new EngineException(EngineErrorKind.Other, "its SSH key is not kept any more");
             return MpiFiles.Make(read.Spec, key);
+        }
+        if (read.Spec is { Topology: Topology.Array, Checkpoint: not null })
+        {
+            return [new PlacedFile(LaunchPlan.CheckpointFolder(read.Spec, read.Attempt.ReplicaName), Folder, null)];
         }
         if (read.Spec.Environment is not { } environment)
         {

@@ -69,7 +69,7 @@ public static class LaunchPlan
         env["DEEPLAB_LOG_DIR"] = ProgramFolders.Logs;
         env["DEEPLAB_CHECKPOINT_DIR"] = spec.Checkpoint is null
             ? ProgramFolders.Checkpoints
-            : ProgramFolders.KeptCheckpoints;
+            : CheckpointFolder(spec, attempt.ReplicaName);
         if (spec.Checkpoint?.EverySteps is { } every)
         {
             env["DEEPLAB_CHECKPOINT_EVERY"] = every.ToString(CultureInfo.InvariantCulture);
@@ -119,6 +119,12 @@ public static class LaunchPlan
             Mounts = mounts ?? [],
         };
     }
+
+    /// <summary>Replicas of one job share what is kept of it on their host; tasks of an array would take each other's for their own.</summary>
+    public static string CheckpointFolder(JobSpec spec, string replica) =>
+        spec.Topology == Topology.Array
+            ? $"{ProgramFolders.KeptCheckpoints}/{replica}"
+            : ProgramFolders.KeptCheckpoints;
 
     /// <summary>What Linux takes as the name of a machine.</summary>
     private static string HostnameOf(Workload workload) => workload.Name.Replace('_', '-').Replace('.', '-').Trim('-');

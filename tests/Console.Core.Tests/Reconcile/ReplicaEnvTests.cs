@@ -59,6 +59,14 @@ public sealed class ReplicaEnvTests
     }
 
     [Fact]
+    public void Tasks_of_an_array_keep_their_checkpoints_apart()
+    {
+        var array = TopologyTests.Read("array", "task:2").Spec!;
+        Assert.Equal("/checkpoints/task-1", LaunchPlan.CheckpointFolder(array, "task-1"));
+        Assert.Equal("/checkpoints", LaunchPlan.CheckpointFolder(array with { Topology = Topology.Peers }, "task-1"));
+    }
+
+    [Fact]
     public void A_job_of_one_replica_has_no_cluster_and_an_environment_nothing()
     {
         var env = Of("peers", "worker:1", "worker-0");

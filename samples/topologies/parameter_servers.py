@@ -83,9 +83,9 @@ def work(index, servers, options):
 def main():
     global server
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=500, help="of each worker")
+    parser.add_argument("--steps", type=int, default=300, help="of each worker")
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--lr", type=float, default=0.2)
+    parser.add_argument("--lr", type=float, default=0.3)
     options = parser.parse_args()
 
     config = json.loads(os.environ["TF_CONFIG"])

@@ -50,7 +50,15 @@ public static class LaunchPlan
             ["OMP_NUM_THREADS"] = threads,
             ["OPENBLAS_NUM_THREADS"] = threads,
         };
-        foreach (var (name, value) in spec.Env)
+        foreach (var (name, value) in ReplicaEnv.Defaults(spec))
+        {
+            env[name] = value;
+        }
+        foreach (var (name, value) in spec.Env.Concat(role.Env))
+        {
+            env[name] = value;
+        }
+        foreach (var (name, value) in ReplicaEnv.Of(spec, attempt.ReplicaName, workload.Id, attempt.Number))
         {
             env[name] = value;
         }
@@ -61,7 +69,7 @@ public static class LaunchPlan
         env["DEEPLAB_LOG_DIR"] = ProgramFolders.Logs;
         env["DEEPLAB_CHECKPOINT_DIR"] = spec.Checkpoint is null
             ? ProgramFolders.Checkpoints
-            : ProgramFolders.KeptCheckpoints;
+            : CheckpointFolder(spec, attempt.ReplicaName);
         if (spec.Checkpoint?.EverySteps is { } every)
         {
             env["DEEPLAB_CHECKPOINT_EVERY"] = every.ToString(CultureInfo.InvariantCulture);
@@ -70,6 +78,7 @@ public static class LaunchPlan
         {
             env["HOME"] = EnvironmentFolders.Home;
         }
+        var command = role.Command.IsDefaultOrEmpty ? scriptCommand : [.. role.Command];
         var hasFiles = spec.Code is not null || spec.Script is not null;
         return new ContainerPlan
         {
@@ -77,8 +86,8 @@ public static class LaunchPlan
             Image = image,
             Command =
                 environment is not null ? EnvironmentFiles.Command
-                : role.Command.IsDefaultOrEmpty ? scriptCommand
-                : [.. role.Command],
+                : spec.Topology == Topology.Mpi ? MpiFiles.Command(command)
+                : command,
             Env = env,
             Labels = new Dictionary<string, string>(StringComparer.Ordinal)
             {
@@ -110,6 +119,12 @@ public static class LaunchPlan
             Mounts = mounts ?? [],
         };
     }
+
+    /// <summary>Replicas of one job share what is kept of it on their host; tasks of an array would take each other's for their own.</summary>
+    public static string CheckpointFolder(JobSpec spec, string replica) =>
+        spec.Topology == Topology.Array
+            ? $"{ProgramFolders.KeptCheckpoints}/{replica}"
+            : ProgramFolders.KeptCheckpoints;
 
     /// <summary>What Linux takes as the name of a machine.</summary>
     private static string HostnameOf(Workload workload) => workload.Name.Replace('_', '-').Replace('.', '-').Trim('-');

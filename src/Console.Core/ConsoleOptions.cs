@@ -54,6 +54,12 @@ public sealed record ConsoleOptions
     /// <summary>`DEEPLAB_PORTS`: `first-last`, the ports of each host on which environments are published.</summary>
     public PortRange Ports { get; init; } = new(20000, 29999);
 
+    /// <summary>
+    /// `DEEPLAB_JOB_SUBNETS`: where the networks of jobs with several replicas on one host have their addresses from. By default
+    /// half of what RFC 2544 keeps for benchmarks of network devices, which no lab's own network is numbered from.
+    /// </summary>
+    public System.Net.IPNetwork JobSubnets { get; init; } = System.Net.IPNetwork.Parse("198.19.0.0/16");
+
     /// <summary>`DEEPLAB_IDLE_AFTER`: seconds that nobody may use an environment before it is stopped, unless it says otherwise; 0 = for ever.</summary>
     public TimeSpan IdleAfter { get; init; } = TimeSpan.FromHours(8);
 
@@ -116,6 +122,24 @@ public sealed record ConsoleOptions
             errors.Add($"DEEPLAB_PORTS is \"{text}\"; a range such as \"20000-29999\" within 1024-65535 is allowed.");
             return defaults.Ports;
         }
+        System.Net.IPNetwork SubnetsOf(string text)
+        {
+            if (
+                System.Net.IPNetwork.TryParse(text, out var range)
+                && range
+                    is {
+                        PrefixLength: >= 8 and <= 22,
+                        BaseAddress.AddressFamily: System.Net.Sockets.AddressFamily.InterNetwork
+                    }
+            )
+            {
+                return range;
+            }
+            errors.Add(
+                $"DEEPLAB_JOB_SUBNETS is \"{text}\"; a network of IPv4 addresses between /8 and /22 is allowed, such as {defaults.JobSubnets}."
+            );
+            return defaults.JobSubnets;
+        }
         string Or(string name, string fallback) => read(name) is { Length: > 0 } v ? v : fallback;
         var options = new ConsoleOptions
         {
@@ -133,6 +157,7 @@ public sealed record ConsoleOptions
             LogMaxSize = Number("DEEPLAB_LOG_MAX_SIZE", defaults.LogMaxSize, 16 << 10),
             HostGrace = TimeSpan.FromSeconds(Number("DEEPLAB_HOST_GRACE", (long)defaults.HostGrace.TotalSeconds, 1)),
             Ports = PortsOf(Or("DEEPLAB_PORTS", $"{defaults.Ports}")),
+            JobSubnets = SubnetsOf(Or("DEEPLAB_JOB_SUBNETS", $"{defaults.JobSubnets}")),
             IdleAfter = TimeSpan.FromSeconds(Number("DEEPLAB_IDLE_AFTER", (long)defaults.IdleAfter.TotalSeconds, 0)),
             LogMaxFiles = (int)Number("DEEPLAB_LOG_MAX_FILES", defaults.LogMaxFiles, 1),
             Gateway = GatewayOptions.Read(read, errors),

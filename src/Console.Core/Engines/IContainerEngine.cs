@@ -124,11 +124,10 @@ public interface IContainerEngine : IAsyncDisposable
     Task EnsureNetworkAsync(string name, IReadOnlyDictionary<string, string> labels, CancellationToken ct);
 
     /// <summary>
-    /// Makes a bridge of this name on the host, whose containers cannot reach each other, or finds the one that is there;
-    /// one of that name that is not so is <see cref="EngineErrorKind.NameTaken"/>.
+    /// Makes this network on the host, or finds the one that is there; one of that name that is not so is
+    /// <see cref="EngineErrorKind.NameTaken"/>. Where no subnet is free, <see cref="EngineErrorKind.NetworkNotReady"/>.
     /// </summary>
-    /// <param name="name">of the network and of its bridge: at most 15 characters</param>
-    Task EnsureBridgeAsync(string name, IReadOnlyDictionary<string, string> labels, CancellationToken ct);
+    Task EnsureBridgeAsync(BridgePlan plan, CancellationToken ct);
 
     /// <summary>One that is gone already is fine; one that is still in use is <see cref="EngineErrorKind.Conflict"/>.</summary>
     Task RemoveNetworkAsync(string name, CancellationToken ct);

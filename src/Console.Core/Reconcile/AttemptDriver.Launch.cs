@@ -20,7 +20,7 @@ internal sealed partial class AttemptDriver
             await FailAsync(Reason.VolumeMissing, volume);
             return;
         }
-        if (!await Network.IsThereAsync(read.Workload, ct) || !await IsHomeFreeAsync(read, ct))
+        if (!await Network.IsThereAsync(read, ct) || !await IsHomeFreeAsync(read, ct))
         {
             return;
         }
@@ -55,10 +55,12 @@ internal sealed partial class AttemptDriver
             // A create whose reply was lost, or a foreign container: the next look tells
             host.Remember(plan.Name);
         }
-        catch (EngineException e) when (IsNetworkGone(e, read))
+        catch (EngineException e) when (NetworkWait.IsGone(e, read.Workload))
         {
-            await host.Wall.RenewNetworkAsync(ct);
-            await WaitAsync(s_retry, ct);
+            if (await Network.RenewAsync(read, ct))
+            {
+                await WaitAsync(s_retry, ct);
+            }
         }
         catch (EngineException e)
         {
@@ -80,10 +82,6 @@ internal sealed partial class AttemptDriver
             );
         }
     }
-
-    /// <summary>Somebody removed the host's own network, as by `docker network prune`. One across hosts may be on its way.</summary>
-    private static bool IsNetworkGone(EngineException e, AttemptRead read) =>
-        e.Kind == EngineErrorKind.NetworkNotReady && read.Workload.NetworkName is null;
 
     /// <summary>Its wall wakes it up.</summary>
     private async Task AwaitWallAsync(AttemptRead read, CancellationToken ct)
@@ -125,11 +123,14 @@ internal sealed partial class AttemptDriver
             tools.Failpoints.Hit(Failpoints.AfterCode);
             try
             {
-                await Network.StartAsync(host.Engine, containerId, read.Workload.NetworkName is not null, ct);
+                await Network.StartAsync(containerId, read.Workload, ct);
             }
-            catch (EngineException e) when (IsNetworkGone(e, read))
+            catch (EngineException e) when (NetworkWait.IsGone(e, read.Workload))
             {
-                await host.Wall.RenewNetworkAsync(ct);
+                if (!await Network.RenewAsync(read, ct))
+                {
+                    return;
+                }
                 await host.Engine.StartAsync(containerId, ct);
             }
             host.Remember(read.Attempt.ContainerName);

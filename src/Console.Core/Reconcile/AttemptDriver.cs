@@ -38,7 +38,7 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
 
     public long WorkloadId { get; private set; }
 
-    private NetworkWait Network => _network ??= new NetworkWait(this, tools);
+    private NetworkWait Network => _network ??= new NetworkWait(this, host, tools);
 
     /// <summary>What the engine showed last; the full list wakes a driver that saw something else.</summary>
     public ContainerState? LastSeen { get; private set; }

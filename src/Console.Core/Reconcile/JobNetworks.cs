@@ -10,8 +10,9 @@ using Microsoft.Extensions.Logging;
 namespace DeepLab.Core.Reconcile;
 
 /// <summary>
-/// One network across hosts for each round of a job that spans them: made by the Swarm's manager before the first replica,
-/// removed after the last one's container was seen gone. Its row stands before it is made, so that none is left over.
+/// One network for each round of a job with several replicas: across hosts, made by the Swarm's manager, where it spans them,
+/// else a bridge of its one host. It is made before the first replica and removed after the last one's container was seen
+/// gone. Its row stands before it is made, so that none is left over.
 /// </summary>
 public sealed partial class JobNetworks(
     LeaderWrites writes,
@@ -31,23 +32,52 @@ public sealed partial class JobNetworks(
     public TimeSpan Patience => options.HostGrace;
 
     /// <summary>Before a replica is created: its network is there.</summary>
-    /// <exception cref="JobNetworkException">The manager refused, or does not answer; it may later.</exception>
-    public async Task EnsureAsync(Workload w, CancellationToken ct)
+    /// <param name="own">of the replica's host</param>
+    /// <exception cref="JobNetworkException">The one that makes it refused, or does not answer; it may later.</exception>
+    public async Task EnsureAsync(Workload w, JobSpec spec, IContainerEngine own, CancellationToken ct)
     {
         if (w.NetworkName is not { } name)
         {
             return;
         }
-        await using var db = await databases.CreateDbContextAsync(ct);
-        var cluster = await db.Clusters.AsNoTracking().SingleAsync(c => c.Id == w.ClusterId, ct);
-        var manager =
-            ManagerOf(cluster)
-            ?? throw new JobNetworkException($"cluster {cluster.Name} has no Swarm manager any more");
         var labels = new Dictionary<string, string>
         {
             [Labels.Install] = installation.Value,
             [Labels.Workload] = w.Id.ToString(System.Globalization.CultureInfo.InvariantCulture),
         };
+        if (w.HostNames.Length > 1)
+        {
+            await EnsureAcrossAsync(w, name, labels, ct);
+            return;
+        }
+        var replicas = spec.Roles.Sum(r => r.Replicas);
+        var plan = new BridgePlan(name, WallRules.BridgeOf(installation.Value, w.Id, w.Round), labels)
+        {
+            IsApart = false,
+            Subnet = SubnetChoice.For(replicas, options.JobSubnets),
+        };
+        try
+        {
+            await own.EnsureBridgeAsync(plan, ct);
+        }
+        catch (EngineException e)
+        {
+            throw new JobNetworkException($"{w.HostName} did not make its network: {e.Message}", e);
+        }
+    }
+
+    private async Task EnsureAcrossAsync(
+        Workload w,
+        string name,
+        Dictionary<string, string> labels,
+        CancellationToken ct
+    )
+    {
+        await using var db = await databases.CreateDbContextAsync(ct);
+        var cluster = await db.Clusters.AsNoTracking().SingleAsync(c => c.Id == w.ClusterId, ct);
+        var manager =
+            ManagerOf(cluster)
+            ?? throw new JobNetworkException($"cluster {cluster.Name} has no Swarm manager any more");
         try
         {
             await manager.EnsureNetworkAsync(name, labels, ct);
@@ -91,32 +121,57 @@ public sealed partial class JobNetworks(
             .Where(n =>
                 !db.Attempts.Any(a => a.WorkloadId == n.WorkloadId && a.Number == n.Round && !a.ContainerRemoved)
             )
-            .Join(db.Clusters, n => n.ClusterId, c => c.Id, (n, c) => new { n.Name, Cluster = c })
+            .Select(n => new
+            {
+                n.Name,
+                Cluster = db.Clusters.FirstOrDefault(c => c.Id == n.ClusterId),
+                IsOfHost = n.HostId != null,
+                Host = db.Hosts.FirstOrDefault(h => h.Id == n.HostId),
+            })
             .ToListAsync(term.Ended);
-        foreach (var network in over)
-        {
-            try
+        // One engine that is slow delays only its own
+        var byPlace = over.GroupBy(n => n.IsOfHost ? n.Host?.Id : n.Cluster?.Id);
+        await Task.WhenAll(
+            byPlace.Select(async place =>
             {
-                if (ManagerOf(network.Cluster) is { } manager)
+                foreach (var n in place)
                 {
-                    await manager.RemoveNetworkAsync(network.Name, term.Ended);
+                    var engine = !n.IsOfHost ? ManagerOf(n.Cluster) : EngineOf(n.Host);
+                    if (n.Host?.State != HostState.Unreachable && !await IsAskedAsync(n.Name, engine, term))
+                    {
+                        break;
+                    }
                 }
-            }
-            catch (Exception e) when (e is EngineException or EngineUnreachableException)
-            {
-                // Its last endpoint may still be leaving: the row stays, and the next sweep tries again
-                Log.Failed(logger, e.Message);
-                continue;
-            }
-            await writes.RunAsync(
-                term,
-                (write, ct) => write.Networks.Where(n => n.Name == network.Name).ExecuteDeleteAsync(ct)
-            );
-        }
+            })
+        );
     }
 
-    private IContainerEngine? ManagerOf(Cluster cluster) =>
-        cluster.ManagerAddress is { } address ? engines.Get(address, cluster.SealedCredentials) : null;
+    /// <summary>False where its engine does not answer. Where it was not removed its row stays, and the next sweep tries again.</summary>
+    private async Task<bool> IsAskedAsync(string name, IContainerEngine? engine, LeaderTerm term)
+    {
+        try
+        {
+            // A host or a Swarm that is not ours any more keeps what it has
+            if (engine is not null)
+            {
+                await engine.RemoveNetworkAsync(name, term.Ended);
+            }
+        }
+        catch (Exception e) when (e is EngineException or EngineUnreachableException)
+        {
+            // Its last endpoint may still be leaving
+            Log.Failed(logger, e.Message);
+            return e is EngineException;
+        }
+        await writes.RunAsync(term, (write, ct) => write.Networks.Where(n => n.Name == name).ExecuteDeleteAsync(ct));
+        return true;
+    }
+
+    private IContainerEngine? EngineOf(Host? host) =>
+        host is null ? null : engines.Get(host.Address, host.SealedCredentials);
+
+    private IContainerEngine? ManagerOf(Cluster? cluster) =>
+        cluster?.ManagerAddress is { } address ? engines.Get(address, cluster!.SealedCredentials) : null;
 
     private static partial class Log
     {

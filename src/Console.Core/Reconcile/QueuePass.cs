@@ -194,7 +194,7 @@ public sealed class QueuePass(
         w.EstimateErrorSeconds = w.FirstEstimate is { } told ? (now - told).TotalSeconds : null;
         w.NetworkName = null;
         w.NotBefore = null;
-        if (w.HostNames.Length > 1)
+        if (placement.Replicas.Length > 1)
         {
             w.NetworkName = LaunchPlan.NetworkOf(installation.Value, w.Id, w.Round);
             db.Networks.Add(
@@ -204,6 +204,7 @@ public sealed class QueuePass(
                     WorkloadId = w.Id,
                     Round = w.Round,
                     ClusterId = w.ClusterId,
+                    HostId = w.HostNames.Length == 1 ? placement.Replicas[0].HostId : null,
                 }
             );
         }

@@ -164,7 +164,7 @@ public sealed class EngineOutage
 }
 
 /// <summary>
-/// A network across hosts for one round of one workload. The row stands before the network is made, and goes when it was
+/// A network across hosts, or on one, for one round of one workload with several replicas. The row stands before the network is made, and goes when it was
 /// seen gone.
 /// </summary>
 public sealed class JobNetwork
@@ -174,4 +174,7 @@ public sealed class JobNetwork
     public long WorkloadId { get; set; }
     public int Round { get; set; }
     public Guid ClusterId { get; set; }
+
+    /// <summary>Where it is a bridge of this one host; null = across hosts.</summary>
+    public Guid? HostId { get; set; }
 }

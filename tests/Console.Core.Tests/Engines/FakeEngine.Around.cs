@@ -48,8 +48,15 @@ public sealed partial class FakeEngine
     /// <summary>Names of bridges of this host.</summary>
     public ConcurrentDictionary<string, bool> Bridges { get; } = new();
 
-    public Task EnsureBridgeAsync(string name, IReadOnlyDictionary<string, string> labels, CancellationToken ct) =>
-        DoAsync(name, () => Bridges.TryAdd(name, true), ct);
+    public Task EnsureBridgeAsync(BridgePlan plan, CancellationToken ct) =>
+        DoAsync(
+            plan.Name,
+            () =>
+                plan.IsApart
+                    ? Bridges.TryAdd(plan.Name, true)
+                    : Networks.TryAdd(plan.Name, plan.Labels.GetValueOrDefault(Labels.Install, "")),
+            ct
+        );
 
     public Task RemoveNetworkAsync(string name, CancellationToken ct) =>
         DoAsync(name, () => Networks.TryRemove(name, out _), ct);

@@ -112,8 +112,7 @@ internal sealed class EventFileEngine : IContainerEngine
     public Task EnsureNetworkAsync(string name, IReadOnlyDictionary<string, string> labels, CancellationToken ct) =>
         throw new NotSupportedException();
 
-    public Task EnsureBridgeAsync(string name, IReadOnlyDictionary<string, string> labels, CancellationToken ct) =>
-        throw new NotSupportedException();
+    public Task EnsureBridgeAsync(BridgePlan plan, CancellationToken ct) => throw new NotSupportedException();
 
     public Task RemoveNetworkAsync(string name, CancellationToken ct) => throw new NotSupportedException();
 

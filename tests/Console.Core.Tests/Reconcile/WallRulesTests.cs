@@ -39,6 +39,25 @@ public sealed class WallRulesTests
     }
 
     [Fact]
+    public void Every_job_has_a_bridge_of_its_own_that_the_rules_know()
+    {
+        var names = Enumerable
+            .Range(1, 5000)
+            .SelectMany(id => new[] { WallRules.BridgeOf(Install, id, 1), WallRules.BridgeOf(Install, id, 2) })
+            .Append(WallRules.NetworkOf(Install))
+            .ToList();
+        Assert.Equal(names.Count, names.Distinct().Count());
+        Assert.All(
+            names.Append(WallRules.BridgeOf(Install, long.MaxValue / 16, int.MaxValue)),
+            n =>
+            {
+                Assert.InRange(n.Length, 1, 15);
+                Assert.StartsWith(WallRules.BridgesOf(Install).TrimEnd('*'), n, StringComparison.Ordinal);
+            }
+        );
+    }
+
+    [Fact]
     public void What_is_allowed_comes_before_all_that_is_refused()
     {
         var script = Script(new EgressOptions { Allow = [Target("10.0.0.5:3128")] }, Target("10.0.0.5"));

@@ -57,8 +57,14 @@ internal sealed partial class HostWall(HostWorker host, DriverTools tools)
     /// <summary>A network that somebody removed is made again.</summary>
     public Task RenewNetworkAsync(CancellationToken ct) =>
         host.Engine.EnsureBridgeAsync(
-            WallRules.NetworkOf(tools.InstallId),
-            new Dictionary<string, string> { [Labels.Lab] = tools.InstallId },
+            new BridgePlan(
+                WallRules.NetworkOf(tools.InstallId),
+                WallRules.NetworkOf(tools.InstallId),
+                new Dictionary<string, string> { [Labels.Lab] = tools.InstallId }
+            )
+            {
+                IsApart = true,
+            },
             ct
         );
 

@@ -23,7 +23,7 @@ public static class WallPlans
 
     private const long LogBytes = 1 << 20;
 
-    // Where the loop's id lies: the one place that it may write to
+    // Where the loop's id lies: the one place that it may write to. Terse: what a set has learned is not compared
     private const string Script = """
         PATH=$PATH:/usr/sbin:/sbin
         echo $$ > /dev/shm/loop
@@ -31,12 +31,12 @@ public static class WallPlans
         while :; do
             if ! command -v nft > /dev/null; then
                 echo 'failed: its image has no nft'
-            elif [ -n "$held" ] && [ "$(nft list table inet "$TABLE" 2>&1)" = "$held" ]; then
+            elif [ -n "$held" ] && [ "$(nft -t list table inet "$TABLE" 2>&1)" = "$held" ]; then
                 echo "$said"
                 said=holds
             elif error=$(printf '%s' "$RULES" | nft -f - 2>&1); then
                 [ -z "$held" ] || said=mended
-                held=$(nft list table inet "$TABLE")
+                held=$(nft -t list table inet "$TABLE")
                 continue
             else
                 held=

@@ -30,11 +30,29 @@ public static class WallRules
     /// <summary>What jobs that span hosts get their way out from. Its other containers are the Swarm's services.</summary>
     private const string SwarmBridge = "docker_gwbridge";
 
-    /// <summary>Networks of one job on one host begin so; the lab's own does too.</summary>
+    private const int SuffixLength = 5;
+    private const string Digits = "0123456789abcdefghijklmnopqrstuvwxyz";
+
+    /// <summary>Bridges of one job on one host begin so; the lab's own does too.</summary>
     public static string BridgesOf(string installId) => $"dl-{installId[..6]}-*";
 
     /// <summary>The one network of a host that single containers are on, and the name of its bridge.</summary>
     public static string NetworkOf(string installId) => $"dl-{installId[..6]}-lab";
+
+    /// <summary>
+    /// The bridge of one round of a job: 15 characters, which is all that an interface's name may have. The same comes again
+    /// after some seven million jobs.
+    /// </summary>
+    public static string BridgeOf(string installId, long workloadId, int round)
+    {
+        Span<char> suffix = stackalloc char[SuffixLength];
+        // Two rounds may be there at once, while the containers of the earlier one go
+        for (var (n, left) = (SuffixLength - 1, workloadId * 8 + round % 8); n >= 0; n--, left /= Digits.Length)
+        {
+            suffix[n] = Digits[(int)(left % Digits.Length)];
+        }
+        return $"dl-{installId[..6]}-{suffix}";
+    }
 
     public static string TableOf(string installId) => $"deeplab_{installId[..6]}";
 
@@ -48,6 +66,12 @@ public static class WallRules
         script.Append(CultureInfo.InvariantCulture, $"table inet {table} {{\n");
         script.Append(
             """
+            set own {
+            typeof iifname . oifname
+            size 65536
+            flags dynamic,timeout
+            timeout 1h
+            }
             chain refuse {
             meta l4proto tcp reject with tcp reset
             reject with icmpx type admin-prohibited
@@ -65,13 +89,20 @@ public static class WallRules
         }
         // To an address of the host: its own services, and what the engine's proxies publish
         script.Append("}\nchain inward {\njump allowed\ngoto refuse\n}\nchain outward {\njump allowed\n");
-        // What was sent to a port that the host publishes, and has another address by now
-        script.Append("ct status dnat goto refuse\ntcp dport { 2375, 2376, 2377 } goto refuse\n");
-        script.Append("udp dport 4789 goto refuse\n");
         script.Append(
             CultureInfo.InvariantCulture,
             $"iifname \"{NetworkOf(installId)}\" oifname \"{NetworkOf(installId)}\" goto refuse\n"
         );
+        // A job's replicas among each other, and no other's: two names of interfaces cannot be compared, but a set can learn
+        // each name paired with itself, and be asked for the two
+        script.Append(
+            CultureInfo.InvariantCulture,
+            $"iifname \"{BridgesOf(installId)}\" update @own {{ iifname . iifname }}\niifname . oifname @own accept\n"
+        );
+        script.Append(CultureInfo.InvariantCulture, $"oifname \"{BridgesOf(installId)}\" goto refuse\n");
+        // What was sent to a port that the host publishes, and has another address by now
+        script.Append("ct status dnat goto refuse\ntcp dport { 2375, 2376, 2377 } goto refuse\n");
+        script.Append("udp dport 4789 goto refuse\n");
         foreach (var target in Sorted([.. s_metadata, .. options.Deny, .. refused]))
         {
             script.Append(CultureInfo.InvariantCulture, $"{Now(target)} goto refuse\n");

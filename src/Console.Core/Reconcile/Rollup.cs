@@ -202,6 +202,7 @@ public static class Rollup
         w.HostNames = [];
         w.Borrowing = false;
         w.Deadline = null;
+        w.YieldBy = null;
         w.Desired = DesiredState.Run;
         w.StopRequestedAt = null;
         w.LastActiveAt = null;
@@ -245,6 +246,7 @@ public static class Rollup
                 or Reason.CodeMissing
                 or Reason.VolumeMissing
                 or Reason.CreateFailed
+                or Reason.CheckpointsUnusable
             );
 
     private static void Finish(
@@ -257,6 +259,7 @@ public static class Rollup
     )
     {
         w.EndedAt = now;
+        w.YieldBy = null;
         w.CullAt = null;
         w.Waits = [];
         Move(db, w, to, "ended", reason, message, now);

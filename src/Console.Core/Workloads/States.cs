@@ -79,6 +79,8 @@ public enum Reason
     WaitingForJupyter,
     IdleCulled,
     PortTaken,
+    CheckpointsUnusable,
+    WaitingForCheckpoint,
 }
 
 /// <summary>The one table of allowed moves. An illegal move is a bug and throws.</summary>

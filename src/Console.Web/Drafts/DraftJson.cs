@@ -16,7 +16,7 @@ public static class DraftJson
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
-    /// <summary>Keys that the form has fields for; for `checkpoint` only where it says steps.</summary>
+    /// <summary>Keys that the form has fields for; `checkpoint` only where it says something.</summary>
     private static readonly HashSet<string> s_own =
     [
         "name",
@@ -76,9 +76,9 @@ public static class DraftJson
         {
             job["volumes"] = new JsonArray([.. d.Volumes.Select(Volume)]);
         }
-        if (d.CheckpointSteps.Length > 0)
+        if (Checkpoint(d) is { Count: > 0 } checkpoint)
         {
-            job["checkpoint"] = new JsonObject { ["everySteps"] = Number(d.CheckpointSteps) };
+            job["checkpoint"] = checkpoint;
         }
         if (d.MaxRestarts is not ("" or "0"))
         {
@@ -91,6 +91,22 @@ public static class DraftJson
             job.TryAdd(key, value?.DeepClone());
         }
         return job.ToJsonString(Readable);
+    }
+
+    private static JsonObject Checkpoint(JobDraft d)
+    {
+        var checkpoint = new JsonObject();
+        Optional(checkpoint, "volume", d.CheckpointVolume);
+        if (d.CheckpointSteps.Length > 0)
+        {
+            checkpoint["everySteps"] = Number(d.CheckpointSteps);
+        }
+        if (d.CheckpointKeep.Length > 0)
+        {
+            checkpoint["keep"] = Number(d.CheckpointKeep);
+        }
+        Optional(checkpoint, "glob", d.CheckpointGlob);
+        return checkpoint;
     }
 
     internal static JsonObject Volume(VolumeLine line) =>
@@ -144,6 +160,9 @@ public static class DraftJson
                 Memory = Text(resources, "memory", plain.Memory),
                 Shm = Text(resources, "shm", plain.Shm),
                 CheckpointSteps = Text(At(job, "checkpoint") as JsonObject, "everySteps", ""),
+                CheckpointVolume = Text(At(job, "checkpoint") as JsonObject, "volume", ""),
+                CheckpointKeep = Text(At(job, "checkpoint") as JsonObject, "keep", ""),
+                CheckpointGlob = Text(At(job, "checkpoint") as JsonObject, "glob", ""),
                 MaxRestarts = Text(At(job, "restart") as JsonObject, "maxRestarts", plain.MaxRestarts),
                 Priority = Text(job, "priority", plain.Priority),
                 MaxDuration = Text(job, "maxDuration", ""),
@@ -157,7 +176,7 @@ public static class DraftJson
             {
                 draft.MoreRoles.Add(more?.DeepClone());
             }
-            var isOwn = draft.CheckpointSteps.Length > 0 ? "checkpoint" : "";
+            var isOwn = Checkpoint(draft).Count > 0 ? "checkpoint" : "";
             foreach (var (key, value) in job.Where(k => !s_own.Contains(k.Key) && k.Key != isOwn))
             {
                 draft.Others[key] = value?.DeepClone();

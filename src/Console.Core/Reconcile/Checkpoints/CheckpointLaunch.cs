@@ -1,0 +1,62 @@
+using System.Globalization;
+using DeepLab.Core.Engines;
+using DeepLab.Core.Metrics;
+using DeepLab.Core.Workloads;
+
+namespace DeepLab.Core.Reconcile;
+
+/// <summary>What a job's checkpoints are to its containers. Pure.</summary>
+public static class CheckpointLaunch
+{
+    public const string ResumeFrom = "DEEPLAB_RESUME_FROM";
+    public const string ResumeStep = "DEEPLAB_RESUME_STEP";
+
+    public static void SetEnv(Dictionary<string, string> env, JobSpec spec, long workloadId, Attempt attempt)
+    {
+        env["DEEPLAB_CHECKPOINT_DIR"] = spec.Checkpoint is { } checkpoint
+            ? CheckpointFolders.Of(checkpoint, workloadId)
+            : ProgramFolders.Checkpoints;
+        if (spec.Checkpoint?.EverySteps is { } every)
+        {
+            env["DEEPLAB_CHECKPOINT_EVERY"] = every.ToString(CultureInfo.InvariantCulture);
+        }
+        if (spec.Checkpoint is { } kept && attempt.ResumeFrom is { } from)
+        {
+            env[ResumeFrom] = $"{CheckpointFolders.Of(kept, workloadId)}/{from}";
+            if (attempt.ResumeStep is { } step)
+            {
+                env[ResumeStep] = step.ToString(CultureInfo.InvariantCulture);
+            }
+        }
+    }
+
+    /// <summary>The job's own volume on each of its hosts; null where it keeps none, or keeps them on a volume of the lab.</summary>
+    public static string? OwnVolume(string installId, JobSpec spec, long workloadId) =>
+        spec.Checkpoint is { Volume: null } ? LaunchPlan.CheckpointsOf(installId, workloadId) : null;
+
+    /// <summary>Folders that become the program's own: a volume, and what is made in it, is born root's.</summary>
+    public static IReadOnlyList<string> Owned(AttemptRead read, FoundMounts mounts) =>
+        read.Spec.Checkpoint is { } checkpoint
+            ? [.. mounts.Owned, CheckpointFolders.Of(checkpoint, read.Workload.Id)]
+            : mounts.Owned;
+
+    /// <summary>A container that sees the folder and is no attempt's.</summary>
+    /// <param name="mounts">of the spec</param>
+    public static ContainerPlan Visit(
+        string installId,
+        long workloadId,
+        JobSpec spec,
+        FoundMounts mounts,
+        string image,
+        string purpose
+    ) =>
+        FolderVisits.Make(
+            installId,
+            workloadId,
+            string.Create(CultureInfo.InvariantCulture, $"dl-{installId[..6]}-{workloadId}-checkpoints-{purpose}"),
+            image,
+            OwnVolume(installId, spec, workloadId),
+            mounts.Mounts.FirstOrDefault(m => m.Target == CheckpointFolders.Mount),
+            CheckpointFolders.Mount
+        );
+}

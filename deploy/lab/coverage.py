@@ -1,4 +1,4 @@
-"""Prints the line coverage of each of the product's assemblies over all test projects, from their Cobertura files.
+"""Prints the line coverage of each of the product's assemblies over all unit test projects, from their Cobertura files.
 
 Usage: coverage.py FILE...   A line counts as covered if any of the projects ran it.
 """

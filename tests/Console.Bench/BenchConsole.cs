@@ -210,7 +210,7 @@ internal sealed class BenchConsole : IAsyncDisposable
     {
         using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(2));
         await KillAsync(patience.Token);
-        await using (var engine = new BareEngine())
+        await using (var engine = await BareEngine.MakeAsync(patience.Token))
         {
             await engine.RemoveAllAsync(await InstallIdAsync(patience.Token), patience.Token);
         }

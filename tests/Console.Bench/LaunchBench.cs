@@ -22,7 +22,7 @@ internal static class LaunchBench
     {
         var rounds = run.Options.Number("rounds", 40);
         var warmUp = run.Options.Number("warm-up", 5);
-        await using var bare = new BareEngine();
+        await using var bare = await BareEngine.MakeAsync(ct);
         await using var probe = await LaunchProbe.MakeAsync(bare, ct);
         run.Say(probe.Description);
         await using var console = await BenchConsole.StartNewAsync(ct);

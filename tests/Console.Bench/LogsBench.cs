@@ -20,7 +20,7 @@ internal static class LogsBench
         var lines = run.Options.Number("lines", 300_000);
         var rounds = run.Options.Number("rounds", 5);
         var readers = run.Options.Number("readers", 20, 2);
-        await using var bare = new BareEngine();
+        await using var bare = await BareEngine.MakeAsync(ct);
         await using var console = await BenchConsole.StartNewAsync(ct);
         var enginePid = await Machine.EnginePidAsync(ct);
         run.Say(await console.Sql.DurabilityAsync(ct));

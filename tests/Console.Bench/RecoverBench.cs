@@ -17,7 +17,7 @@ internal static class RecoverBench
     {
         var replicas = run.Options.Number("replicas", 20);
         var rounds = run.Options.Number("rounds", 5);
-        await using var bare = new BareEngine();
+        await using var bare = await BareEngine.MakeAsync(ct);
         await using var console = await BenchConsole.StartNewAsync(ct);
         var template = await console.SubmitAsync(Jobs.Shell("true", cpus: 0.05), ct);
         await console.SucceededAsync(template, ct);

@@ -19,7 +19,7 @@ internal static class ThroughputBench
     {
         var jobs = run.Options.Number("jobs", 100);
         var rounds = run.Options.Number("rounds", 5);
-        await using var bare = new BareEngine();
+        await using var bare = await BareEngine.MakeAsync(ct);
         run.Say($"{jobs} jobs a round, each a container that writes one line and ends");
         var (ours, yardstick) = (new List<double>(), new List<double>());
         await using (var console = await BenchConsole.StartNewAsync(ct))

@@ -16,7 +16,7 @@ internal sealed class BareEngine : IAsyncDisposable
     private readonly HttpClient _http;
     private int _made;
 
-    public BareEngine()
+    private BareEngine()
     {
         Engine = new DockerEngine(
             new Uri(Setting.Engine),
@@ -36,6 +36,18 @@ internal sealed class BareEngine : IAsyncDisposable
             BaseAddress = new Uri("http://engine"),
             Timeout = Timeout.InfiniteTimeSpan,
         };
+    }
+
+    /// <summary>With a bridge like a console's own on a host, which its containers join.</summary>
+    public static async Task<BareEngine> MakeAsync(CancellationToken ct)
+    {
+        var made = new BareEngine();
+        await made.Engine.EnsureBridgeAsync(
+            WallRules.NetworkOf(made.InstallId),
+            new Dictionary<string, string> { [Labels.Lab] = made.InstallId },
+            ct
+        );
+        return made;
     }
 
     public IContainerEngine Engine { get; }
@@ -132,13 +144,14 @@ internal sealed class BareEngine : IAsyncDisposable
         using var answer = await _http.DeleteAsync($"/images/{reference}", ct);
     }
 
-    /// <summary>Removes every container of an installation.</summary>
+    /// <summary>Removes every container of an installation, and its bridge.</summary>
     public async Task RemoveAllAsync(string installId, CancellationToken ct)
     {
         foreach (var left in await Engine.ListAsync(installId, ct))
         {
             await Engine.RemoveAsync(left.Id, force: true, ct);
         }
+        await Engine.RemoveNetworkAsync(WallRules.NetworkOf(installId), ct);
     }
 
     public async ValueTask DisposeAsync()

@@ -20,7 +20,8 @@ internal sealed class Explain(
     private readonly Dictionary<(Shape, int Team, int User, bool), ImmutableArray<WaitReason>> _byQuota = [];
 
     public ImmutableArray<WaitReason> Why(Wait wait) =>
-        wait.Asker.Job.ImageHosts is { } having && wait.Cause is not (Cause.Held or Cause.Pausing or Cause.Quota)
+        wait.Asker.Job.ImageHosts is { } having
+        && wait.Cause is not (Cause.Held or Cause.Unreadable or Cause.Pausing or Cause.Quota)
             ? [Elsewhere(having), .. Because(wait)]
             : Because(wait);
 
@@ -40,6 +41,7 @@ internal sealed class Explain(
         wait.Cause switch
         {
             Cause.Held => s_held,
+            Cause.Unreadable => [new WaitReason(WaitKind.SpecUnreadable, wait.Asker.Job.Unreadable!)],
             Cause.Pausing => [Pausing(wait.Asker.Job.NotBefore!.Value)],
             Cause.Quota => ByQuota(wait.Asker),
             Cause.NothingToBorrow => ByQuota(wait.Asker).AddRange(ByRoom(wait.Asker.Shape)),

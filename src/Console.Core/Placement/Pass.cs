@@ -7,6 +7,7 @@ namespace DeepLab.Core.Placement;
 internal enum Cause
 {
     Held,
+    Unreadable,
     Pausing,
     Quota,
 
@@ -97,6 +98,11 @@ internal sealed class Pass
         if (asker.Job.Held)
         {
             _waits.Add(new Wait(asker, Cause.Held));
+            return;
+        }
+        if (asker.Job.Unreadable is not null)
+        {
+            _waits.Add(new Wait(asker, Cause.Unreadable));
             return;
         }
         if (asker.Job.NotBefore > _now)

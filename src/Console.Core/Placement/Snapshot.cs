@@ -63,6 +63,9 @@ public sealed record JobRequest(long Id, Guid ClusterId, int Priority, Immutable
     /// <summary>An admin keeps it from starting.</summary>
     public bool Held { get; init; }
 
+    /// <summary>Why its stored spec cannot be read, in one sentence; it waits, and keeps nobody else from starting. Null = it can.</summary>
+    public string? Unreadable { get; init; }
+
     /// <summary>Place that an admin gave it before all others, the least first; null = its own place.</summary>
     public double? Rank { get; init; }
 

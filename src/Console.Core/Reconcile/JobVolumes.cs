@@ -93,15 +93,8 @@ public sealed partial class JobVolumes(
             foreach (var job in over)
             {
                 // What a user pinned, or asked to keep, goes when the job is deleted and not before
-                if (
-                    !job.IsDeleted
-                    && (
-                        job.Pinned
-                        || (
-                            job.Kept > 0 && StoredSpec.Read(job.SpecJson).Checkpoint is { Volume: null, Keep: not null }
-                        )
-                    )
-                )
+                var keeps = StoredSpec.TryRead(job.SpecJson, out _)?.Checkpoint?.Keep is not null;
+                if (!job.IsDeleted && (job.Pinned || (job.Kept > 0 && keeps)))
                 {
                     continue;
                 }

@@ -143,8 +143,11 @@ internal static class Schema
             e.HasIndex(x => new { x.OwnerId, x.Id }).HasFilter("deleted_at is null");
             e.HasIndex(x => new { x.State, x.Id }).HasFilter("deleted_at is null");
             e.HasIndex(x => x.EndedAt).HasFilter("ended_at is not null");
-            // Search by any part of a name in a long history
-            e.HasIndex(x => x.Name).HasMethod("gin").HasOperators("gin_trgm_ops");
+            // Search by any part of a name in a long history. Without the list of what is not in the index yet, which every search would walk
+            e.HasIndex(x => x.Name)
+                .HasMethod("gin")
+                .HasOperators("gin_trgm_ops")
+                .HasStorageParameter("fastupdate", false);
             // Homes that go with the environments whose they were
             e.HasIndex(x => x.HomeHostId)
                 .HasDatabaseName("ix_workloads_discarded_homes")

@@ -272,6 +272,9 @@ public enum WaitKind
 
     /// <summary>Its image came from no registry, and only the named hosts have it.</summary>
     ImageElsewhere,
+
+    /// <summary>Its row was edited by hand, or written by a newer console.</summary>
+    SpecUnreadable,
 }
 
 /// <summary>Why a queued workload waits: typed, with numbers, and the sentence that says it.</summary>

@@ -1,6 +1,8 @@
 using System.Net;
+using DeepLab.Core.Operations.Jobs;
 using DeepLab.Core.Workloads;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace DeepLab.Api.Tests.Workloads;
 
@@ -83,6 +85,30 @@ public sealed class QueueApiTests(ApiHost host)
         await whatIf.ProblemAsync(HttpStatusCode.Conflict);
         using var missing = await client.PostAsync("/api/v1/jobs/999999999/hold", null);
         await missing.ProblemAsync(HttpStatusCode.NotFound);
+    }
+
+    [Fact]
+    public async Task A_job_whose_stored_spec_does_not_read_back_says_so_and_keeps_nobody_from_being_planned()
+    {
+        using var client = host.Admin();
+        var (broken, other) = (await SubmitAsync(client), await SubmitAsync(client));
+        await using (var db = await host.DbAsync())
+        {
+            await db
+                .Workloads.Where(w => w.Id == broken)
+                .ExecuteUpdateAsync(s => s.SetProperty(w => w.SpecJson, "{\"name\":\"by hand\"}"));
+        }
+        var plan = await host.Services.GetRequiredService<LivePlan>().GetAsync(default, other);
+
+        var wait = Assert.Single(plan.Find(broken)!.Waits);
+        Assert.Equal(WaitKind.SpecUnreadable, wait.Kind);
+        Assert.StartsWith("its stored spec does not read back: ", wait.Message);
+        Assert.NotEqual(WaitKind.SpecUnreadable, plan.Find(other)!.Waits[0].Kind);
+        // Nobody else's plan is to carry it on
+        await using var after = await host.DbAsync();
+        await after
+            .Workloads.Where(w => w.Id == broken)
+            .ExecuteUpdateAsync(s => s.SetProperty(w => w.State, WorkloadState.Stopped));
     }
 
     [Fact]

@@ -21,6 +21,14 @@ public sealed class RulesTests
     }
 
     [Fact]
+    public void A_job_whose_spec_cannot_be_read_says_so_and_blocks_nobody()
+    {
+        var plan = Plan(One(4), Job(1, 4) with { Unreadable = "its spec is not one" }, Job(2, 4));
+        Assert.Equal(2, Assert.Single(plan.Placements).JobId);
+        Assert.Equal((WaitKind.SpecUnreadable, "its spec is not one"), (First(plan, 1).Kind, First(plan, 1).Message));
+    }
+
+    [Fact]
     public void A_job_that_pauses_starts_when_its_pause_is_over_and_keeps_no_room_meanwhile()
     {
         var pausing = Job(1, 4) with { NotBefore = Now.AddSeconds(8) };

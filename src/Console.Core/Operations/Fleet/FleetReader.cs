@@ -13,11 +13,13 @@ namespace DeepLab.Core.Operations.Fleet;
 public static class FleetReader
 {
     /// <summary>What the hosts of a cluster have, whatever is held of it.</summary>
-    public static async Task<FleetSnapshot> ReadCapacityAsync(ConsoleDb db, Guid clusterId, CancellationToken ct)
+    public static async Task<FleetSnapshot> ReadCapacityAsync(ConsoleDb db, Cluster cluster, CancellationToken ct)
     {
-        var cluster = await db.Clusters.AsNoTracking().SingleAsync(c => c.Id == clusterId, ct);
-        var hosts = await db.Hosts.AsNoTracking().Where(h => h.ClusterId == clusterId).ToListAsync(ct);
-        var gpus = (await db.Gpus.AsNoTracking().ToListAsync(ct)).ToLookup(g => g.HostId);
+        var hosts = await db.Hosts.AsNoTracking().Where(h => h.ClusterId == cluster.Id).ToListAsync(ct);
+        var ids = hosts.Select(h => h.Id).ToArray();
+        var gpus = (await db.Gpus.AsNoTracking().Where(g => ids.Contains(g.HostId)).ToListAsync(ct)).ToLookup(g =>
+            g.HostId
+        );
         return new FleetSnapshot([.. hosts.Select(h => Slot(h, [.. gpus[h.Id].Select(g => Slot(g, null))], []))])
         {
             Clusters = [Slot(cluster)],

@@ -126,7 +126,7 @@ public static class CheckpointPlaces
         CancellationToken ct
     )
     {
-        var spec = StoredSpec.Read(w.SpecJson).Checkpoint;
+        var spec = StoredSpec.TryRead(w.SpecJson, out _)?.Checkpoint;
         if (spec is null)
         {
             return null;

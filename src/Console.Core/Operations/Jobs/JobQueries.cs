@@ -215,7 +215,13 @@ public sealed class JobQueries(
     )
     {
         var jobs = db.Workloads.AsNoTracking().VisibleTo(actor).Where(w => w.Kind == kind);
-        if (filter.States.Count > 0)
+        if (filter.States.Count == 1)
+        {
+            // Not one of a list: then the index gives the newest first, and a long history is not walked
+            var state = filter.States[0];
+            jobs = jobs.Where(w => w.State == state);
+        }
+        else if (filter.States.Count > 0)
         {
             var states = filter.States.ToArray();
             jobs = jobs.Where(w => states.Contains(w.State));

@@ -15,13 +15,12 @@ public sealed class PreviewJob(IDbContextFactory<ConsoleDb> databases, LivePlan 
     {
         await using var db = await databases.CreateDbContextAsync(ct);
         var cluster = await db.Clusters.AsNoTracking().SingleOrDefaultAsync(c => c.Name == spec.Cluster, ct);
-        var errors = await SpecChecks.RunAsync(db, actor, spec, cluster, ct);
+        var (errors, team, image) = await SpecChecks.RunAsync(db, actor, spec, cluster, ct);
         if (errors.Count > 0)
         {
             return new JobPreview(errors, [], [], []);
         }
         var now = time.GetUtcNow();
-        var team = await TeamReader.OfAsync(db, actor, spec.Team, ct);
         // It would be the youngest of its priority
         var request = await QueueReader.RequestAsync(
             db,
@@ -31,7 +30,7 @@ public sealed class PreviewJob(IDbContextFactory<ConsoleDb> databases, LivePlan 
             team!.Name,
             actor.UserId,
             now,
-            ImageChecks.PinnedBy(await ImageChecks.FindAsync(db, actor, spec.Image, ct)),
+            ImageChecks.PinnedBy(image),
             ct
         );
         var seen = await live.GetAsync(ct);
@@ -40,20 +39,5 @@ public sealed class PreviewJob(IDbContextFactory<ConsoleDb> databases, LivePlan 
         return placed is not null
             ? new JobPreview([], placed.HostNames, [.. placed.Replicas.SelectMany(r => r.Gpus)], [])
             : new JobPreview([], [], [], [.. plan.Waiting.Single(w => w.JobId == request.Id).Waits]);
-    }
-}
-
-/// <summary>Specs in the database were valid when they were stored.</summary>
-public static class StoredSpec
-{
-    /// <exception cref="InvalidOperationException">The stored text is not a spec: the database was edited by hand.</exception>
-    public static JobSpec Read(string json)
-    {
-        var reading = SpecReader.ReadStored(json);
-        return reading.Spec
-            ?? throw new InvalidOperationException(
-                "A stored spec does not read back: "
-                    + string.Join(" ", reading.Errors.Select(e => $"{e.Path}: {e.Message}"))
-            );
     }
 }

@@ -37,6 +37,7 @@ public sealed class QueueReader
                 w.PinnedImage
             ))
             .ToListAsync(ct);
+        var unreadable = new Dictionary<long, string>();
         var unread = rows.Select(r => r.Id).Where(id => !_specs.ContainsKey(id)).ToArray();
         foreach (var chunk in unread.Chunk(1000))
         {
@@ -45,7 +46,17 @@ public sealed class QueueReader
                 .Where(w => chunk.Contains(w.Id))
                 .Select(w => new { w.Id, w.SpecJson })
                 .ToListAsync(ct);
-            specs.ForEach(s => _specs[s.Id] = StoredSpec.Read(s.SpecJson));
+            foreach (var stored in specs)
+            {
+                if (StoredSpec.TryRead(stored.SpecJson, out var trouble) is { } spec)
+                {
+                    _specs[stored.Id] = spec;
+                }
+                else
+                {
+                    unreadable[stored.Id] = trouble;
+                }
+            }
         }
         Forget(rows);
         if (rows.Count == 0)
@@ -66,7 +77,11 @@ public sealed class QueueReader
                 : [];
         string ImageOf(Row r) => r.PinnedImage ?? images.GetValueOrDefault(_specs[r.Id].Image, _specs[r.Id].Image);
         var made = await ImageChecks.HostsOfMadeAsync(db, known.Select(ImageOf), ct);
-        return [.. known.Select(r => Request(r, _specs[r.Id], ImageOf(r), made, volumes, hosts))];
+        return
+        [
+            .. known.Select(r => Request(r, _specs[r.Id], ImageOf(r), made, volumes, hosts)),
+            .. rows.Where(r => unreadable.ContainsKey(r.Id)).Select(r => Unreadable(r, unreadable[r.Id])),
+        ];
     }
 
     /// <summary>A job that is not in the queue yet, as the planner would see it.</summary>
@@ -130,6 +145,17 @@ public sealed class QueueReader
             NotBefore = row.NotBefore,
         };
     }
+
+    private static JobRequest Unreadable(Row row, string trouble) =>
+        new(row.Id, row.ClusterId, row.Priority, [new RoleSpec { Name = "unknown" }])
+        {
+            Team = row.Team,
+            OwnerId = row.OwnerId,
+            QueuedAt = row.QueuedAt,
+            Held = row.Held,
+            Rank = row.Rank,
+            Unreadable = trouble,
+        };
 
     /// <summary>An environment goes where its home lies, which no other host has.</summary>
     private static PlacementSpec AtHome(Row row, PlacementSpec placement, IReadOnlyDictionary<Guid, string> hosts) =>

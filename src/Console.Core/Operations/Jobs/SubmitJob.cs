@@ -3,9 +3,7 @@ using System.Text;
 using DeepLab.Core.Feeds;
 using DeepLab.Core.Operations.Data;
 using DeepLab.Core.Operations.Environments;
-using DeepLab.Core.Operations.Fleet;
 using DeepLab.Core.Operations.Images;
-using DeepLab.Core.Placement;
 using DeepLab.Core.Storage;
 using DeepLab.Core.Tenancy;
 using DeepLab.Core.Workloads;
@@ -65,12 +63,11 @@ public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, SecretBox 
             return earlier;
         }
         var cluster = await db.Clusters.AsNoTracking().SingleOrDefaultAsync(c => c.Name == spec.Cluster, ct);
-        var errors = await SpecChecks.RunAsync(db, actor, spec, cluster, ct);
+        var (errors, team, image) = await SpecChecks.RunAsync(db, actor, spec, cluster, ct);
         if (errors.Count > 0)
         {
             return new Outcome<Submitted>.Refused(errors);
         }
-        var team = await TeamReader.OfAsync(db, actor, spec.Team, ct);
         KeptHome? home = null;
         if (spec.Environment is { Home: { } asked } withHome)
         {
@@ -83,7 +80,7 @@ public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, SecretBox 
         }
         var workload = Make(actor, spec, cluster!.Id, team!, now);
         workload.HomeHostId = home?.HostId;
-        workload.PinnedImage = ImageChecks.PinnedBy(await ImageChecks.FindAsync(db, actor, spec.Image, ct));
+        workload.PinnedImage = ImageChecks.PinnedBy(image);
         db.Workloads.Add(workload);
         // The identity is needed by the rows below
         await db.SaveChangesAsync(ct);
@@ -187,92 +184,5 @@ public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, SecretBox 
             : new Outcome<Submitted>.Conflict(
                 "This Idempotency-Key was used with another body; use a new key for a new job."
             );
-    }
-}
-
-/// <summary>What only the database can say of a spec: every error at once.</summary>
-internal static class SpecChecks
-{
-    public static async Task<IReadOnlyList<SpecError>> RunAsync(
-        ConsoleDb db,
-        Actor actor,
-        JobSpec spec,
-        Clusters.Cluster? cluster,
-        CancellationToken ct
-    )
-    {
-        var errors = new List<SpecError>();
-        if (cluster is null)
-        {
-            var names = await db.Clusters.OrderBy(c => c.Name).Select(c => c.Name).Take(20).ToListAsync(ct);
-            errors.Add(
-                new SpecError(
-                    "cluster",
-                    $"There is no cluster \"{spec.Cluster}\"; there is {string.Join(", ", names)}."
-                )
-            );
-        }
-        if (await TeamReader.OfAsync(db, actor, spec.Team, ct) is null)
-        {
-            var teams = await TeamReader.NamesAsync(db, actor, ct);
-            errors.Add(
-                new SpecError(
-                    "team",
-                    $"There is no team \"{spec.Team}\" that you may submit for; there is {string.Join(", ", teams)}."
-                )
-            );
-        }
-        if (spec.Code is { } digest && !await db.CodeArchives.AnyAsync(c => c.Digest == digest, ct))
-        {
-            errors.Add(
-                new SpecError("code", $"No code with the digest {digest} was uploaded; POST it to /api/v1/code first.")
-            );
-        }
-        var image = await ImageChecks.FindAsync(db, actor, spec.Image, ct);
-        if (ImageChecks.WhyNot(image, spec.Image) is { } unusable)
-        {
-            errors.Add(unusable);
-        }
-        if (spec.Environment is { } environment)
-        {
-            errors.AddRange(
-                await EnvironmentChecks.RunAsync(db, actor, spec.Image, image, environment, cluster?.Id, ct)
-            );
-        }
-        errors.AddRange(await VolumeReader.CheckAsync(db, actor, spec, ct));
-        if (
-            cluster is not null
-            && !errors.Exists(e =>
-                e.Path is "image" or "checkpoint.volume" || e.Path.StartsWith("volumes", StringComparison.Ordinal)
-            )
-        )
-        {
-            var fleet = await FleetReader.ReadCapacityAsync(db, cluster.Id, ct);
-            var request = await QueueReader.RequestAsync(
-                db,
-                0,
-                spec,
-                cluster.Id,
-                "",
-                actor.UserId,
-                default,
-                ImageChecks.PinnedBy(image),
-                ct
-            );
-            errors.AddRange(
-                request.ImageHosts is { } having && !fleet.Hosts.Any(h => having.Contains(h.Name))
-                    ?
-                    [
-                        new SpecError(
-                            "image",
-                            having.IsEmpty
-                                ? "No host has it any more; choose another."
-                                : $"It is only on {string.Join(", ", having)}, which is not of cluster {cluster.Name}; have it copied to a host there first."
-                        ),
-                    ]
-                    : Fit.CheckEver(fleet, request)
-            );
-        }
-        return errors;
     }
 }

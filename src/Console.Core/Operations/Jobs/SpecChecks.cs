@@ -1,0 +1,105 @@
+using DeepLab.Core.Clusters;
+using DeepLab.Core.Operations.Data;
+using DeepLab.Core.Operations.Environments;
+using DeepLab.Core.Operations.Fleet;
+using DeepLab.Core.Operations.Images;
+using DeepLab.Core.Placement;
+using DeepLab.Core.Storage;
+using DeepLab.Core.Tenancy;
+using DeepLab.Core.Workloads;
+using Microsoft.EntityFrameworkCore;
+
+namespace DeepLab.Core.Operations.Jobs;
+
+/// <param name="Errors">every error at once</param>
+/// <param name="Team">whose share it would use; null only with an error</param>
+/// <param name="Image">of the catalogue; null where it is not in there</param>
+internal sealed record CheckedSpec(IReadOnlyList<SpecError> Errors, Team? Team, CatalogueImage? Image);
+
+/// <summary>What only the database can say of a spec.</summary>
+internal static class SpecChecks
+{
+    public static async Task<CheckedSpec> RunAsync(
+        ConsoleDb db,
+        Actor actor,
+        JobSpec spec,
+        Cluster? cluster,
+        CancellationToken ct
+    )
+    {
+        var errors = new List<SpecError>();
+        if (cluster is null)
+        {
+            var names = await db.Clusters.OrderBy(c => c.Name).Select(c => c.Name).Take(20).ToListAsync(ct);
+            errors.Add(
+                new SpecError(
+                    "cluster",
+                    $"There is no cluster \"{spec.Cluster}\"; there is {string.Join(", ", names)}."
+                )
+            );
+        }
+        var team = await TeamReader.OfAsync(db, actor, spec.Team, ct);
+        if (team is null)
+        {
+            var teams = await TeamReader.NamesAsync(db, actor, ct);
+            errors.Add(
+                new SpecError(
+                    "team",
+                    $"There is no team \"{spec.Team}\" that you may submit for; there is {string.Join(", ", teams)}."
+                )
+            );
+        }
+        if (spec.Code is { } digest && !await db.CodeArchives.AnyAsync(c => c.Digest == digest, ct))
+        {
+            errors.Add(
+                new SpecError("code", $"No code with the digest {digest} was uploaded; POST it to /api/v1/code first.")
+            );
+        }
+        var image = await ImageChecks.FindAsync(db, actor, spec.Image, ct);
+        if (ImageChecks.WhyNot(image, spec.Image) is { } unusable)
+        {
+            errors.Add(unusable);
+        }
+        if (spec.Environment is { } environment)
+        {
+            errors.AddRange(
+                await EnvironmentChecks.RunAsync(db, actor, spec.Image, image, environment, cluster?.Id, ct)
+            );
+        }
+        errors.AddRange(await VolumeReader.CheckAsync(db, actor, spec, ct));
+        if (
+            cluster is not null
+            && !errors.Exists(e =>
+                e.Path is "image" or "checkpoint.volume" || e.Path.StartsWith("volumes", StringComparison.Ordinal)
+            )
+        )
+        {
+            var fleet = await FleetReader.ReadCapacityAsync(db, cluster, ct);
+            var request = await QueueReader.RequestAsync(
+                db,
+                0,
+                spec,
+                cluster.Id,
+                "",
+                actor.UserId,
+                default,
+                ImageChecks.PinnedBy(image),
+                ct
+            );
+            errors.AddRange(
+                request.ImageHosts is { } having && !fleet.Hosts.Any(h => having.Contains(h.Name))
+                    ?
+                    [
+                        new SpecError(
+                            "image",
+                            having.IsEmpty
+                                ? "No host has it any more; choose another."
+                                : $"It is only on {string.Join(", ", having)}, which is not of cluster {cluster.Name}; have it copied to a host there first."
+                        ),
+                    ]
+                    : Fit.CheckEver(fleet, request)
+            );
+        }
+        return new CheckedSpec(errors, team, image);
+    }
+}

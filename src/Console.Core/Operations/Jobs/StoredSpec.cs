@@ -1,0 +1,22 @@
+using DeepLab.Core.Workloads;
+
+namespace DeepLab.Core.Operations.Jobs;
+
+/// <summary>Specs in the database were valid when they were stored.</summary>
+public static class StoredSpec
+{
+    /// <exception cref="InvalidOperationException">The stored text is not a spec: the database was edited by hand.</exception>
+    public static JobSpec Read(string json) =>
+        TryRead(json, out var trouble) ?? throw new InvalidOperationException(trouble);
+
+    /// <param name="trouble">where it is null, one sentence that says why</param>
+    public static JobSpec? TryRead(string json, out string trouble)
+    {
+        var reading = SpecReader.ReadStored(json);
+        trouble = reading.Spec is not null
+            ? ""
+            : "its stored spec does not read back: "
+                + string.Join(" ", reading.Errors.Take(3).Select(e => $"{e.Path}: {e.Message}"));
+        return reading.Spec;
+    }
+}

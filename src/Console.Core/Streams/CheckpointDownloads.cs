@@ -150,7 +150,8 @@ public sealed class CheckpointDownloads(IEngineFactory engines, ConsoleOptions o
         Exception? failure = null;
         try
         {
-            await tar.CopyToAsync(pipe, ct);
+            // A stream's own copy asks once whether it can be read, and not after each piece
+            await tar.CopyToAsync(pipe.AsStream(leaveOpen: true), ct);
         }
         catch (Exception e) when (e is IOException or EngineUnreachableException or OperationCanceledException)
         {

@@ -63,10 +63,14 @@ public sealed partial class AttemptWrites
                         x.ExitCode,
                     })
                     .ToListAsync(ct);
-                var there = rows.Where(c => c.Complete && c.DeletedAt is null)
+                var own = CheckpointLaunch.OwnPart(Operations.Jobs.StoredSpec.Read(w.SpecJson), a.ReplicaName);
+                known.RemoveAll(c => !c.Path.StartsWith(own, StringComparison.Ordinal));
+                var there = rows.Where(c =>
+                        c.Complete && c.DeletedAt is null && c.Path.StartsWith(own, StringComparison.Ordinal)
+                    )
                     .Select(c => new ResumeCandidate(c.Path, c.Step, c.WrittenAt, c.Attempt))
                     .ToList();
-                var decided = past.FirstOrDefault(x => x.Number == a.Number && x.ResumeDecided);
+                var decided = own.Length > 0 ? null : past.FirstOrDefault(x => x.Number == a.Number && x.ResumeDecided);
                 made = decided is null
                     ? ResumeChoice.Make(
                         there,

@@ -50,7 +50,15 @@ public static class LaunchPlan
             ["OMP_NUM_THREADS"] = threads,
             ["OPENBLAS_NUM_THREADS"] = threads,
         };
-        foreach (var (name, value) in spec.Env)
+        foreach (var (name, value) in ReplicaEnv.Defaults(spec))
+        {
+            env[name] = value;
+        }
+        foreach (var (name, value) in spec.Env.Concat(role.Env))
+        {
+            env[name] = value;
+        }
+        foreach (var (name, value) in ReplicaEnv.Of(spec, attempt.ReplicaName, workload.Id, attempt.Number))
         {
             env[name] = value;
         }
@@ -64,6 +72,7 @@ public static class LaunchPlan
         {
             env["HOME"] = EnvironmentFolders.Home;
         }
+        var command = role.Command.IsDefaultOrEmpty ? scriptCommand : [.. role.Command];
         var hasFiles = spec.Code is not null || spec.Script is not null;
         return new ContainerPlan
         {
@@ -71,8 +80,8 @@ public static class LaunchPlan
             Image = image,
             Command =
                 environment is not null ? EnvironmentFiles.Command
-                : role.Command.IsDefaultOrEmpty ? scriptCommand
-                : [.. role.Command],
+                : spec.Topology == Topology.Mpi ? MpiFiles.Command(command)
+                : command,
             Env = env,
             Labels = new Dictionary<string, string>(StringComparer.Ordinal)
             {

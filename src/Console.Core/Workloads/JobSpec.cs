@@ -21,6 +21,9 @@ public sealed record JobSpec
     /// <summary>A script of at most 256 KiB, written to /workspace/script.sh or script.py by its first line; or null.</summary>
     public string? Script { get; init; }
     public required ImmutableArray<RoleSpec> Roles { get; init; }
+
+    /// <summary>How the replicas belong together.</summary>
+    public Topology Topology { get; init; }
     public ImmutableSortedDictionary<string, string> Env { get; init; } =
         ImmutableSortedDictionary<string, string>.Empty;
 
@@ -90,6 +93,12 @@ public sealed record RoleSpec
 
     /// <summary>argv; empty = the image's own command.</summary>
     public ImmutableArray<string> Command { get; init; } = [];
+
+    /// <summary>Before the job's own variables of the same names.</summary>
+    public ImmutableSortedDictionary<string, string> Env { get; init; } = SpecEnv.None;
+
+    /// <summary>Whether the job needs its success; null = as the topology has it. See <see cref="Topologies.Decides"/>.</summary>
+    public bool? Deciding { get; init; }
     public ResourcesSpec Resources { get; init; } = new();
 }
 

@@ -81,6 +81,9 @@ public enum Reason
     PortTaken,
     CheckpointsUnusable,
     WaitingForCheckpoint,
+
+    /// <summary>All replicas that decide had succeeded.</summary>
+    NoLongerNeeded,
 }
 
 /// <summary>The one table of allowed moves. An illegal move is a bug and throws.</summary>

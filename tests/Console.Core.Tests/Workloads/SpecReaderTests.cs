@@ -239,7 +239,7 @@ public sealed class SpecReaderTests
             { "imagee", "\"x\"", "imagee", "did you mean \"image\"" },
             { "gpus", "1", "gpus", "roles[0].resources.gpus" },
             { "command", "[]", "command", "roles[0].command" },
-            { "roles/0/env", "{}", "roles[0].env", "at the top of the spec" },
+            { "roles/0/priority", "1", "roles[0].priority", "at the top of the spec" },
             { "roles/0/resources/GPUs", "1", "roles[0].resources.GPUs", "write \"gpus\"" },
             { "roles/0/resources/gpu", "1", "roles[0].resources.gpu", "did you mean \"gpus\"" },
             { "restart/policy", "\"always\"", "restart.policy", "allowed are maxRestarts" },

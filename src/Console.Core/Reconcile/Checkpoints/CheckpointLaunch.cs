@@ -13,9 +13,9 @@ public static class CheckpointLaunch
 
     public static void SetEnv(Dictionary<string, string> env, JobSpec spec, long workloadId, Attempt attempt)
     {
-        env["DEEPLAB_CHECKPOINT_DIR"] = spec.Checkpoint is { } checkpoint
-            ? CheckpointFolders.Of(checkpoint, workloadId)
-            : ProgramFolders.Checkpoints;
+        env["DEEPLAB_CHECKPOINT_DIR"] = spec.Checkpoint is null
+            ? ProgramFolders.Checkpoints
+            : FolderOf(spec, workloadId, attempt.ReplicaName);
         if (spec.Checkpoint?.EverySteps is { } every)
         {
             env["DEEPLAB_CHECKPOINT_EVERY"] = every.ToString(CultureInfo.InvariantCulture);
@@ -29,6 +29,14 @@ public static class CheckpointLaunch
             }
         }
     }
+
+    /// <summary>Replicas of one job share what is kept of it; tasks of an array would take each other's for their own.</summary>
+    /// <param name="spec">asks for checkpoints</param>
+    public static string FolderOf(JobSpec spec, long workloadId, string replica) =>
+        $"{CheckpointFolders.Of(spec.Checkpoint!, workloadId)}/{OwnPart(spec, replica)}".TrimEnd('/');
+
+    /// <summary>Where in the job's folder those of a replica begin: `worker-3/` of an array, else empty.</summary>
+    public static string OwnPart(JobSpec spec, string replica) => spec.Topology == Topology.Array ? $"{replica}/" : "";
 
     /// <summary>The job's own volume on each of its hosts; null where it keeps none, or keeps them on a volume of the lab.</summary>
     public static string? OwnVolume(string installId, JobSpec spec, long workloadId) =>

@@ -55,7 +55,7 @@ public sealed class CheckpointTools(
     public async Task<IReadOnlyList<(string Path, CheckpointLayout Layout)>> UnwantedAsync(
         long workloadId,
         Guid? place,
-        int? keep,
+        JobSpec spec,
         CancellationToken ct
     )
     {
@@ -65,7 +65,12 @@ public sealed class CheckpointTools(
             .Where(c => c.WorkloadId == workloadId && c.HostId == place && c.DeletedAt == null)
             .ToListAsync(ct);
         rows.Sort((x, y) => CheckpointLayouts.Compare((y.Step, y.WrittenAt, y.Path), (x.Step, x.WrittenAt, x.Path)));
-        var beyond = keep is { } most ? rows.Where(c => c.Complete && !c.Pinned).Skip(most) : [];
+        // Each task of an array keeps its own
+        var beyond = spec.Checkpoint?.Keep is { } most
+            ? rows.Where(c => c.Complete && !c.Pinned)
+                .GroupBy(c => spec.Topology == Topology.Array ? c.Path.Split('/')[0] : "")
+                .SelectMany(g => g.Skip(most))
+            : [];
         return [.. rows.Where(c => c.DeleteRequestedAt is not null).Union(beyond).Select(c => (c.Path, c.Layout))];
     }
 }
@@ -172,7 +177,7 @@ internal sealed partial class CheckpointWatch(
         {
             return false;
         }
-        var unwanted = await tools.UnwantedAsync(read.Workload.Id, place, checkpoint.Keep, ct);
+        var unwanted = await tools.UnwantedAsync(read.Workload.Id, place, read.Spec, ct);
         if (unwanted.Count > 0)
         {
             await CheckpointLook.RemoveAsync(engine, containerId, _folder, unwanted, ct);

@@ -69,6 +69,7 @@ internal sealed partial class AttemptDriver
 
     private async Task ArchiveAsync(AttemptRead read, CancellationToken ct)
     {
+        await LookBackAsync(read, ct);
         if (_telemetry is null)
         {
             const string Gone = "its container was gone before its log was read to the end";

@@ -69,7 +69,7 @@ public sealed class EnvironmentTools(
         }
         if (read.Spec is { Topology: Topology.Array, Checkpoint: not null })
         {
-            return [new PlacedFile(LaunchPlan.CheckpointFolder(read.Spec, read.Attempt.ReplicaName), Folder, null)];
+            return [new PlacedFile(CheckpointLaunch.FolderOf(read.Spec, read.Workload.Id, read.Attempt.ReplicaName), Folder, null)];
         }
         if (read.Spec.Environment is not { } environment)
         {

@@ -218,6 +218,7 @@ public static class Rollup
         w.HostNames = [];
         w.Borrowing = false;
         w.Deadline = null;
+        w.YieldBy = null;
         w.Desired = DesiredState.Run;
         w.StopRequestedAt = null;
         w.LastActiveAt = null;
@@ -275,6 +276,7 @@ public static class Rollup
                 or Reason.CodeMissing
                 or Reason.VolumeMissing
                 or Reason.CreateFailed
+                or Reason.CheckpointsUnusable
             );
 
     private static void Finish(
@@ -287,6 +289,7 @@ public static class Rollup
     )
     {
         w.EndedAt = now;
+        w.YieldBy = null;
         w.CullAt = null;
         w.Waits = [];
         Move(db, w, to, "ended", reason, message, now);

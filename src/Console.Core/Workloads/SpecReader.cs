@@ -140,7 +140,7 @@ public static partial class SpecReader
         var roles = Roles(job);
         var env = SpecEnv.Read(job.Find("env"));
         var volumes = SpecVolumes.Read(job.Find("volumes"));
-        var checkpoint = Checkpoint(job.Find("checkpoint"));
+        var checkpoint = SpecCheckpoint.Read(job.Find("checkpoint"), Misplaced);
         var restart = Restart(job.Find("restart"));
         var priority = job.Find("priority")?.Whole(0, 100);
         var preemptible = job.Find("preemptible")?.Flag();
@@ -270,20 +270,6 @@ public static partial class SpecReader
         return read;
     }
 
-    private static CheckpointSpec? Checkpoint(SpecNode? node)
-    {
-        if (
-            node is not { } given
-            || SpecObject.Read(given, ["everySteps", "volume", "keep"], Misplaced) is not { } checkpoint
-        )
-        {
-            return null;
-        }
-        checkpoint.Find("volume")?.Fail("Checkpoint volumes are not available yet; leave it out.");
-        checkpoint.Find("keep")?.Fail("Keeping a number of checkpoints is not available yet; leave it out.");
-        return new CheckpointSpec { EverySteps = checkpoint.Find("everySteps")?.Whole(1, 1_000_000_000) };
-    }
-
     private static RestartSpec Restart(SpecNode? node) =>
         node is { } given && SpecObject.Read(given, ["maxRestarts"], Misplaced) is { } restart
             ? new RestartSpec { MaxRestarts = restart.Find("maxRestarts")?.Whole(0, 100) ?? 0 }
@@ -295,7 +281,7 @@ public static partial class SpecReader
         {
             "command" or "replicas" or "resources" or "deciding" => $"roles[0].{key}",
             _ when ResourceKeys.Contains(key) => $"roles[0].resources.{key}",
-            "everySteps" => "checkpoint.everySteps",
+            "everySteps" or "keep" => $"checkpoint.{key}",
             "maxRestarts" => "restart.maxRestarts",
             _ when JobKeys.Contains(key) => $"{key}, at the top of the spec",
             _ => null,

@@ -56,12 +56,7 @@ public static class SpecWriter
             }
             if (spec.Checkpoint is { } checkpoint)
             {
-                w.WriteStartObject("checkpoint");
-                if (checkpoint.EverySteps is { } steps)
-                {
-                    w.WriteNumber("everySteps", steps);
-                }
-                w.WriteEndObject();
+                SpecCheckpoint.Write(w, checkpoint);
             }
             w.WriteStartObject("restart");
             w.WriteNumber("maxRestarts", spec.Restart.MaxRestarts);

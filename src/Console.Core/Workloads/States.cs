@@ -79,6 +79,8 @@ public enum Reason
     WaitingForJupyter,
     IdleCulled,
     PortTaken,
+    CheckpointsUnusable,
+    WaitingForCheckpoint,
 
     /// <summary>All replicas that decide had succeeded.</summary>
     NoLongerNeeded,

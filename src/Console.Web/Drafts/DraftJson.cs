@@ -17,7 +17,7 @@ public static class DraftJson
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
-    /// <summary>Keys that the form has fields for; for `checkpoint` only where it says steps.</summary>
+    /// <summary>Keys that the form has fields for; `checkpoint` only where it says something.</summary>
     private static readonly HashSet<string> s_own =
     [
         "name",
@@ -84,9 +84,9 @@ public static class DraftJson
         {
             job["volumes"] = new JsonArray([.. d.Volumes.Select(Volume)]);
         }
-        if (d.CheckpointSteps.Length > 0)
+        if (Checkpoint(d) is { Count: > 0 } checkpoint)
         {
-            job["checkpoint"] = new JsonObject { ["everySteps"] = Number(d.CheckpointSteps) };
+            job["checkpoint"] = checkpoint;
         }
         if (d.MaxRestarts is not ("" or "0"))
         {
@@ -99,6 +99,22 @@ public static class DraftJson
             job.TryAdd(key, value?.DeepClone());
         }
         return job.ToJsonString(Readable);
+    }
+
+    private static JsonObject Checkpoint(JobDraft d)
+    {
+        var checkpoint = new JsonObject();
+        Optional(checkpoint, "volume", d.CheckpointVolume);
+        if (d.CheckpointSteps.Length > 0)
+        {
+            checkpoint["everySteps"] = Number(d.CheckpointSteps);
+        }
+        if (d.CheckpointKeep.Length > 0)
+        {
+            checkpoint["keep"] = Number(d.CheckpointKeep);
+        }
+        Optional(checkpoint, "glob", d.CheckpointGlob);
+        return checkpoint;
     }
 
     /// <summary>Parameter servers run what the workers run, unless they have a command of their own.</summary>
@@ -167,6 +183,9 @@ public static class DraftJson
                 Memory = Text(resources, "memory", plain.Memory),
                 Shm = Text(resources, "shm", plain.Shm),
                 CheckpointSteps = Text(At(job, "checkpoint") as JsonObject, "everySteps", ""),
+                CheckpointVolume = Text(At(job, "checkpoint") as JsonObject, "volume", ""),
+                CheckpointKeep = Text(At(job, "checkpoint") as JsonObject, "keep", ""),
+                CheckpointGlob = Text(At(job, "checkpoint") as JsonObject, "glob", ""),
                 MaxRestarts = Text(At(job, "restart") as JsonObject, "maxRestarts", plain.MaxRestarts),
                 Priority = Text(job, "priority", plain.Priority),
                 MaxDuration = Text(job, "maxDuration", ""),
@@ -189,7 +208,7 @@ public static class DraftJson
                 }
                 draft.MoreRoles.Add(other);
             }
-            var isOwn = draft.CheckpointSteps.Length > 0 ? "checkpoint" : "";
+            var isOwn = Checkpoint(draft).Count > 0 ? "checkpoint" : "";
             foreach (var (key, value) in job.Where(k => !s_own.Contains(k.Key) && k.Key != isOwn))
             {
                 draft.Others[key] = value?.DeepClone();

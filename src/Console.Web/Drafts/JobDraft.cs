@@ -49,6 +49,13 @@ public sealed partial class JobDraft
     public List<EnvLine> Env { get; } = [];
     public List<VolumeLine> Volumes { get; } = [];
     public string CheckpointSteps { get; set; } = "";
+
+    /// <summary>Name of a volume of the lab; empty = the job's own.</summary>
+    public string CheckpointVolume { get; set; } = "";
+    public string CheckpointKeep { get; set; } = "";
+
+    /// <summary>No field: it passes through the form.</summary>
+    public string CheckpointGlob { get; set; } = "";
     public string MaxRestarts { get; set; } = "0";
     public string Priority { get; set; } = "50";
 

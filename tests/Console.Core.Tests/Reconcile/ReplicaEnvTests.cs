@@ -61,9 +61,12 @@ public sealed class ReplicaEnvTests
     [Fact]
     public void Tasks_of_an_array_keep_their_checkpoints_apart()
     {
-        var array = TopologyTests.Read("array", "task:2").Spec!;
-        Assert.Equal("/checkpoints/task-1", LaunchPlan.CheckpointFolder(array, "task-1"));
-        Assert.Equal("/checkpoints", LaunchPlan.CheckpointFolder(array with { Topology = Topology.Peers }, "task-1"));
+        var array = TopologyTests.Read("array", "task:2").Spec! with { Checkpoint = new CheckpointSpec() };
+        var shared = array with { Checkpoint = new CheckpointSpec { Volume = "kept" } };
+        Assert.Equal("/checkpoints/task-1", CheckpointLaunch.FolderOf(array, 7, "task-1"));
+        Assert.Equal("/checkpoints/job-7/task-1", CheckpointLaunch.FolderOf(shared, 7, "task-1"));
+        var peers = array with { Topology = Topology.Peers };
+        Assert.Equal("/checkpoints", CheckpointLaunch.FolderOf(peers, 7, "task-1"));
     }
 
     [Fact]

@@ -69,7 +69,14 @@ public sealed class EnvironmentTools(
         }
         if (read.Spec is { Topology: Topology.Array, Checkpoint: not null })
         {
-            return [new PlacedFile(CheckpointLaunch.FolderOf(read.Spec, read.Workload.Id, read.Attempt.ReplicaName), Folder, null)];
+            return
+            [
+                new PlacedFile(
+                    CheckpointLaunch.FolderOf(read.Spec, read.Workload.Id, read.Attempt.ReplicaName),
+                    Folder,
+                    null
+                ),
+            ];
         }
         if (read.Spec.Environment is not { } environment)
         {

@@ -22,6 +22,8 @@ public sealed class CheckpointSoakTests(LabFleet fleet, ITestOutputHelper output
     );
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
+    private readonly List<long> _jobs = [];
+
     private enum Blow
     {
         Kill,
@@ -101,6 +103,7 @@ public sealed class CheckpointSoakTests(LabFleet fleet, ITestOutputHelper output
     {
         var began = TimeProvider.System.GetTimestamp();
         var id = await console.SubmitAsync(Peers(code), Ct);
+        _jobs.Add(id);
         await console.UntilAsync(
             db => db.Checkpoints.AnyAsync(c => c.WorkloadId == id && c.Complete, Ct),
             Patience,
@@ -140,7 +143,7 @@ public sealed class CheckpointSoakTests(LabFleet fleet, ITestOutputHelper output
         {
             Assert.Equal(Steps, seen.Count);
         }
-        await SwarmCluster.AtRestAsync(console, fleet, [id], Ct);
+        await SwarmCluster.AtRestAsync(console, fleet, _jobs, Ct);
         output.WriteLine(
             $"{blow} on {victim}: {string.Join(", ", told)}; {TimeProvider.System.GetElapsedTime(began).TotalSeconds:0} s"
         );
@@ -178,6 +181,7 @@ public sealed class CheckpointSoakTests(LabFleet fleet, ITestOutputHelper output
                     },
                     Ct
                 );
+                _jobs.Add(urgent);
                 await console.WaitForEndAsync(urgent, TimeSpan.FromMinutes(4), Ct);
                 break;
         }

@@ -53,6 +53,10 @@ internal static class Invariants
     private const string AtRestSql = """
         select '2: ' || gpu_uuid || ' is still leased to attempt ' || attempt_id from leases where released_at is null
         union all
+        -- A plan reads the time before it reads what is free
+        select '1: ' || a.gpu_uuid || ' was leased to attempts ' || a.attempt_id || ' and ' || b.attempt_id || ' at once' from leases a
+          join leases b on b.gpu_uuid = a.gpu_uuid and b.id > a.id and b.leased_at + interval '1 second' < a.released_at
+        union all
         select '4: attempt ' || id || ' is not cleaned away' from attempts where not container_removed
         union all
         select '13: job ' || id || ' is still ' || state || ': ' || message from workloads

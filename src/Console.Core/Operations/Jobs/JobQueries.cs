@@ -82,7 +82,10 @@ public sealed class JobQueries(
             JobRows.Compiled(w),
             cluster,
             spec.Image,
-            spec.Image.Length == 0 ? w.SpecJson : SpecWriter.Write(spec),
+            // What does not read back is shown as it is stored
+            spec.Image.Length == 0
+                ? w.SpecJson
+                : SpecWriter.Write(spec),
             w.Desired,
             w.Restarts,
             spec.Restart.MaxRestarts,

@@ -43,6 +43,15 @@ internal sealed class SeriesBlockRow
     public long LastStep { get; set; }
     public int Count { get; set; }
     public required byte[] Data { get; set; }
+    public byte[]? Groups { get; set; }
+}
+
+internal sealed class SeriesShelfRow
+{
+    public long Shelf { get; set; }
+    public long Id { get; set; }
+    public DateTimeOffset WrittenAt { get; set; }
+    public required byte[] Data { get; set; }
 }
 
 internal sealed class EventCursorRow

@@ -268,6 +268,13 @@ internal static class Schema
             });
             e.HasIndex(x => new { x.Resolution, x.LastUnixMillis });
         });
+        model.Entity<SeriesShelfRow>(e =>
+        {
+            e.ToTable("series_rows");
+            e.HasKey(x => new { x.Shelf, x.Id });
+            e.Property(x => x.Id).UseIdentityAlwaysColumn();
+            e.Property(x => x.WrittenAt).HasDefaultValueSql("now()");
+        });
         model.Entity<EventCursorRow>(e =>
         {
             e.ToTable("event_file_cursors");

@@ -536,6 +536,10 @@ namespace DeepLab.Core.Storage.Migrations
                         .HasColumnType("bytea")
                         .HasColumnName("data");
 
+                    b.Property<byte[]>("Groups")
+                        .HasColumnType("bytea")
+                        .HasColumnName("groups");
+
                     b.Property<long>("LastStep")
                         .HasColumnType("bigint")
                         .HasColumnName("last_step");
@@ -589,6 +593,36 @@ namespace DeepLab.Core.Storage.Migrations
                         .HasDatabaseName("ix_series_owner_owner_id_name_source");
 
                     b.ToTable("series", (string)null);
+                });
+
+            modelBuilder.Entity("DeepLab.Core.Storage.SeriesShelfRow", b =>
+                {
+                    b.Property<long>("Shelf")
+                        .HasColumnType("bigint")
+                        .HasColumnName("shelf");
+
+                    b.Property<long>("Id")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("bigint")
+                        .HasColumnName("id");
+
+                    NpgsqlPropertyBuilderExtensions.UseIdentityAlwaysColumn(b.Property<long>("Id"));
+
+                    b.Property<byte[]>("Data")
+                        .IsRequired()
+                        .HasColumnType("bytea")
+                        .HasColumnName("data");
+
+                    b.Property<DateTimeOffset>("WrittenAt")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("written_at")
+                        .HasDefaultValueSql("now()");
+
+                    b.HasKey("Shelf", "Id")
+                        .HasName("pk_series_rows");
+
+                    b.ToTable("series_rows", (string)null);
                 });
 
             modelBuilder.Entity("DeepLab.Core.Tenancy.ApiToken", b =>

@@ -23,6 +23,9 @@ internal sealed class SeriesAppender
     }
 
     public long Id { get; }
+
+    /// <inheritdoc cref="SeriesEnd.HasOlder"/>
+    public bool HasOlder => _raw.HasOlder || Array.Exists(_rollUps, r => r.HasOlder);
     public bool IsJob => _job;
 
     /// <summary>Raw points of a job's series, stored or about to be.</summary>

@@ -80,10 +80,16 @@ public sealed record SeriesBlock(
 );
 
 /// <summary>What one batch brought for the series of one shelf, packed: durable before there is enough of it for blocks.</summary>
-public sealed record ShelfRow(long Shelf, byte[] Data);
+/// <param name="Id">0 where it does not matter</param>
+public sealed record ShelfRow(long Shelf, byte[] Data, long Id = 0);
 
 /// <summary>What becomes durable together.</summary>
-public sealed record SeriesWrite(IReadOnlyCollection<SeriesBlock> Blocks, IReadOnlyCollection<ShelfRow> Rows);
+/// <param name="Obsolete">rows whose points are all in blocks, with these</param>
+public sealed record SeriesWrite(
+    IReadOnlyCollection<SeriesBlock> Blocks,
+    IReadOnlyCollection<ShelfRow> Rows,
+    IReadOnlyCollection<(long Shelf, long Id)> Obsolete
+);
 
 /// <summary>The last block of a series and the points behind it that are in no block yet, by time.</summary>
 public sealed record SeriesOpen(SeriesBlock? Last, IReadOnlyList<SeriesPoint> Points);
@@ -118,11 +124,19 @@ public interface ISeriesStore
         CancellationToken ct
     );
 
-    /// <summary>Adds rows; writes blocks, one with the same series, resolution and first time is replaced. One transaction.</summary>
-    Task WriteAsync(SeriesWrite write, CancellationToken ct);
+    /// <summary>
+    /// Adds rows, one a shelf, and answers their ids by shelf; writes blocks, one with the same series, resolution and first time
+    /// is replaced. One transaction.
+    /// </summary>
+    Task<IReadOnlyDictionary<long, long>> WriteAsync(SeriesWrite write, CancellationToken ct);
 
     /// <summary>The same with the event-file cursor, so that no point is doubled after a crash.</summary>
-    Task WriteAsync(SeriesWrite write, long attemptId, string eventCursor, CancellationToken ct);
+    Task<IReadOnlyDictionary<long, long>> WriteAsync(
+        SeriesWrite write,
+        long attemptId,
+        string eventCursor,
+        CancellationToken ct
+    );
 
     /// <summary>The first blocks of one series that touch the time range, at most so many, and what is in none.</summary>
     Task<SeriesRead> ReadAsync(

@@ -28,6 +28,9 @@ internal sealed class SeriesEnd
     /// <summary>Null before the first point.</summary>
     public long? LastUnixMillis => _open.Count > 0 ? _open[^1].UnixMillis : _last?.LastUnixMillis;
 
+    /// <summary>A point that is in no block is in a row that was written before.</summary>
+    public bool HasOlder => _open.Count > _fresh.Count;
+
     /// <summary>Answers the point as it is kept: one that comes too late takes the earliest time that is still open.</summary>
     public SeriesPoint Add(SeriesPoint point)
     {

@@ -40,6 +40,6 @@ internal static class SeriesFold
                 rest.Add(SeriesShelf.Pack(shelf.Key, parts));
             }
         }
-        return new SeriesWrite(blocks, rest);
+        return new SeriesWrite(blocks, rest, [.. rows.Select(r => (r.Shelf, r.Id))]);
     }
 }

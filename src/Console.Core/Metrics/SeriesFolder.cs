@@ -15,42 +15,58 @@ internal sealed class SeriesFolder(ISeriesStore store)
     /// <summary>A shelf to which nothing came for so long is emptied into blocks; every writer has forgotten its series by then.</summary>
     private static readonly TimeSpan s_settled = TimeSpan.FromMinutes(10);
 
-    private readonly Dictionary<long, (int Rows, int Bytes)> _written = [];
+    private readonly Dictionary<long, Shelf> _shelves = [];
 
-    public void Forget() => _written.Clear();
+    public void Forget() => _shelves.Clear();
 
-    /// <summary>How many rows these have is not known: they are folded next.</summary>
-    public void TakeUp(IReadOnlyCollection<long> shelves)
+    /// <summary>What rows these have is not known: they are folded next.</summary>
+    public void TakeUp(IEnumerable<long> shelves)
     {
         foreach (var shelf in shelves)
         {
-            _written[shelf] = (MostRows, 0);
+            _shelves[shelf] = new Shelf { Count = MostRows };
         }
     }
 
-    /// <summary>Counts rows that were written.</summary>
-    public void Count(IReadOnlyCollection<ShelfRow> rows)
+    /// <summary>The rows written before for this shelf, where every point in them is in a block by now; else none.</summary>
+    public IReadOnlyList<long> FindObsolete(long shelf) =>
+        _shelves.TryGetValue(shelf, out var known) && !known.InRows.Any(a => a.HasOlder) ? known.Ids : [];
+
+    /// <summary>Counts a row that was written.</summary>
+    /// <param name="instead">of all that were counted before</param>
+    public void Count(ShelfRow row, long id, IEnumerable<SeriesAppender> inRow, bool instead)
     {
-        foreach (var row in rows)
+        if (instead || !_shelves.TryGetValue(row.Shelf, out var known))
         {
-            var (count, bytes) = _written.GetValueOrDefault(row.Shelf);
-            _written[row.Shelf] = (count + 1, bytes + row.Data.Length);
+            _shelves[row.Shelf] = known = new Shelf();
+        }
+        known.Count++;
+        known.Bytes += row.Data.Length;
+        known.Ids.Add(id);
+        known.InRows.UnionWith(inRow);
+    }
+
+    public void Clear(IEnumerable<long> shelves)
+    {
+        foreach (var shelf in shelves)
+        {
+            _shelves.Remove(shelf);
         }
     }
 
     /// <summary>Brings together what has become too much.</summary>
     public async Task FoldAsync(CancellationToken ct)
     {
-        var full = _written
-            .Where(w => w.Value.Rows >= MostRows || w.Value.Bytes >= MostBytes)
-            .Select(w => w.Key)
+        var full = _shelves
+            .Where(s => s.Value.Count >= MostRows || s.Value.Bytes >= MostBytes)
+            .Select(s => s.Key)
             .ToArray();
         if (full.Length > 0)
         {
             await store.FoldAsync(full, settle: false, ct);
             foreach (var shelf in full)
             {
-                _written.Remove(shelf);
+                _shelves.Remove(shelf);
             }
         }
     }
@@ -64,9 +80,20 @@ internal sealed class SeriesFolder(ISeriesStore store)
             await store.FoldAsync(quiet, settle: true, ct);
             foreach (var shelf in quiet)
             {
-                _written.Remove(shelf);
+                _shelves.Remove(shelf);
             }
         }
         return quiet;
+    }
+
+    /// <summary>Rows since the last fold.</summary>
+    private sealed class Shelf
+    {
+        public int Count { get; set; }
+        public int Bytes { get; set; }
+        public List<long> Ids { get; } = [];
+
+        /// <summary>Whose points they hold. One that was forgotten since is there too, so that its rows stay.</summary>
+        public HashSet<SeriesAppender> InRows { get; } = [];
     }
 }

@@ -31,6 +31,8 @@ internal sealed class SeriesRollUp
         _closed = _end.LastUnixMillis ?? long.MinValue;
     }
 
+    public bool HasOlder => _end.HasOlder;
+
     /// <summary>milliseconds</summary>
     public long Width => _width;
 

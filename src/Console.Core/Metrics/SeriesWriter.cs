@@ -86,7 +86,9 @@ public sealed partial class SeriesWriter(ISeriesStore store, TimeProvider time, 
                     points,
                     idle,
                     write =>
-                        write.Blocks.Count + write.Rows.Count == 0 ? Task.CompletedTask : store.WriteAsync(write, ct),
+                        write.Blocks.Count + write.Rows.Count == 0
+                            ? Task.FromResult<IReadOnlyDictionary<long, long>>(new Dictionary<long, long>())
+                            : store.WriteAsync(write, ct),
                     ct
                 );
                 _appenders.Forget(idle);
@@ -223,7 +225,7 @@ public sealed partial class SeriesWriter(ISeriesStore store, TimeProvider time, 
     private async Task WriteAsync(
         IReadOnlyList<(SeriesKey Key, SeriesPoint Point)> points,
         IReadOnlyList<SeriesKey> idle,
-        Func<SeriesWrite, Task> write,
+        Func<SeriesWrite, Task<IReadOnlyDictionary<long, long>>> write,
         CancellationToken ct
     )
     {
@@ -235,6 +237,7 @@ public sealed partial class SeriesWriter(ISeriesStore store, TimeProvider time, 
         }
         SeriesKey[] keys = [.. byKey.Keys];
         var written = false;
+        HashSet<long> shelves = [];
         try
         {
             _folder.TakeUp(await _appenders.LoadAsync(keys, ct));
@@ -257,24 +260,46 @@ public sealed partial class SeriesWriter(ISeriesStore store, TimeProvider time, 
                     Log.Full(logger, key, SeriesAppender.MostJobPoints);
                 }
             }
-            var fresh = new List<SeriesShelf.Part>();
-            foreach (var appender in byKey.Values.Concat(idle.Select(k => _appenders[k])))
+            var touched = byKey.Values.Concat(idle.Select(k => _appenders[k])).Select(a => a!).ToHashSet();
+            var onShelves = touched.GroupBy(a => SeriesShelf.Of(a.Id)).ToDictionary(g => g.Key, g => g.ToArray());
+            shelves = [.. onShelves.Keys];
+            var rows = new List<ShelfRow>();
+            var obsolete = new List<(long Shelf, long Id)>();
+            var emptied = new HashSet<long>();
+            foreach (var shelf in blocks.Select(b => SeriesShelf.Of(b.SeriesId)).Distinct())
             {
-                appender!.TakeFresh(fresh);
+                if (_folder.FindObsolete(shelf) is { Count: > 0 } ids)
+                {
+                    obsolete.AddRange(ids.Select(id => (shelf, id)));
+                    emptied.Add(shelf);
+                }
             }
-            ShelfRow[] rows =
-            [
-                .. fresh.GroupBy(p => SeriesShelf.Of(p.SeriesId)).Select(g => SeriesShelf.Pack(g.Key, g)),
-            ];
-            await write(new SeriesWrite(blocks, rows));
+            foreach (var (shelf, appenders) in onShelves)
+            {
+                var fresh = new List<SeriesShelf.Part>();
+                foreach (var appender in appenders)
+                {
+                    appender.TakeFresh(fresh);
+                }
+                if (fresh.Count > 0)
+                {
+                    rows.Add(SeriesShelf.Pack(shelf, fresh));
+                }
+            }
+            var rowIds = await write(new SeriesWrite(blocks, rows, obsolete));
             written = true;
-            _folder.Count(rows);
+            foreach (var row in rows)
+            {
+                _folder.Count(row, rowIds[row.Shelf], onShelves[row.Shelf], emptied.Contains(row.Shelf));
+            }
+            _folder.Clear(emptied.Except(rows.Select(r => r.Shelf)));
         }
         finally
         {
             if (!written)
             {
                 // The store may have them or not: what it has is read again before the next try
+                _folder.TakeUp(shelves);
                 _appenders.Forget(keys);
                 _appenders.Forget(idle);
             }

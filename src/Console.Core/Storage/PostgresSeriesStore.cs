@@ -135,10 +135,15 @@ public sealed class PostgresSeriesStore(NpgsqlDataSource database) : ISeriesStor
             .ToDictionary(k => k, k => new SeriesOpen(last.GetValueOrDefault(k), open.GetValueOrDefault(k, [])));
     }
 
-    public Task WriteAsync(SeriesWrite write, CancellationToken ct) => WriteAsync(write, null, ct);
+    public Task<IReadOnlyDictionary<long, long>> WriteAsync(SeriesWrite write, CancellationToken ct) =>
+        WriteAsync(write, null, ct);
 
-    public Task WriteAsync(SeriesWrite write, long attemptId, string eventCursor, CancellationToken ct) =>
-        WriteAsync(write, (attemptId, eventCursor), ct);
+    public Task<IReadOnlyDictionary<long, long>> WriteAsync(
+        SeriesWrite write,
+        long attemptId,
+        string eventCursor,
+        CancellationToken ct
+    ) => WriteAsync(write, (attemptId, eventCursor), ct);
 
     public async Task<SeriesRead> ReadAsync(
         long seriesId,
@@ -225,7 +230,6 @@ public sealed class PostgresSeriesStore(NpgsqlDataSource database) : ISeriesStor
     {
         await using var connection = await database.OpenConnectionAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
-        var ids = new List<long>();
         var rows = new List<ShelfRow>();
         await using (
             var command = new NpgsqlCommand(
@@ -239,8 +243,7 @@ public sealed class PostgresSeriesStore(NpgsqlDataSource database) : ISeriesStor
             await using var reader = await command.ExecuteReaderAsync(ct);
             while (await reader.ReadAsync(ct))
             {
-                ids.Add(reader.GetInt64(0));
-                rows.Add(new ShelfRow(reader.GetInt64(1), reader.GetFieldValue<byte[]>(2)));
+                rows.Add(new ShelfRow(reader.GetInt64(1), reader.GetFieldValue<byte[]>(2), reader.GetInt64(0)));
             }
         }
         if (rows.Count == 0)
@@ -257,9 +260,6 @@ public sealed class PostgresSeriesStore(NpgsqlDataSource database) : ISeriesStor
         }
         var fold = SeriesFold.Fold(rows, last, alive, settle);
         await using var batch = new NpgsqlBatch(connection, transaction);
-        batch.BatchCommands.Add(
-            Command("delete from series_rows where shelf = any($1) and id = any($2)", shelves.ToArray(), ids.ToArray())
-        );
         AddWrites(batch, fold);
         await batch.ExecuteNonQueryAsync(ct);
         await transaction.CommitAsync(ct);
@@ -272,11 +272,16 @@ public sealed class PostgresSeriesStore(NpgsqlDataSource database) : ISeriesStor
         return (string?)await command.ExecuteScalarAsync(ct);
     }
 
-    private async Task WriteAsync(SeriesWrite write, (long AttemptId, string Cursor)? eventCursor, CancellationToken ct)
+    private async Task<IReadOnlyDictionary<long, long>> WriteAsync(
+        SeriesWrite write,
+        (long AttemptId, string Cursor)? eventCursor,
+        CancellationToken ct
+    )
     {
+        var ids = new Dictionary<long, long>();
         if (write.Blocks.Count + write.Rows.Count == 0 && eventCursor is null)
         {
-            return;
+            return ids;
         }
         await using var connection = await database.OpenConnectionAsync(ct);
         await using var batch = new NpgsqlBatch(connection);
@@ -302,7 +307,15 @@ public sealed class PostgresSeriesStore(NpgsqlDataSource database) : ISeriesStor
             )
         );
         await batch.PrepareAsync(ct);
-        await batch.ExecuteNonQueryAsync(ct);
+        await using var reader = await batch.ExecuteReaderAsync(ct);
+        // The first that answers anything is the insert of rows, where there is one
+        while (write.Rows.Count > 0 && await reader.ReadAsync(ct))
+        {
+            ids[reader.GetInt64(0)] = reader.GetInt64(1);
+        }
+        // An error of a later statement is thrown here
+        while (await reader.NextResultAsync(ct)) { }
+        return ids;
     }
 
     private static void AddWrites(NpgsqlBatch batch, SeriesWrite write)
@@ -311,9 +324,19 @@ public sealed class PostgresSeriesStore(NpgsqlDataSource database) : ISeriesStor
         {
             batch.BatchCommands.Add(
                 Command(
-                    "insert into series_rows (shelf, data) select * from unnest($1::bigint[], $2::bytea[])",
+                    "insert into series_rows (shelf, data) select * from unnest($1::bigint[], $2::bytea[]) returning shelf, id",
                     write.Rows.Select(r => r.Shelf).ToArray(),
                     write.Rows.Select(r => r.Data).ToArray()
+                )
+            );
+        }
+        if (write.Obsolete.Count > 0)
+        {
+            batch.BatchCommands.Add(
+                Command(
+                    "delete from series_rows where shelf = any($1) and id = any($2)",
+                    write.Obsolete.Select(o => o.Shelf).Distinct().ToArray(),
+                    write.Obsolete.Select(o => o.Id).ToArray()
                 )
             );
         }

@@ -8,6 +8,7 @@ internal sealed class MemorySeriesStore : ISeriesStore
     private readonly Dictionary<SeriesKey, long> _ids = [];
     private readonly Dictionary<(long Series, int Resolution, long Millis, long Step), SeriesBlock> _blocks = [];
     private readonly List<ShelfRow> _rows = [];
+    private long _lastRow;
     private readonly Dictionary<long, string> _cursors = [];
 
     public enum Fault
@@ -21,7 +22,7 @@ internal sealed class MemorySeriesStore : ISeriesStore
     public void Put(SeriesKey key, SeriesPoint[] points)
     {
         _ids.TryAdd(key, _ids.Count + 1);
-        Keep(new SeriesWrite([SeriesBlocks.Pack(_ids[key], 0, points) with { Groups = null }], []));
+        Keep(new SeriesWrite([SeriesBlocks.Pack(_ids[key], 0, points) with { Groups = null }], [], []));
     }
 
     public Fault Next { get; set; }
@@ -91,10 +92,15 @@ internal sealed class MemorySeriesStore : ISeriesStore
                 .ToDictionary(e => e.Key, e => e.End)
         );
 
-    public Task WriteAsync(SeriesWrite write, CancellationToken ct) => Write(write, null);
+    public Task<IReadOnlyDictionary<long, long>> WriteAsync(SeriesWrite write, CancellationToken ct) =>
+        Write(write, null);
 
-    public Task WriteAsync(SeriesWrite write, long attemptId, string eventCursor, CancellationToken ct) =>
-        Write(write, (attemptId, eventCursor));
+    public Task<IReadOnlyDictionary<long, long>> WriteAsync(
+        SeriesWrite write,
+        long attemptId,
+        string eventCursor,
+        CancellationToken ct
+    ) => Write(write, (attemptId, eventCursor));
 
     public Task<SeriesRead> ReadAsync(
         long seriesId,
@@ -152,7 +158,6 @@ internal sealed class MemorySeriesStore : ISeriesStore
             .Values.GroupBy(b => (b.SeriesId, b.Resolution))
             .ToDictionary(g => g.Key, g => g.MaxBy(b => b.FirstUnixMillis)!);
         var fold = SeriesFold.Fold(rows, last, _ids.Values.ToHashSet(), settle);
-        _rows.RemoveAll(rows.Contains);
         Keep(fold);
         return Task.CompletedTask;
     }
@@ -171,7 +176,7 @@ internal sealed class MemorySeriesStore : ISeriesStore
             Last(id, resolution)?.LastUnixMillis ?? long.MinValue
         );
 
-    private Task Write(SeriesWrite write, (long Attempt, string Cursor)? cursor)
+    private Task<IReadOnlyDictionary<long, long>> Write(SeriesWrite write, (long Attempt, string Cursor)? cursor)
     {
         Writes++;
         var fault = Next;
@@ -180,15 +185,15 @@ internal sealed class MemorySeriesStore : ISeriesStore
         {
             throw new IOException("the store is away");
         }
-        Keep(write);
+        var ids = Keep(write);
         if (cursor is { } c)
         {
             _cursors[c.Attempt] = c.Cursor;
         }
-        return fault == Fault.AfterCommit ? throw new IOException("the reply was lost") : Task.CompletedTask;
+        return fault == Fault.AfterCommit ? throw new IOException("the reply was lost") : Task.FromResult(ids);
     }
 
-    private void Keep(SeriesWrite write)
+    private IReadOnlyDictionary<long, long> Keep(SeriesWrite write)
     {
         var keys = write.Blocks.Select(b => (b.SeriesId, b.Resolution, b.FirstUnixMillis, b.FirstStep)).ToArray();
         Assert.Equal(keys.Length, keys.Distinct().Count());
@@ -196,7 +201,10 @@ internal sealed class MemorySeriesStore : ISeriesStore
         {
             _blocks[key] = block;
         }
-        _rows.AddRange(write.Rows);
+        _rows.RemoveAll(r => write.Obsolete.Contains((r.Shelf, r.Id)));
+        ShelfRow[] rows = [.. write.Rows.Select(r => r with { Id = ++_lastRow })];
+        _rows.AddRange(rows);
         MostRows = Math.Max(MostRows, _rows.GroupBy(r => r.Shelf).Select(g => g.Count()).DefaultIfEmpty().Max());
+        return rows.ToDictionary(r => r.Shelf, r => r.Id);
     }
 }

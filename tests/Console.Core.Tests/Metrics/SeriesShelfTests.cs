@@ -29,6 +29,26 @@ public sealed class SeriesShelfTests
     }
 
     [Fact]
+    public async Task Rows_whose_points_are_all_in_blocks_go_with_the_blocks()
+    {
+        using var writer = NewWriter();
+        for (var round = 0; round < 25; round++)
+        {
+            var batch =
+                from n in Enumerable.Range(0, 8)
+                from i in Enumerable.Range(round * 100, 100)
+                select (Key(n), new SeriesPoint(i, T0 + i, i));
+            await writer.WriteCurvesAsync(1, [.. batch], "", Ct);
+        }
+        Assert.InRange(_store.MostRows, 5, 10);
+        Assert.Equal(5, _store.Rows.Max(r => _store.Rows.Count(o => o.Shelf == r.Shelf)));
+        Assert.All(
+            Enumerable.Range(0, 8),
+            n => Assert.Equal(Enumerable.Range(0, 2_500), _store.Points(Key(n)).Select(p => (int)p.Value))
+        );
+    }
+
+    [Fact]
     public async Task Rows_stay_few_and_lose_nothing_whoever_writes_and_whatever_fails()
     {
         var random = new Random(5);

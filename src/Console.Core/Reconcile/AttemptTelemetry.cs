@@ -31,7 +31,9 @@ public sealed class TelemetryStarter(
                 series,
                 writer,
                 time,
-                loggers.CreateLogger<EventFileCollector>()
+                loggers.CreateLogger<EventFileCollector>(),
+                read.Spec.Metrics is { } metrics ? new LogMetrics(metrics.Patterns) : null,
+                logs
             ),
             new ContainerSampler(
                 host.Engine,

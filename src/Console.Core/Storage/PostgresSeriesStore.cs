@@ -351,6 +351,8 @@ public sealed class PostgresSeriesStore(NpgsqlDataSource database) : ISeriesStor
                 on conflict (series_id, resolution, first_unix_millis, first_step) do update set
                   last_unix_millis = excluded.last_unix_millis, last_step = excluded.last_step,
                   count = excluded.count, data = excluded.data, groups = excluded.groups
+                -- Who settles beside a writer may come late, with less of the same block
+                where series_blocks.count <= excluded.count
                 """,
                 blocks.Select(b => b.SeriesId).ToArray(),
                 blocks.Select(b => b.Resolution).ToArray(),

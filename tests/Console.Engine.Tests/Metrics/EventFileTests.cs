@@ -3,6 +3,7 @@ using DeepLab.Core.Engines;
 using DeepLab.Core.Metrics;
 using DeepLab.Core.Operations.Fleet;
 using DeepLab.Core.Storage;
+using DeepLab.Core.Workloads;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -65,5 +66,40 @@ public sealed class EventFileTests
         Assert.Equal(Enumerable.Range(0, 500).Select(i => i * 10L), accuracy.Select(p => p.Step));
         var chart = await reader.ChartAsync(series[1], 0, long.MaxValue, 500, byStep: true, Ct);
         Assert.Equal((500, 0.0, 4_999 / 8.0), (chart.Points.Count, chart.Points[0].Min, chart.Points[^1].Max));
+    }
+
+    [Fact]
+    public async Task Metrics_of_log_lines_become_curves_where_the_job_asks_for_them()
+    {
+        await using var console = await ConsoleHarness.StartAsync(Ct);
+        var reader = console.Services.GetRequiredService<SeriesReader>();
+        const string Lines =
+            "for i in $(seq 1 300); do echo \"step=$i loss=0.$i\"; echo \"Iteration $i took 5 ms\"; done";
+        var spec = Specs.Shell(Lines) with
+        {
+            Metrics = new MetricsSpec
+            {
+                Patterns = [LogMetrics.NameAndValue, @"^Iteration (?<step>\d+) took (?<took>\d+) ms"],
+            },
+        };
+        var id = await console.SubmitAsync(spec, Ct);
+        var plain = await console.SubmitAsync(Specs.Shell(Lines), Ct);
+        await console.WaitForEndAsync(id, Ct);
+        await console.WaitForEndAsync(plain, Ct);
+        await console.UntilAsync(db => db.Attempts.AllAsync(a => a.LogArchived, Ct), TimeSpan.FromSeconds(30), Ct);
+
+        var series = await reader.ListAsync(SeriesOwner.Job, $"{id}", Ct);
+        Assert.Equal(
+            [("loss", "worker-0/1/log"), ("took", "worker-0/1/log")],
+            series.Select(s => (s.Key.Name, s.Key.Source))
+        );
+        var loss = await reader.TailAsync(series[0].Id, 0, -1, 1_000, Ct);
+        Assert.Equal(Enumerable.Range(1, 300).Select(i => (long)i), loss.Select(p => p.Step).Order());
+        Assert.All(
+            loss,
+            p => Assert.Equal(double.Parse($"0.{p.Step}", System.Globalization.CultureInfo.InvariantCulture), p.Value)
+        );
+        Assert.Equal((300L, 5.0), (series[1].Points, series[1].Last!.Value.Value));
+        Assert.Empty(await reader.ListAsync(SeriesOwner.Job, $"{plain}", Ct));
     }
 }

@@ -1,13 +1,15 @@
 using System.Buffers;
 using System.Data.Common;
 using DeepLab.Core.Engines;
+using DeepLab.Core.Streams;
 using Microsoft.Extensions.Logging;
 
 namespace DeepLab.Core.Metrics;
 
 /// <summary>
 /// Reads the event files of one attempt: about every second by one exec while the container runs (less often while
-/// nothing comes), and what is left through the archive API once it ended. Each scalar is stored exactly once, whatever
+/// nothing comes), and what is left through the archive API once it ended; beside them the kept lines of its log, where the
+/// job asks for metrics out of it. Each scalar is stored exactly once, whatever
 /// breaks in between. Not for several threads: <see cref="RunAsync"/> must have returned before <see cref="FinishAsync"/>.
 /// </summary>
 public sealed class EventFileCollector(
@@ -16,7 +18,9 @@ public sealed class EventFileCollector(
     ISeriesStore store,
     SeriesWriter writer,
     TimeProvider time,
-    ILogger<EventFileCollector> logger
+    ILogger<EventFileCollector> logger,
+    LogMetrics? logMetrics = null,
+    ILogStore? logs = null
 )
 {
     // One exec costs the engine about 80 ms of CPU: a busy curve a twentieth of a core, an idle job a hundredth
@@ -29,7 +33,10 @@ public sealed class EventFileCollector(
     private const int NotExecutable = 126;
 
     private readonly List<string> _notices = [];
+    private readonly LogMetricsReader? _log =
+        logMetrics is null || logs is null ? null : new LogMetricsReader(logs, logMetrics, target.AttemptId);
     private EventFileState? _state;
+    private bool _onlyLog;
 
     /// <summary>What a user should know, as sentences: damaged files, limits that were passed, no shell in the image.</summary>
     public IReadOnlyList<string> Notices => [.. _notices];
@@ -45,8 +52,13 @@ public sealed class EventFileCollector(
             {
                 switch (await RoundAsync(ct))
                 {
-                    case Round.Impossible:
+                    case Round.Ended:
+                    case Round.Impossible when _log is null:
                         return;
+                    case Round.Impossible:
+                        _onlyLog = true;
+                        pause = s_least;
+                        break;
                     case Round.More:
                         pause = TimeSpan.Zero;
                         break;
@@ -93,6 +105,10 @@ public sealed class EventFileCollector(
             {
                 await EventFileArchive.ReadAsync(archive, state, ct);
             }
+            while (_log is not null && await _log.ReadAsync(state, ct))
+            {
+                await state.SaveAsync(ct);
+            }
             await state.SaveAsync(ct);
             isDone = true;
         }
@@ -111,11 +127,26 @@ public sealed class EventFileCollector(
         Moved,
         More,
         Impossible,
+        Ended,
     }
 
     private async Task<Round> RoundAsync(CancellationToken ct)
     {
         var state = await StateAsync(ct);
+        var moved = _log is not null && await _log.ReadAsync(state, ct);
+        if (!_onlyLog)
+        {
+            var round = await FilesAsync(state, ct);
+            return round == Round.Idle && moved ? Round.Moved : round;
+        }
+        await state.SaveAsync(ct);
+        return moved ? Round.Moved
+            : await IsRunningAsync(ct) ? Round.Idle
+            : Round.Ended;
+    }
+
+    private async Task<Round> FilesAsync(EventFileState state, CancellationToken ct)
+    {
         var output = new ArrayBufferWriter<byte>(4096);
         using var bound = new CancellationTokenSource(s_longestRound, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(ct, bound.Token);

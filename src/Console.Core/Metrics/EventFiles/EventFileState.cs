@@ -31,10 +31,15 @@ internal sealed class EventFileState(
 
     public int PendingPoints => _points.Count;
 
+    /// <summary>Lines of the log that were looked at.</summary>
+    public long LogLines { get; private set; }
+
     public async Task LoadAsync(ISeriesStore store, CancellationToken ct)
     {
         _stored = await store.FindEventCursorAsync(target.AttemptId, ct);
-        foreach (var (name, at) in EventCursor.Parse(_stored).Files)
+        var cursor = EventCursor.Parse(_stored);
+        LogLines = cursor.Log;
+        foreach (var (name, at) in cursor.Files)
         {
             _files[name] = at == EventCursor.GivenUp ? null : new EventFileReader(at);
         }
@@ -74,13 +79,22 @@ internal sealed class EventFileState(
         }
     }
 
+    /// <summary>Takes what lines of the log said, up to that line.</summary>
+    public void FeedLog(long lines, List<EventScalar> found)
+    {
+        LogLines = lines;
+        _scalars.AddRange(found);
+        Take(LogMetricsReader.Folder);
+    }
+
     /// <summary>Stores points and positions in one transaction; does nothing where neither moved.</summary>
     public async Task SaveAsync(CancellationToken ct)
     {
         var cursor = new EventCursor(
-            _files.ToDictionary(f => f.Key, f => f.Value?.Offset ?? EventCursor.GivenUp, StringComparer.Ordinal)
+            _files.ToDictionary(f => f.Key, f => f.Value?.Offset ?? EventCursor.GivenUp, StringComparer.Ordinal),
+            LogLines
         ).ToJson();
-        if (cursor == _stored || _files.Count == 0)
+        if (cursor == _stored || (_files.Count == 0 && LogLines == 0))
         {
             return;
         }

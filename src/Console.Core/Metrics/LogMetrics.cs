@@ -93,7 +93,8 @@ public sealed partial class LogMetrics
                 {
                     if (!pattern.IsPlain || IsWhole(line, m.Index + m.Length))
                     {
-                        step ??= Take(pattern, m, number, wallTime, into);
+                        var said = Take(pattern, m, number, wallTime, into);
+                        step ??= said;
                     }
                 }
             }

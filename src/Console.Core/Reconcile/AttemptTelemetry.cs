@@ -11,6 +11,7 @@ public sealed class TelemetryStarter(
     RecentBlocks recent,
     EnginePolicy policy,
     ISeriesStore series,
+    IMediaStore media,
     SeriesWriter writer,
     CheckpointTools checkpoints,
     TimeProvider time,
@@ -33,7 +34,8 @@ public sealed class TelemetryStarter(
                 time,
                 loggers.CreateLogger<EventFileCollector>(),
                 read.Spec.Metrics is { } metrics ? new LogMetrics(metrics.Patterns) : null,
-                logs
+                logs,
+                media
             ),
             new ContainerSampler(
                 host.Engine,

@@ -54,6 +54,17 @@ internal sealed class SeriesShelfRow
     public required byte[] Data { get; set; }
 }
 
+internal sealed class RunMediaRow
+{
+    public long WorkloadId { get; set; }
+    public int Kind { get; set; }
+    public required string Tag { get; set; }
+    public required string Source { get; set; }
+    public long Step { get; set; }
+    public long UnixMillis { get; set; }
+    public required byte[] Data { get; set; }
+}
+
 internal sealed class EventCursorRow
 {
     public long AttemptId { get; set; }

@@ -58,7 +58,7 @@ public sealed class LogMetricsTests
     public void A_spec_asks_for_them_and_every_fault_is_told_at_once()
     {
         const string Spec = """
-            { "name": "a", "image": "b", "roles": [ { "name": "worker" } ], "metrics": METRICS }
+            { "name": "a", "image": "base", "roles": [ { "name": "worker" } ], "metrics": METRICS }
             """;
         var read = SpecReader.Read(Spec.Replace("METRICS", "{}", StringComparison.Ordinal));
         Assert.Empty(read.Errors);

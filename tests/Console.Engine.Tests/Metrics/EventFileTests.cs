@@ -16,6 +16,9 @@ public sealed class EventFileTests
         import os, time, deeplab
         curves = deeplab.SummaryWriter(flush_secs=0.2)
         evaluation = deeplab.SummaryWriter(os.path.join(os.environ["DEEPLAB_LOG_DIR"], "eval"), flush_secs=0.2)
+        curves.add_text("note", "hello **world**", 3)
+        for step in range(20):
+            curves.add_histogram("weights", [step, step + 1, step + 1], step)
         for step in range(5000):
             if step == 2500:
                 curves.flush()
@@ -64,6 +67,17 @@ public sealed class EventFileTests
         Assert.Equal(Enumerable.Range(0, 5_000).Select(i => (i, i / 8.0)), loss.Select(p => ((int)p.Step, p.Value)));
         var accuracy = await reader.TailAsync(series[0].Id, 0, -1, 10_000, Ct);
         Assert.Equal(Enumerable.Range(0, 500).Select(i => i * 10L), accuracy.Select(p => p.Step));
+        var media = console.Services.GetRequiredService<IMediaStore>();
+        Assert.Equal(
+            [
+                (MediaKind.Histogram, "weights", "worker-0/1", 20),
+                (MediaKind.Text, "note/text_summary", "worker-0/1", 1),
+            ],
+            (await media.ListAsync(id, Ct)).Select(m => (m.Kind, m.Tag, m.Source, m.Steps.Count))
+        );
+        var histogram = await media.ReadAsync(id, MediaKind.Histogram, "weights", "worker-0/1", 19, Ct);
+        var (least, greatest, count, _) = EventHistogram.Unpack(Assert.Single(histogram).Data);
+        Assert.Equal((19.0, 20.0, 3.0), (least, greatest, count));
         var chart = await reader.ChartAsync(series[1], 0, long.MaxValue, 500, byStep: true, Ct);
         Assert.Equal((500, 0.0, 4_999 / 8.0), (chart.Points.Count, chart.Points[0].Min, chart.Points[^1].Max));
     }
@@ -101,5 +115,39 @@ public sealed class EventFileTests
         );
         Assert.Equal((300L, 5.0), (series[1].Points, series[1].Last!.Value.Value));
         Assert.Empty(await reader.ListAsync(SeriesOwner.Job, $"{plain}", Ct));
+    }
+
+    [Fact]
+    public async Task Images_and_hyper_parameters_of_a_program_are_kept_and_bounded()
+    {
+        await using var console = await ConsoleHarness.StartAsync(Ct);
+        var media = console.Services.GetRequiredService<IMediaStore>();
+        byte[] picture = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A, .. new byte[1_000_000]];
+        for (var step = 0; step < 120; step++)
+        {
+            await media.WriteAsync(
+                900_002,
+                [
+                    new MediaItem(MediaKind.Image, "digit", "worker-0/1", step, step, picture),
+                    new MediaItem(MediaKind.Image, "other", "worker-0/1", step, step, picture),
+                    new MediaItem(MediaKind.Histogram, "w", "worker-0/1", step * 10, step, [1, 2, 3]),
+                    new MediaItem(MediaKind.Parameters, "hparams", "worker-0/1", 0, step, [(byte)'{', (byte)'}']),
+                ],
+                Ct
+            );
+        }
+        var kept = await media.ListAsync(900_002, Ct);
+        Assert.Equal(["w", "digit", "other", "hparams"], kept.Select(k => k.Tag));
+        Assert.InRange(
+            kept.Where(k => k.Kind == MediaKind.Image).Sum(k => k.Bytes),
+            16L << 20,
+            RunMedia.MostImageBytes
+        );
+        Assert.All(kept.Where(k => k.Kind == MediaKind.Image), k => Assert.Equal(119, k.Steps[^1]));
+        Assert.Equal((120, 1), (kept[0].Steps.Count, kept[3].Steps.Count));
+        Assert.Equal(
+            picture,
+            Assert.Single(await media.ReadAsync(900_002, MediaKind.Image, "digit", "worker-0/1", 119, Ct)).Data
+        );
     }
 }

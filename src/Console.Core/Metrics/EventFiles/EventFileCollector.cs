@@ -20,7 +20,8 @@ public sealed class EventFileCollector(
     TimeProvider time,
     ILogger<EventFileCollector> logger,
     LogMetrics? logMetrics = null,
-    ILogStore? logs = null
+    ILogStore? logs = null,
+    IMediaStore? media = null
 )
 {
     // One exec costs the engine about 80 ms of CPU: a busy curve a twentieth of a core, an idle job a hundredth
@@ -213,7 +214,7 @@ public sealed class EventFileCollector(
     {
         if (_state is null)
         {
-            var state = new EventFileState(target, writer, time, logger, Keep);
+            var state = new EventFileState(target, writer, time, logger, Keep, media);
             await state.LoadAsync(store, ct);
             _state = state;
         }

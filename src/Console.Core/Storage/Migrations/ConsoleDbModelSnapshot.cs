@@ -509,6 +509,43 @@ namespace DeepLab.Core.Storage.Migrations
                     b.ToTable("log_cursors", (string)null);
                 });
 
+            modelBuilder.Entity("DeepLab.Core.Storage.RunMediaRow", b =>
+                {
+                    b.Property<long>("WorkloadId")
+                        .HasColumnType("bigint")
+                        .HasColumnName("workload_id");
+
+                    b.Property<int>("Kind")
+                        .HasColumnType("integer")
+                        .HasColumnName("kind");
+
+                    b.Property<string>("Tag")
+                        .HasColumnType("text")
+                        .HasColumnName("tag");
+
+                    b.Property<string>("Source")
+                        .HasColumnType("text")
+                        .HasColumnName("source");
+
+                    b.Property<long>("Step")
+                        .HasColumnType("bigint")
+                        .HasColumnName("step");
+
+                    b.Property<byte[]>("Data")
+                        .IsRequired()
+                        .HasColumnType("bytea")
+                        .HasColumnName("data");
+
+                    b.Property<long>("UnixMillis")
+                        .HasColumnType("bigint")
+                        .HasColumnName("unix_millis");
+
+                    b.HasKey("WorkloadId", "Kind", "Tag", "Source", "Step")
+                        .HasName("pk_run_media");
+
+                    b.ToTable("run_media", (string)null);
+                });
+
             modelBuilder.Entity("DeepLab.Core.Storage.SeriesBlockRow", b =>
                 {
                     b.Property<long>("SeriesId")

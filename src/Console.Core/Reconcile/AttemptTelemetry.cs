@@ -1,6 +1,7 @@
 using DeepLab.Core.Engines;
 using DeepLab.Core.Metrics;
 using DeepLab.Core.Streams;
+using DeepLab.Core.Workloads;
 using Microsoft.Extensions.Logging;
 
 namespace DeepLab.Core.Reconcile;
@@ -33,8 +34,9 @@ public sealed class TelemetryStarter(
                 writer,
                 time,
                 loggers.CreateLogger<EventFileCollector>(),
-                read.Spec.Metrics is { } metrics ? new LogMetrics(metrics.Patterns) : null,
-                logs,
+                read.Spec.Metrics is { } metrics
+                    ? new LogMetricsReader(logs, new LogPatterns(metrics.Patterns), a.Id).ReadAsync
+                    : null,
                 media
             ),
             new ContainerSampler(

@@ -11,7 +11,10 @@ public sealed class PostgresSeriesStore(NpgsqlDataSource database) : ISeriesStor
     private const string BlockColumns =
         "series_id, resolution, first_unix_millis, last_unix_millis, first_step, last_step, count, data, groups";
 
-    /// <summary>For `$1`, an array of shelves, every series on them, and the last block of each resolution it has.</summary>
+    /// <summary>"series" in letters of the alphabet, against other locks of the same database.</summary>
+    private const long FoldLock = 0x7365_7269_6573;
+
+    /// <summary>For `$1`, an array of ids, every series on them, and the last block of each resolution it has.</summary>
     private const string EndsOfShelves = $"""
         select s.id, b.* from series s left join lateral (
           (select {BlockColumns} from series_blocks where series_id = s.id and resolution = 0
@@ -230,6 +233,13 @@ public sealed class PostgresSeriesStore(NpgsqlDataSource database) : ISeriesStor
     {
         await using var connection = await database.OpenConnectionAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
+        // One at a time, whichever console: two that saw different rows of a series would each write its last block without
+        // the other's points
+        await using (var alone = new NpgsqlCommand("select pg_advisory_xact_lock($1)", connection, transaction))
+        {
+            alone.Parameters.Add(new() { Value = FoldLock });
+            await alone.ExecuteNonQueryAsync(ct);
+        }
         var rows = new List<ShelfRow>();
         await using (
             var command = new NpgsqlCommand(

@@ -1,13 +1,12 @@
 using System.Collections.Immutable;
 using System.Text.Json;
-using DeepLab.Core.Metrics;
 
 namespace DeepLab.Core.Workloads;
 
 /// <summary>Which metrics are read out of a job's log, beside those of event files.</summary>
 public sealed record MetricsSpec
 {
-    /// <summary>Regular expressions with named groups, see <see cref="LogMetrics"/>; empty = every `name=value`.</summary>
+    /// <summary>Regular expressions with named groups, see <see cref="LogPatterns"/>; empty = every `name=value`.</summary>
     public ImmutableArray<string> Patterns { get; init; } = [];
 
     public bool Equals(MetricsSpec? other) => other is not null && Patterns.SequenceEqual(other.Patterns);
@@ -26,18 +25,18 @@ internal static class SpecMetrics
         {
             return null;
         }
-        if (metrics.Find("patterns")?.Items(1, LogMetrics.MostPatterns) is not { } items)
+        if (metrics.Find("patterns")?.Items(1, LogPatterns.MostPatterns) is not { } items)
         {
             return new MetricsSpec();
         }
         var patterns = ImmutableArray.CreateBuilder<string>();
         foreach (var item in items)
         {
-            if (item.Line(1, LogMetrics.LongestPattern) is not { } pattern)
+            if (item.Line(1, LogPatterns.LongestPattern) is not { } pattern)
             {
                 continue;
             }
-            if (LogMetrics.WhyNot(pattern) is { } why)
+            if (LogPatterns.WhyNot(pattern) is { } why)
             {
                 item.Fail(why);
             }

@@ -63,7 +63,11 @@ public sealed class MediaBoard(
             if (info.Kind == MediaKind.Histogram)
             {
                 var items = await media.ReadAsync(workloadId, info.Kind, info.Tag, info.Source, null, ct);
-                histograms.Add((info, [.. Thin(items).Select(Step)]));
+                // What is kept is thinned while it grows
+                if (items.Count > 0)
+                {
+                    histograms.Add((info, [.. Thin(items).Select(Step)]));
+                }
             }
             else if (info.Kind is MediaKind.Text or MediaKind.Parameters)
             {
@@ -112,7 +116,8 @@ public sealed class MediaBoard(
             {
                 into[p.Name] = values = new Dictionary<string, string>(StringComparer.Ordinal);
             }
-            values[source] = p.Value.ToString();
+            // As JSON writes it, a text without its quotes
+            values[source] = p.Value.ValueKind == JsonValueKind.String ? p.Value.GetString()! : p.Value.GetRawText();
         }
     }
 }

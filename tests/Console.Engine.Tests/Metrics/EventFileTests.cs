@@ -93,7 +93,7 @@ public sealed class EventFileTests
         {
             Metrics = new MetricsSpec
             {
-                Patterns = [LogMetrics.NameAndValue, @"^Iteration (?<step>\d+) took (?<took>\d+) ms"],
+                Patterns = [LogPatterns.NameAndValue, @"^Iteration (?<step>\d+) took (?<took>\d+) ms"],
             },
         };
         var id = await console.SubmitAsync(spec, Ct);
@@ -125,29 +125,35 @@ public sealed class EventFileTests
         byte[] picture = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A, .. new byte[1_000_000]];
         for (var step = 0; step < 120; step++)
         {
+            MediaItem[] pictures =
+            [
+                new(MediaKind.Image, "digit", "worker-0/1", step, step, picture),
+                new(MediaKind.Image, "other", "worker-0/1", step, step, picture),
+            ];
             await media.WriteAsync(
                 900_002,
                 [
-                    new MediaItem(MediaKind.Image, "digit", "worker-0/1", step, step, picture),
-                    new MediaItem(MediaKind.Image, "other", "worker-0/1", step, step, picture),
                     new MediaItem(MediaKind.Histogram, "w", "worker-0/1", step * 10, step, [1, 2, 3]),
+                    new MediaItem(MediaKind.Text, "note", "worker-0/1", step, step, [(byte)'a']),
                     new MediaItem(MediaKind.Parameters, "hparams", "worker-0/1", 0, step, [(byte)'{', (byte)'}']),
+                    .. step < 40 ? pictures : [],
                 ],
                 Ct
             );
         }
         var kept = await media.ListAsync(900_002, Ct);
-        Assert.Equal(["w", "digit", "other", "hparams"], kept.Select(k => k.Tag));
+        Assert.Equal(["w", "digit", "other", "note", "hparams"], kept.Select(k => k.Tag));
         Assert.InRange(
             kept.Where(k => k.Kind == MediaKind.Image).Sum(k => k.Bytes),
             16L << 20,
             RunMedia.MostImageBytes
         );
-        Assert.All(kept.Where(k => k.Kind == MediaKind.Image), k => Assert.Equal(119, k.Steps[^1]));
-        Assert.Equal((120, 1), (kept[0].Steps.Count, kept[3].Steps.Count));
+        Assert.All(kept.Where(k => k.Kind == MediaKind.Image), k => Assert.Equal(39, k.Steps[^1]));
+        Assert.Equal((120, 119L, 1), (kept[0].Steps.Count, kept[3].Steps[^1], kept[4].Steps.Count));
+        Assert.InRange(kept[3].Steps.Count, RunMedia.MostOthers / 2, RunMedia.MostOthers);
         Assert.Equal(
             picture,
-            Assert.Single(await media.ReadAsync(900_002, MediaKind.Image, "digit", "worker-0/1", 119, Ct)).Data
+            Assert.Single(await media.ReadAsync(900_002, MediaKind.Image, "digit", "worker-0/1", 39, Ct)).Data
         );
     }
 }

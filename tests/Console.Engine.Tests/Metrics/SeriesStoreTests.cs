@@ -86,7 +86,7 @@ public sealed class SeriesStoreTests
 
         await store.FoldAsync([.. ids.Values.Select(SeriesShelf.Of).Distinct()], settle: true, Ct);
         Assert.All(await store.ListAsync(SeriesOwner.Job, "900001", Ct), i => Assert.Equal(Batches * 50L, i.Points));
-        Assert.Empty(await store.FindQuietShelvesAsync(TimeSpan.FromSeconds(-60), 10, Ct));
+        Assert.All((await store.FindEndsAsync([.. ids.Values], Ct)).Values, e => Assert.Empty(e.Points));
     }
 
     private static (SeriesKey, SeriesPoint)[] Batch(int batch) =>

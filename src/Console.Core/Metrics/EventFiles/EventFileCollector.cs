@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Data.Common;
 using DeepLab.Core.Engines;
-using DeepLab.Core.Streams;
 using Microsoft.Extensions.Logging;
 
 namespace DeepLab.Core.Metrics;
@@ -19,8 +18,7 @@ public sealed class EventFileCollector(
     SeriesWriter writer,
     TimeProvider time,
     ILogger<EventFileCollector> logger,
-    LogMetrics? logMetrics = null,
-    ILogStore? logs = null,
+    ReadLogMetrics? log = null,
     IMediaStore? media = null
 )
 {
@@ -34,8 +32,6 @@ public sealed class EventFileCollector(
     private const int NotExecutable = 126;
 
     private readonly List<string> _notices = [];
-    private readonly LogMetricsReader? _log =
-        logMetrics is null || logs is null ? null : new LogMetricsReader(logs, logMetrics, target.AttemptId);
     private EventFileState? _state;
     private bool _onlyLog;
 
@@ -54,7 +50,7 @@ public sealed class EventFileCollector(
                 switch (await RoundAsync(ct))
                 {
                     case Round.Ended:
-                    case Round.Impossible when _log is null:
+                    case Round.Impossible when log is null:
                         return;
                     case Round.Impossible:
                         _onlyLog = true;
@@ -106,7 +102,7 @@ public sealed class EventFileCollector(
             {
                 await EventFileArchive.ReadAsync(archive, state, ct);
             }
-            while (_log is not null && await _log.ReadAsync(state, ct))
+            while (await ReadLogAsync(state, ct))
             {
                 await state.SaveAsync(ct);
             }
@@ -134,7 +130,7 @@ public sealed class EventFileCollector(
     private async Task<Round> RoundAsync(CancellationToken ct)
     {
         var state = await StateAsync(ct);
-        var moved = _log is not null && await _log.ReadAsync(state, ct);
+        var moved = await ReadLogAsync(state, ct);
         if (!_onlyLog)
         {
             var round = await FilesAsync(state, ct);
@@ -144,6 +140,23 @@ public sealed class EventFileCollector(
         return moved ? Round.Moved
             : await IsRunningAsync(ct) ? Round.Idle
             : Round.Ended;
+    }
+
+    /// <summary>Answers whether there may be more.</summary>
+    private async Task<bool> ReadLogAsync(EventFileState state, CancellationToken ct)
+    {
+        if (log is null)
+        {
+            return false;
+        }
+        if (state.LogLines >= LogPiece.MostLines)
+        {
+            state.Tell($"Metrics are read from the first {LogPiece.MostLines:N0} lines of a log only.");
+            return false;
+        }
+        var before = state.LogLines;
+        state.FeedLog(await log(before, ct));
+        return state.LogLines > before;
     }
 
     private async Task<Round> FilesAsync(EventFileState state, CancellationToken ct)

@@ -87,11 +87,11 @@ internal sealed class EventFileState(
     }
 
     /// <summary>Takes what lines of the log said, up to that line.</summary>
-    public void FeedLog(long lines, List<EventScalar> found)
+    public void FeedLog(LogPiece piece)
     {
-        LogLines = lines;
-        _scalars.AddRange(found);
-        Take(LogMetricsReader.Folder);
+        LogLines = piece.NextLine;
+        _scalars.AddRange(piece.Scalars);
+        Take(LogPiece.Folder);
     }
 
     /// <summary>Stores points and positions in one transaction; does nothing where neither moved.</summary>

@@ -2,20 +2,26 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.RegularExpressions;
 
-namespace DeepLab.Core.Metrics;
+namespace DeepLab.Core.Workloads;
+
+/// <summary>One metric that a line of a log told.</summary>
+public readonly record struct LogNumber(string Name, long Step, double Value);
 
 /// <summary>
 /// Finds metrics in lines of a log. A group `name` with a group `value` is a metric of that name; any other named group is
 /// one of the group's name; a group `step`, in whichever pattern, is the step of the line. Linear in the line's length,
 /// whatever the pattern.
 /// </summary>
-public sealed partial class LogMetrics
+public sealed partial class LogPatterns
 {
     public const int MostPatterns = 8;
     public const int LongestPattern = 400;
 
     /// <summary>Characters of a line that are looked at.</summary>
     public const int LongestLine = 4096;
+
+    /// <summary>Characters of a metric's name.</summary>
+    public const int LongestName = 256;
 
     /// <summary>Numbers that are taken of one line.</summary>
     public const int MostOfLine = 100;
@@ -36,7 +42,7 @@ public sealed partial class LogMetrics
 
     /// <param name="patterns">none = <see cref="NameAndValue"/></param>
     /// <exception cref="ArgumentException">A pattern has a fault that <see cref="WhyNot"/> tells.</exception>
-    public LogMetrics(IReadOnlyList<string> patterns) =>
+    public LogPatterns(IReadOnlyList<string> patterns) =>
         _patterns = [.. (patterns.Count == 0 ? [NameAndValue] : patterns).Select(p => new Pattern(Compile(p)))];
 
     /// <summary>What is wrong with a pattern, as a sentence; null where it can be used.</summary>
@@ -80,7 +86,7 @@ public sealed partial class LogMetrics
 
     /// <summary>Adds what the line says; one without a step has the line's own number.</summary>
     /// <param name="number">of the line in its log</param>
-    public void Read(string text, long number, double wallTime, List<EventScalar> into)
+    public void Read(string text, long number, List<LogNumber> into)
     {
         var line = text.Length > LongestLine ? text[..LongestLine] : text;
         var first = into.Count;
@@ -93,7 +99,7 @@ public sealed partial class LogMetrics
                 {
                     if (!pattern.IsPlain || IsWhole(line, m.Index + m.Length))
                     {
-                        var said = Take(pattern, m, number, wallTime, into);
+                        var said = Take(pattern, m, number, into);
                         step ??= said;
                     }
                 }
@@ -112,7 +118,7 @@ public sealed partial class LogMetrics
         }
     }
 
-    private static long? Take(Pattern pattern, Match match, long number, double wallTime, List<EventScalar> into)
+    private static long? Take(Pattern pattern, Match match, long number, List<LogNumber> into)
     {
         long? step = pattern.HasStep && match.Groups[Step] is { Success: true } s ? StepOf(s.ValueSpan) : null;
         if (pattern is { HasName: true, HasValue: true } && match.Groups[Name] is { Success: true } name)
@@ -124,14 +130,14 @@ public sealed partial class LogMetrics
             }
             else if (ValueOf(value) is { } v && IsName(name.ValueSpan))
             {
-                into.Add(new EventScalar(name.Value, number, wallTime, v));
+                into.Add(new LogNumber(name.Value, number, v));
             }
         }
         foreach (var tag in pattern.Tags)
         {
             if (ValueOf(match.Groups[tag]) is { } v)
             {
-                into.Add(new EventScalar(tag, number, wallTime, v));
+                into.Add(new LogNumber(tag, number, v));
             }
         }
         return step;
@@ -145,7 +151,7 @@ public sealed partial class LogMetrics
 
     private static bool IsName(ReadOnlySpan<char> name)
     {
-        if (name.Length is 0 or > EventFileSummaries.MostTag)
+        if (name.Length is 0 or > LongestName)
         {
             return false;
         }

@@ -1,10 +1,9 @@
 using System.Diagnostics;
-using DeepLab.Core.Metrics;
 using DeepLab.Core.Workloads;
 
-namespace DeepLab.Core.Tests.Metrics;
+namespace DeepLab.Core.Tests.Workloads;
 
-public sealed class LogMetricsTests
+public sealed class LogPatternsTests
 {
     [Theory]
     [InlineData("step=12 loss=0.25 val/acc=9.1e-1", "12 loss 0.25; 12 val/acc 0.91")]
@@ -13,12 +12,12 @@ public sealed class LogMetricsTests
     [InlineData("GET /?a=b x=1.2.3 at=10:30 took=12ms size=0x1F end=7.", "5 end 7")]
     [InlineData("nothing here: loss 0.3, =4, url?q=1", "")]
     public void Names_with_values_are_found_in_a_line(string line, string expected) =>
-        Assert.Equal(expected, Read(new LogMetrics([]), line));
+        Assert.Equal(expected, Read(new LogPatterns([]), line));
 
     [Fact]
     public void Patterns_of_the_job_name_groups_or_capture_names()
     {
-        var metrics = new LogMetrics([
+        var metrics = new LogPatterns([
             @"^Iteration (?<step>\d+)",
             @"loss: (?<loss>[\d.]+) acc: (?<accuracy>[\d.]+)%",
             @"<(?<name>\w+) (?<value>[\d.]+)>",
@@ -39,18 +38,18 @@ public sealed class LogMetricsTests
     [InlineData(@"(?<x>(?:a{100}){100})", "more than 1,000 together")]
     [InlineData(@"(?<x>a{2000000000})", "more than 1,000 together")]
     public void A_pattern_that_cannot_be_used_is_told(string pattern, string why) =>
-        Assert.Contains(why, LogMetrics.WhyNot(pattern), StringComparison.Ordinal);
+        Assert.Contains(why, LogPatterns.WhyNot(pattern), StringComparison.Ordinal);
 
     [Fact]
     public void No_line_takes_long_whatever_the_pattern()
     {
-        var metrics = new LogMetrics([@"^(?:(?:a|aa)+)+(?<x>\d)$", @"(?:.*a){20}(?<y>\d)"]);
+        var metrics = new LogPatterns([@"^(?:(?:a|aa)+)+(?<x>\d)$", @"(?:.*a){20}(?<y>\d)"]);
         var watch = Stopwatch.StartNew();
         Assert.Equal("", Read(metrics, new string('a', 1 << 20)));
         Assert.InRange(watch.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(2));
         Assert.Equal(
-            LogMetrics.MostOfLine,
-            Read(new LogMetrics([]), string.Concat(Enumerable.Repeat("a=1 ", 900))).Split(';').Length
+            LogPatterns.MostOfLine,
+            Read(new LogPatterns([]), string.Concat(Enumerable.Repeat("a=1 ", 900))).Split(';').Length
         );
     }
 
@@ -80,10 +79,10 @@ public sealed class LogMetricsTests
         );
     }
 
-    private static string Read(LogMetrics metrics, string line)
+    private static string Read(LogPatterns metrics, string line)
     {
-        var found = new List<EventScalar>();
-        metrics.Read(line, 5, 1, found);
-        return string.Join("; ", found.Select(f => FormattableString.Invariant($"{f.Step} {f.Tag} {f.Value}")));
+        var found = new List<LogNumber>();
+        metrics.Read(line, 5, found);
+        return string.Join("; ", found.Select(f => FormattableString.Invariant($"{f.Step} {f.Name} {f.Value}")));
     }
 }

@@ -90,6 +90,7 @@ public static class DeepLabApi
         api.MapJobLogs();
         api.MapCheckpoints();
         api.MapJobMetrics();
+        api.MapJobMedia();
         api.MapCode();
         api.MapImages();
         api.MapImageTasks();

@@ -41,6 +41,7 @@ public static class CoreServices
         services.AddSingleton<IEngineFactory, EngineFactory>();
         services.AddSingleton<ILogStore, PostgresLogStore>();
         services.AddSingleton<ISeriesStore, PostgresSeriesStore>();
+        services.AddSingleton<IMediaStore, PostgresMediaStore>();
         services.AddSingleton(_ => new RecentBlocks());
         services.AddSingleton<LogReader>();
         services.AddSingleton<SeriesReader>();

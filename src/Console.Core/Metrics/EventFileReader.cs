@@ -4,7 +4,7 @@ namespace DeepLab.Core.Metrics;
 /// <param name="WallTime">seconds since 1970, as the program gave it</param>
 public readonly record struct EventScalar(string Tag, long Step, double WallTime, double Value);
 
-/// <summary>Reads the scalars of one event file (TensorBoard's format) while it grows.</summary>
+/// <summary>Reads one event file (TensorBoard's format) while it grows.</summary>
 /// <param name="offset">where a record begins; 0 for a new file</param>
 public sealed class EventFileReader(long offset = 0)
 {
@@ -20,10 +20,11 @@ public sealed class EventFileReader(long offset = 0)
     /// <inheritdoc cref="EventFileRecords.Damaged"/>
     public bool Damaged => _records.Damaged;
 
-    /// <summary>Values that are no scalars (histograms, images, texts), and records that could not be read.</summary>
+    /// <summary>Values that are nothing that is asked for, and records that could not be read.</summary>
     public long Skipped => _summaries.Skipped + _records.PassedOver;
 
-    /// <summary>Takes the next bytes and adds the scalars of every record that is whole with them.</summary>
-    public void Append(ReadOnlySpan<byte> bytes, List<EventScalar> scalars) =>
-        _records.Append(bytes, record => _summaries.Read(record, scalars));
+    /// <summary>Takes the next bytes and adds what every record holds that is whole with them.</summary>
+    /// <param name="media">histograms, images, texts, hyper-parameters; null where they are not wanted</param>
+    public void Append(ReadOnlySpan<byte> bytes, List<EventScalar> scalars, List<EventMedia>? media = null) =>
+        _records.Append(bytes, record => _summaries.Read(record, scalars, media));
 }

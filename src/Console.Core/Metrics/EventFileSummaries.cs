@@ -13,6 +13,7 @@ internal sealed class EventFileSummaries
     private const int Float = 1;
     private const int Double = 2;
     private readonly Dictionary<string, string> _tags = [];
+    private readonly EventFileMedia _media = new();
     private readonly char[] _tag = new char[MostTag];
 
     /// <summary>Longer tags are passed over: no chart could name them.</summary>
@@ -23,7 +24,8 @@ internal sealed class EventFileSummaries
 
     public long Skipped { get; private set; }
 
-    public void Read(ReadOnlySpan<byte> record, List<EventScalar> scalars)
+    /// <param name="media">null where nothing but scalars is wanted</param>
+    public void Read(ReadOnlySpan<byte> record, List<EventScalar> scalars, List<EventMedia>? media)
     {
         var (step, wallTime) = (0L, 0.0);
         // The summary may stand before the step
@@ -50,12 +52,18 @@ internal sealed class EventFileSummaries
         {
             if (message is { Field: 5, Wire: EventFileMessage.Bytes })
             {
-                ReadSummary(message.Data, step, wallTime, scalars);
+                ReadSummary(message.Data, step, wallTime, scalars, media);
             }
         }
     }
 
-    private void ReadSummary(ReadOnlySpan<byte> summary, long step, double wallTime, List<EventScalar> scalars)
+    private void ReadSummary(
+        ReadOnlySpan<byte> summary,
+        long step,
+        double wallTime,
+        List<EventScalar> scalars,
+        List<EventMedia>? media
+    )
     {
         var values = new EventFileMessage(summary);
         while (values.Next())
@@ -67,6 +75,10 @@ internal sealed class EventFileSummaries
             if (ReadValue(values.Data, out var tag) is { } number && tag is not null)
             {
                 scalars.Add(new EventScalar(tag, step, wallTime, number));
+            }
+            else if (tag is not null && media is not null && _media.Read(tag, values.Data, step, wallTime) is { } other)
+            {
+                media.Add(other);
             }
             else
             {

@@ -1,36 +1,31 @@
 namespace DeepLab.Core.Metrics;
 
 /// <summary>
-/// The growing end of one series: its open block and its roll-ups. Blocks of a series never overlap, and each begins
-/// later than the one before it ends, so that their keys are unique and the newest is the open one. A point that comes too
-/// late for that takes the earliest time the open block allows.
+/// The growing end of one series with its roll-ups. Blocks of a series never overlap, and each begins later than the one
+/// before it ends, so that their keys are unique.
 /// </summary>
 internal sealed class SeriesAppender
 {
     /// <summary>A curve of a job stops here.</summary>
     public const long MostJobPoints = 1_000_000;
 
-    /// <summary>the last millisecond of the year 9999, less room for blocks that must begin later than it</summary>
-    private const long LastMoment = 253_402_300_799_999 - 1_000_000;
-
-    private readonly long _id;
     private readonly bool _job;
     private readonly long _storedUntil;
+    private readonly SeriesEnd _raw;
     private readonly SeriesRollUp[] _rollUps;
-    private readonly List<SeriesPoint> _open;
-    private bool _changed;
 
-    public SeriesAppender(long id, bool job, long points, SeriesBlock? open, SeriesRollUp[] rollUps)
+    public SeriesAppender(long id, bool job, long points, SeriesOpen? stored, SeriesRollUp[] rollUps)
     {
-        _id = id;
-        _job = job;
-        Points = points;
-        _open = open is null ? [] : [.. SeriesBlocks.Unpack(open)];
+        (Id, _job, Points, _rollUps) = (id, job, points, rollUps);
+        _raw = new SeriesEnd(id, 0, SeriesBlocks.RawPoints, stored);
         // What a machine sent again after a write whose reply was lost is there already
-        _storedUntil = job || open is null ? long.MinValue : open.LastUnixMillis;
-        _rollUps = rollUps;
+        _storedUntil = job ? long.MinValue : _raw.LastUnixMillis ?? long.MinValue;
     }
 
+    public long Id { get; }
+
+    /// <inheritdoc cref="SeriesEnd.HasOlder"/>
+    public bool HasOlder => _raw.HasOlder || Array.Exists(_rollUps, r => r.HasOlder);
     public bool IsJob => _job;
 
     /// <summary>Raw points of a job's series, stored or about to be.</summary>
@@ -53,27 +48,8 @@ internal sealed class SeriesAppender
         {
             return false;
         }
-        var at = Math.Clamp(point.UnixMillis, 0, LastMoment);
-        var index = 0;
-        if (_open.Count >= SeriesBlocks.RawPoints)
-        {
-            at = Math.Max(at, _open[^1].UnixMillis + 1);
-            Emit(into);
-            _open.Clear();
-        }
-        else if (_open.Count > 0)
-        {
-            // The first point is the block's key: nothing goes before it
-            at = Math.Max(at, _open[0].UnixMillis);
-            index = _open.Count;
-            while (_open[index - 1].UnixMillis > at)
-            {
-                index--;
-            }
-        }
-        point = point with { UnixMillis = at };
-        _open.Insert(index, point);
-        _changed = true;
+        point = _raw.Add(point);
+        _raw.SealWhenFull(into);
         Points++;
         foreach (var rollUp in _rollUps)
         {
@@ -82,12 +58,12 @@ internal sealed class SeriesAppender
         return false;
     }
 
-    public void EmitOpen(List<SeriesBlock> into)
+    public void TakeFresh(List<SeriesShelf.Part> into)
     {
-        Emit(into);
+        _raw.TakeFresh(into);
         foreach (var rollUp in _rollUps)
         {
-            rollUp.Emit(into);
+            rollUp.TakeFresh(into);
         }
     }
 
@@ -97,16 +73,6 @@ internal sealed class SeriesAppender
         foreach (var rollUp in _rollUps)
         {
             rollUp.CloseBucket(into);
-            rollUp.Emit(into);
-        }
-    }
-
-    private void Emit(List<SeriesBlock> into)
-    {
-        if (_changed)
-        {
-            into.Add(SeriesBlocks.Pack(_id, 0, _open));
-            _changed = false;
         }
     }
 }

@@ -3,7 +3,7 @@ namespace DeepLab.Core.Metrics;
 /// <summary>The growing ends of the series that are being written, taken up from the store where they are not known.</summary>
 internal sealed class SeriesAppenders(ISeriesStore store)
 {
-    /// <summary>How many are kept at once; a full block is 24 KB.</summary>
+    /// <summary>How many are kept at once; the open end of one is at most 24 KB.</summary>
     private const int MostKept = 5_000;
     private readonly Dictionary<SeriesKey, SeriesAppender> _known = [];
 
@@ -16,6 +16,10 @@ internal sealed class SeriesAppenders(ISeriesStore store)
             _known.Remove(key);
         }
     }
+
+    /// <summary>Forgets what stands on these shelves.</summary>
+    public void ForgetShelves(IReadOnlyCollection<long> shelves) =>
+        Forget([.. _known.Where(k => shelves.Contains(SeriesShelf.Of(k.Value.Id))).Select(k => k.Key)]);
 
     public void ForgetAll() => _known.Clear();
 
@@ -32,15 +36,16 @@ internal sealed class SeriesAppenders(ISeriesStore store)
         }
     }
 
-    public async Task LoadAsync(IEnumerable<SeriesKey> keys, CancellationToken ct)
+    /// <summary>Answers the shelves of those that were taken up and have rows.</summary>
+    public async Task<IReadOnlyCollection<long>> LoadAsync(IEnumerable<SeriesKey> keys, CancellationToken ct)
     {
         var missing = keys.Where(k => !_known.ContainsKey(k)).ToHashSet();
         if (missing.Count == 0)
         {
-            return;
+            return [];
         }
         var ids = await store.EnsureAsync(missing, ct);
-        var open = await store.FindOpenBlocksAsync([.. ids.Values], ct);
+        var ends = await store.FindEndsAsync([.. ids.Values], ct);
         var points = new Dictionary<long, long>();
         foreach (var job in missing.Where(k => k.Owner == SeriesOwner.Job).Select(k => k.OwnerId).Distinct())
         {
@@ -53,36 +58,47 @@ internal sealed class SeriesAppenders(ISeriesStore store)
         foreach (var key in missing)
         {
             var id = ids[key];
-            var block = open.GetValueOrDefault(id);
             var job = key.Owner == SeriesOwner.Job;
-            var rollUps = job ? [] : await ResumeAsync(id, block, ct);
-            loaded[key] = new SeriesAppender(id, job, points.GetValueOrDefault(id), block, rollUps);
+            var rollUps = job ? [] : await ResumeAsync(id, ends, ct);
+            loaded[key] = new SeriesAppender(
+                id,
+                job,
+                points.GetValueOrDefault(id),
+                ends.GetValueOrDefault((id, 0)),
+                rollUps
+            );
         }
         foreach (var (key, appender) in loaded)
         {
             _known[key] = appender;
         }
+        return [.. ends.Where(e => e.Value.Points.Count > 0).Select(e => SeriesShelf.Of(e.Key.SeriesId)).Distinct()];
     }
 
     /// <summary>The roll-ups go on where they were stored; the bucket that was open then is counted again from raw points.</summary>
-    private async Task<SeriesRollUp[]> ResumeAsync(long id, SeriesBlock? open, CancellationToken ct)
+    private async Task<SeriesRollUp[]> ResumeAsync(
+        long id,
+        IReadOnlyDictionary<(long, int), SeriesOpen> ends,
+        CancellationToken ct
+    )
     {
-        SeriesRollUp[] rollUps = [.. SeriesRollUp.Resolutions.Select(r => new SeriesRollUp(id, r))];
-        if (open is null)
+        SeriesRollUp[] rollUps =
+        [
+            .. SeriesRollUp.Resolutions.Select(r => new SeriesRollUp(id, r, ends.GetValueOrDefault((id, r)))),
+        ];
+        if (ends.GetValueOrDefault((id, 0)) is not { } raw)
         {
             return rollUps;
         }
+        var last = raw.Points.Count > 0 ? raw.Points[^1].UnixMillis : raw.Last!.LastUnixMillis;
         foreach (var rollUp in rollUps)
         {
             // Raw points and whole buckets are written together, so only the last point's bucket can be unwritten
-            var start = open.LastUnixMillis - open.LastUnixMillis % rollUp.Width;
-            var blocks = await store.ReadAsync(id, rollUp.Seconds, start - 2 * rollUp.Width, long.MaxValue, ct);
-            if (blocks.Count > 0)
-            {
-                rollUp.Resume(blocks[^1]);
-            }
-            var raw = await store.ReadAsync(id, 0, start, long.MaxValue, ct);
-            rollUp.Recount(raw.SelectMany(SeriesBlocks.Unpack).Where(p => p.UnixMillis >= start));
+            var start = last - last % rollUp.Width;
+            var begun = await store.ReadAsync(id, 0, start, long.MaxValue, SeriesDetail.Points, int.MaxValue, ct);
+            rollUp.Recount(
+                begun.Blocks.SelectMany(SeriesBlocks.Unpack).Concat(begun.Open).Where(p => p.UnixMillis >= start)
+            );
         }
         return rollUps;
     }

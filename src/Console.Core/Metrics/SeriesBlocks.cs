@@ -1,17 +1,13 @@
-using System.Buffers.Binary;
-using System.Numerics;
-
 namespace DeepLab.Core.Metrics;
 
 /// <summary>
-/// Packs about 1,000 points into one row. Columns in a row: steps and times as differences of differences (runs of zero
-/// counted), values as XOR with the one before, shifted right by the zero bits that all of them share, with as many bytes
-/// as are left; their lengths stand apart, two in a byte. Exact for every 64-bit pattern. Points may come in any order.
+/// Packs about 1,000 points into one row: a column of steps, one of times, one of values (<see cref="SeriesColumns"/>).
+/// Points may come in any order.
 /// </summary>
 public static class SeriesBlocks
 {
     /// <summary>A raw block is closed when it holds this many points.</summary>
-    public const int RawPoints = 1_000;
+    public const int RawPoints = 1_024;
 
     /// <summary>A block of roll-ups is closed when it holds this many: three for each bucket.</summary>
     public const int RollUpPoints = 3_000;
@@ -20,7 +16,9 @@ public static class SeriesBlocks
     public const int MostPoints = 1 << 20;
 
     private const byte Format = 1;
-    private const int LongestVarint = 10;
+
+    /// <summary>Points that a block of that resolution holds when it is closed.</summary>
+    public static int Capacity(int resolution) => resolution == 0 ? RawPoints : RollUpPoints;
 
     /// <exception cref="ArgumentException">There is no point, or there are too many for one block.</exception>
     public static SeriesBlock Pack(long seriesId, int resolution, IReadOnlyList<SeriesPoint> points)
@@ -42,194 +40,88 @@ public static class SeriesBlocks
             first.Step,
             last.Step,
             copy.Length,
-            Pack(copy)
+            Pack(copy),
+            resolution == 0 ? SeriesGroups.Pack(copy) : null
         );
     }
 
     /// <exception cref="InvalidDataException">The bytes are not a block of that many points.</exception>
     public static IReadOnlyList<SeriesPoint> Unpack(SeriesBlock block)
     {
-        if (block.Count is <= 0 or > MostPoints || block.Data.Length < 2 || block.Data[0] != Format)
-        {
-            throw Damaged();
-        }
-        ReadOnlySpan<byte> rest = block.Data.AsSpan(2);
-        var points = new SeriesPoint[block.Count];
-        var steps = new long[block.Count];
-        var times = new long[block.Count];
-        ReadColumn(ref rest, steps);
-        ReadColumn(ref rest, times);
-        ReadValues(rest, block.Data[1], steps, times, points);
+        var points = new SeriesPoint[
+            block.Count is > 0 and <= MostPoints ? block.Count : throw SeriesColumns.Damaged()
+        ];
+        Unpack(block.Data, points);
         return points;
     }
 
-    private static byte[] Pack(ReadOnlySpan<SeriesPoint> points)
+    /// <summary>
+    /// Blocks that hold the points behind the last block of their series, in order of time: that one is filled first, where
+    /// it has room. Points of one millisecond stay together, so that blocks never overlap.
+    /// </summary>
+    public static IEnumerable<SeriesBlock> Seal(
+        long seriesId,
+        int resolution,
+        SeriesBlock? last,
+        IReadOnlyList<SeriesPoint> points
+    )
+    {
+        var capacity = Capacity(resolution);
+        var all = last is not null && last.Count < capacity ? [.. Unpack(last), .. points] : points.ToArray();
+        for (var at = 0; at < all.Length; )
+        {
+            var end = Math.Min(at + capacity, all.Length);
+            while (end < all.Length && all[end].UnixMillis == all[end - 1].UnixMillis)
+            {
+                end++;
+            }
+            yield return Pack(seriesId, resolution, all[at..end]);
+            at = end;
+        }
+    }
+
+    internal static byte[] Pack(ReadOnlySpan<SeriesPoint> points)
     {
         var n = points.Length;
-        // Two columns of varints, lengths and values at their longest; eight bytes over for the last whole write
-        var buffer = new byte[2 + n * 2 * LongestVarint + (n + 1) / 2 + n * 8 + 8];
-        var differences = new ulong[n];
-        ulong shared = 0;
-        ulong before = 0;
+        var buffer = new byte[2 + n * 2 * SeriesColumns.LongestVarint + SeriesColumns.MostOfValues(n)];
+        var numbers = new long[n];
+        var values = new double[n];
         for (var i = 0; i < n; i++)
         {
-            var bits = BitConverter.DoubleToUInt64Bits(points[i].Value);
-            differences[i] = bits ^ before;
-            // The first value sets no bits: zero before it would hide what the differences share
-            shared |= i == 0 ? 0 : differences[i];
-            before = bits;
+            numbers[i] = points[i].Step;
         }
-        var shift = shared == 0 ? 0 : BitOperations.TrailingZeroCount(shared);
-        buffer[0] = Format;
-        buffer[1] = (byte)shift;
-        var steps = new long[n];
-        var times = new long[n];
+        var at = SeriesColumns.WriteNumbers(buffer, 2, numbers);
         for (var i = 0; i < n; i++)
         {
-            steps[i] = points[i].Step;
-            times[i] = points[i].UnixMillis;
+            numbers[i] = points[i].UnixMillis;
+            values[i] = points[i].Value;
         }
-        var at = WriteColumn(buffer, 2, steps);
-        at = WriteColumn(buffer, at, times);
-        BinaryPrimitives.WriteUInt64LittleEndian(buffer.AsSpan(at), differences[0]);
-        at += 8;
-        var lengths = buffer.AsSpan(at, n / 2);
-        at += lengths.Length;
-        for (var i = 1; i < n; i++)
-        {
-            var value = differences[i] >> shift;
-            var length = (71 - BitOperations.LeadingZeroCount(value)) >> 3;
-            lengths[(i - 1) >> 1] |= (byte)(length << (((i - 1) & 1) << 2));
-            BinaryPrimitives.WriteUInt64LittleEndian(buffer.AsSpan(at), value);
-            at += length;
-        }
+        at = SeriesColumns.WriteNumbers(buffer, at, numbers);
+        at = SeriesColumns.WriteValues(buffer, at, values, out var shift);
+        (buffer[0], buffer[1]) = (Format, shift);
         return buffer.AsSpan(0, at).ToArray();
     }
 
-    private static void ReadValues(
-        ReadOnlySpan<byte> rest,
-        int shift,
-        long[] steps,
-        long[] times,
-        Span<SeriesPoint> points
-    )
+    internal static void Unpack(ReadOnlySpan<byte> data, Span<SeriesPoint> points)
     {
-        var n = points.Length;
-        if (shift > 63 || rest.Length < 8 + n / 2)
+        if (data.Length < 2 || data[0] != Format)
         {
-            throw Damaged();
+            throw SeriesColumns.Damaged();
         }
-        var bits = BinaryPrimitives.ReadUInt64LittleEndian(rest);
-        var lengths = rest.Slice(8, n / 2);
-        rest = rest[(8 + n / 2)..];
-        points[0] = new SeriesPoint(steps[0], times[0], BitConverter.UInt64BitsToDouble(bits));
-        var at = 0;
-        for (var i = 1; i < n; i++)
+        var rest = data[2..];
+        var steps = new long[points.Length];
+        var times = new long[points.Length];
+        var values = new double[points.Length];
+        SeriesColumns.ReadNumbers(ref rest, steps);
+        SeriesColumns.ReadNumbers(ref rest, times);
+        SeriesColumns.ReadValues(ref rest, data[1], values);
+        if (!rest.IsEmpty)
         {
-            var length = (lengths[(i - 1) >> 1] >> (((i - 1) & 1) << 2)) & 0xF;
-            if (length > 8 || at + length > rest.Length)
-            {
-                throw Damaged();
-            }
-            bits ^= ReadShort(rest, at, length) << shift;
-            at += length;
-            points[i] = new SeriesPoint(steps[i], times[i], BitConverter.UInt64BitsToDouble(bits));
+            throw SeriesColumns.Damaged();
         }
-        if (at != rest.Length)
+        for (var i = 0; i < points.Length; i++)
         {
-            throw Damaged();
+            points[i] = new SeriesPoint(steps[i], times[i], values[i]);
         }
     }
-
-    private static ulong ReadShort(ReadOnlySpan<byte> from, int at, int length)
-    {
-        if (at + 8 <= from.Length)
-        {
-            var whole = BinaryPrimitives.ReadUInt64LittleEndian(from[at..]);
-            return length == 8 ? whole : whole & ((1UL << (length << 3)) - 1);
-        }
-        ulong value = 0;
-        for (var i = 0; i < length; i++)
-        {
-            value |= (ulong)from[at + i] << (i << 3);
-        }
-        return value;
-    }
-
-    private static int WriteColumn(byte[] buffer, int at, ReadOnlySpan<long> numbers)
-    {
-        at = WriteVarint(buffer, at, Zigzag(numbers[0]));
-        long delta = 0;
-        for (var i = 1; i < numbers.Length; )
-        {
-            // Differences wrap around at 64 bits and are undone by wrapping back
-            var next = unchecked(numbers[i] - numbers[i - 1]);
-            var change = unchecked(next - delta);
-            delta = next;
-            at = WriteVarint(buffer, at, Zigzag(change));
-            i++;
-            if (change == 0)
-            {
-                var start = i;
-                while (i < numbers.Length && unchecked(numbers[i] - numbers[i - 1]) == delta)
-                {
-                    i++;
-                }
-                at = WriteVarint(buffer, at, (ulong)(i - start));
-            }
-        }
-        return at;
-    }
-
-    private static void ReadColumn(ref ReadOnlySpan<byte> from, Span<long> numbers)
-    {
-        numbers[0] = Unzigzag(ReadVarint(ref from));
-        long delta = 0;
-        for (var i = 1; i < numbers.Length; )
-        {
-            var change = Unzigzag(ReadVarint(ref from));
-            var more = change == 0 ? ReadVarint(ref from) : 0;
-            if (more > (ulong)(numbers.Length - i - 1))
-            {
-                throw Damaged();
-            }
-            delta = unchecked(delta + change);
-            for (var end = i + 1 + (int)more; i < end; i++)
-            {
-                numbers[i] = unchecked(numbers[i - 1] + delta);
-            }
-        }
-    }
-
-    private static int WriteVarint(byte[] buffer, int at, ulong number)
-    {
-        while (number > 0x7F)
-        {
-            buffer[at++] = (byte)(number | 0x80);
-            number >>= 7;
-        }
-        buffer[at++] = (byte)number;
-        return at;
-    }
-
-    private static ulong ReadVarint(ref ReadOnlySpan<byte> from)
-    {
-        ulong number = 0;
-        for (var i = 0; i < from.Length && i < LongestVarint; i++)
-        {
-            number |= (ulong)(from[i] & 0x7F) << (7 * i);
-            if (from[i] < 0x80)
-            {
-                from = from[(i + 1)..];
-                return number;
-            }
-        }
-        throw Damaged();
-    }
-
-    private static ulong Zigzag(long number) => (ulong)((number << 1) ^ (number >> 63));
-
-    private static long Unzigzag(ulong number) => (long)(number >> 1) ^ -(long)(number & 1);
-
-    private static InvalidDataException Damaged() => new("A block of a series is damaged.");
 }

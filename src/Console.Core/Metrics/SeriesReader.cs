@@ -34,7 +34,7 @@ public sealed class SeriesReader(ISeriesStore store)
         }
         var samples =
             series.Key.Owner == SeriesOwner.Job
-                ? await ReadRawAsync(series.Id, fromUnixMillis, toUnixMillis, ct)
+                ? await ReadCurveAsync(series, fromUnixMillis, toUnixMillis, maxPoints, byStep, ct)
                 : await ReadMachineAsync(series, fromUnixMillis, Math.Min(toUnixMillis, last.UnixMillis), ct);
         return new ChartSeries(series.Key, ChartBuckets.Draw(samples, maxPoints, byStep), series.Points);
     }
@@ -51,24 +51,48 @@ public sealed class SeriesReader(ISeriesStore store)
         CancellationToken ct
     )
     {
-        var blocks = await store.ReadAsync(seriesId, 0, afterUnixMillis, long.MaxValue, ct);
         var found = new List<SeriesPoint>();
-        foreach (var block in blocks)
+        var from = afterUnixMillis;
+        while (true)
         {
-            found.AddRange(
-                SeriesBlocks
-                    .Unpack(block)
-                    .Where(p =>
-                        p.UnixMillis > afterUnixMillis || (p.UnixMillis == afterUnixMillis && p.Step > afterStep)
-                    )
-            );
-            // Blocks follow each other in time, so no later one holds an earlier point
-            if (found.Count >= limit)
+            // One more block than the points fill: the position may be within the first
+            var most = limit / SeriesBlocks.RawPoints + 2;
+            var read = await store.ReadAsync(seriesId, 0, from, long.MaxValue, SeriesDetail.Points, most, ct);
+            foreach (var block in read.Blocks)
             {
+                AddAfter(found, SeriesBlocks.Unpack(block), afterUnixMillis, afterStep);
+            }
+            // Blocks follow each other in time, so no later one holds an earlier point
+            if (found.Count >= limit || read.Blocks.Count < most)
+            {
+                if (read.Blocks.Count < most)
+                {
+                    AddAfter(found, read.Open, afterUnixMillis, afterStep);
+                }
                 break;
             }
+            from = read.Blocks[^1].LastUnixMillis + 1;
         }
-        return [.. found.OrderBy(p => p.UnixMillis).ThenBy(p => p.Step).Take(limit)];
+        found.Sort(
+            (a, b) => a.UnixMillis != b.UnixMillis ? a.UnixMillis.CompareTo(b.UnixMillis) : a.Step.CompareTo(b.Step)
+        );
+        if (found.Count > limit)
+        {
+            found.RemoveRange(limit, found.Count - limit);
+        }
+        return found;
+    }
+
+    private static void AddAfter(List<SeriesPoint> found, IReadOnlyList<SeriesPoint> points, long millis, long step)
+    {
+        for (var i = 0; i < points.Count; i++)
+        {
+            var p = points[i];
+            if (p.UnixMillis > millis || (p.UnixMillis == millis && p.Step > step))
+            {
+                found.Add(p);
+            }
+        }
     }
 
     private async Task<List<ChartPointSample>> ReadMachineAsync(
@@ -117,19 +141,83 @@ public sealed class SeriesReader(ISeriesStore store)
 
     private async Task<List<ChartPointSample>> ReadRawAsync(long id, long from, long to, CancellationToken ct)
     {
-        var blocks = await store.ReadAsync(id, 0, from, to, ct);
-        var samples = new List<ChartPointSample>(blocks.Sum(b => b.Count));
-        foreach (var block in blocks)
+        var read = await store.ReadAsync(id, 0, from, to, SeriesDetail.Points, int.MaxValue, ct);
+        var samples = new List<ChartPointSample>(read.Blocks.Sum(b => b.Count) + read.Open.Count);
+        foreach (var block in read.Blocks)
         {
-            foreach (var p in SeriesBlocks.Unpack(block))
+            AddRaw(samples, SeriesBlocks.Unpack(block), from, to);
+        }
+        AddRaw(samples, read.Open, from, to);
+        return samples;
+    }
+
+    /// <summary>
+    /// A job's curve. Where a bucket of the chart is at least as wide as a group of points, groups are enough; where points
+    /// are fewer, or the range cuts a block, its points are read.
+    /// </summary>
+    private async Task<List<ChartPointSample>> ReadCurveAsync(
+        SeriesInfo series,
+        long from,
+        long to,
+        int maxPoints,
+        bool byStep,
+        CancellationToken ct
+    )
+    {
+        if (series.Points < SeriesGroups.Points * (long)maxPoints)
+        {
+            return await ReadRawAsync(series.Id, from, to, ct);
+        }
+        var read = await store.ReadAsync(series.Id, 0, from, to, SeriesDetail.Groups, int.MaxValue, ct);
+        if (read.Blocks.Count == 0)
+        {
+            return await ReadRawAsync(series.Id, from, to, ct);
+        }
+        var (least, greatest) = byStep
+            ? (read.Blocks.Min(b => b.FirstStep), read.Blocks.Max(b => b.LastStep))
+            : (read.Blocks[0].FirstUnixMillis, read.Blocks[^1].LastUnixMillis);
+        var bucket = unchecked((ulong)greatest - (ulong)least) / (double)maxPoints;
+        bool IsFineEnough(SeriesBlock b) =>
+            b.Groups is not null
+            && b.FirstUnixMillis >= from
+            && b.LastUnixMillis <= to
+            && unchecked(
+                byStep ? (ulong)b.LastStep - (ulong)b.FirstStep : (ulong)b.LastUnixMillis - (ulong)b.FirstUnixMillis
+            ) / (double)SeriesGroups.CountOf(b.Count)
+                <= bucket;
+
+        var wanted = read
+            .Blocks.Where(b => b.Data.Length == 0 && !IsFineEnough(b))
+            .Select(b => b.FirstUnixMillis)
+            .ToArray();
+        var whole = wanted.Length == 0 ? [] : await store.ReadBlocksAsync(series.Id, wanted, ct);
+        var byFirst = whole.ToDictionary(b => b.FirstUnixMillis);
+        var samples = new List<ChartPointSample>();
+        foreach (var block in read.Blocks)
+        {
+            if (IsFineEnough(block))
             {
-                if (p.UnixMillis >= from && p.UnixMillis <= to)
-                {
-                    samples.Add(new ChartPointSample(p.Step, p.UnixMillis, p.Value, p.Value, p.Value, 1));
-                }
+                SeriesGroups.Unpack(block, samples);
+            }
+            else if ((block.Data.Length > 0 ? block : byFirst.GetValueOrDefault(block.FirstUnixMillis)) is { } points)
+            {
+                AddRaw(samples, SeriesBlocks.Unpack(points), from, to);
             }
         }
+        AddRaw(samples, read.Open, from, to);
         return samples;
+    }
+
+    private static void AddRaw(List<ChartPointSample> samples, IReadOnlyList<SeriesPoint> points, long from, long to)
+    {
+        for (var i = 0; i < points.Count; i++)
+        {
+            var p = points[i];
+            if (p.UnixMillis >= from && p.UnixMillis <= to)
+            {
+                samples.Add(new ChartPointSample(p.Step, p.UnixMillis, p.Value, p.Value, p.Value, 1));
+            }
+        }
     }
 
     private async Task<List<ChartPointSample>> ReadRollUpAsync(
@@ -141,9 +229,9 @@ public sealed class SeriesReader(ISeriesStore store)
     )
     {
         var samples = new List<ChartPointSample>();
-        foreach (var block in await store.ReadAsync(id, resolution, from, to, ct))
+        var read = await store.ReadAsync(id, resolution, from, to, SeriesDetail.Points, int.MaxValue, ct);
+        foreach (var points in read.Blocks.Select(SeriesBlocks.Unpack).Append(read.Open))
         {
-            var points = SeriesBlocks.Unpack(block);
             for (var i = 0; i + 2 < points.Count; i += SeriesRollUp.PointsPerBucket)
             {
                 var (min, mean, max) = (points[i], points[i + 1], points[i + 2]);

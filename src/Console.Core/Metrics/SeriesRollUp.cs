@@ -4,17 +4,19 @@ namespace DeepLab.Core.Metrics;
 /// One roll-up of one machine series. A bucket is three points in a row with the bucket's start as time: least, mean and
 /// greatest value; their step is the number of raw points inside. Only whole buckets are written.
 /// </summary>
-internal sealed class SeriesRollUp(long seriesId, int seconds)
+internal sealed class SeriesRollUp
 {
     /// <summary>Widths of a bucket in seconds, finest first.</summary>
     public static readonly int[] Resolutions = [10, 300];
 
     public const int PointsPerBucket = 3;
 
-    private readonly long _width = seconds * 1_000L;
-    private List<SeriesPoint> _block = [];
-    private bool _changed;
-    private long _closed = long.MinValue;
+    /// <summary>Buckets come singly and slowly: a hundred go into the last block together.</summary>
+    private const int Together = 100 * PointsPerBucket;
+
+    private readonly long _width;
+    private readonly SeriesEnd _end;
+    private long _closed;
     private long _start;
     private int _count;
     private int _finite;
@@ -22,17 +24,17 @@ internal sealed class SeriesRollUp(long seriesId, int seconds)
     private double _min;
     private double _max;
 
-    public int Seconds => seconds;
+    public SeriesRollUp(long seriesId, int seconds, SeriesOpen? stored)
+    {
+        _width = seconds * 1_000L;
+        _end = new SeriesEnd(seriesId, seconds, Together, stored);
+        _closed = _end.LastUnixMillis ?? long.MinValue;
+    }
+
+    public bool HasOlder => _end.HasOlder;
 
     /// <summary>milliseconds</summary>
     public long Width => _width;
-
-    /// <summary>Goes on with the last stored block.</summary>
-    public void Resume(SeriesBlock last)
-    {
-        _block = [.. SeriesBlocks.Unpack(last)];
-        _closed = last.LastUnixMillis;
-    }
 
     /// <summary>Takes the stored points of the bucket that was begun.</summary>
     public void Recount(IEnumerable<SeriesPoint> points)
@@ -74,27 +76,14 @@ internal sealed class SeriesRollUp(long seriesId, int seconds)
         {
             return;
         }
-        if (_block.Count + PointsPerBucket > SeriesBlocks.RollUpPoints)
-        {
-            Emit(into);
-            _block.Clear();
-        }
         var none = _finite == 0;
-        _block.Add(new SeriesPoint(_count, _start, none ? double.NaN : _min));
-        _block.Add(new SeriesPoint(_count, _start, none ? double.NaN : _sum / _finite));
-        _block.Add(new SeriesPoint(_count, _start, none ? double.NaN : _max));
-        _changed = true;
+        _end.Add(new SeriesPoint(_count, _start, none ? double.NaN : _min));
+        _end.Add(new SeriesPoint(_count, _start, none ? double.NaN : _sum / _finite));
+        _end.Add(new SeriesPoint(_count, _start, none ? double.NaN : _max));
+        _end.SealWhenFull(into);
         _closed = _start;
         (_count, _finite, _sum) = (0, 0, 0);
     }
 
-    /// <summary>Adds the open block where it has changed.</summary>
-    public void Emit(List<SeriesBlock> into)
-    {
-        if (_changed)
-        {
-            into.Add(SeriesBlocks.Pack(seriesId, seconds, _block));
-            _changed = false;
-        }
-    }
+    public void TakeFresh(List<SeriesShelf.Part> into) => _end.TakeFresh(into);
 }

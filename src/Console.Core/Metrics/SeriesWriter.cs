@@ -23,6 +23,7 @@ public sealed partial class SeriesWriter(ISeriesStore store, TimeProvider time, 
     private readonly Queue<(SeriesKey Key, SeriesPoint Point)> _waiting = new();
     private readonly SemaphoreSlim _writing = new(1, 1);
     private readonly SeriesAppenders _appenders = new(store);
+    private readonly SeriesFolder _folder = new(store);
     private long _taken;
     private long _dropped;
     private DateTimeOffset _looked;
@@ -56,7 +57,8 @@ public sealed partial class SeriesWriter(ISeriesStore store, TimeProvider time, 
         await _writing.WaitAsync(ct);
         try
         {
-            await WriteAsync(points, [], blocks => store.WriteAsync(blocks, attemptId, eventCursor, ct), ct);
+            await WriteAsync(points, [], write => store.WriteAsync(write, attemptId, eventCursor, ct), ct);
+            await FoldAsync(ct);
         }
         finally
         {
@@ -77,13 +79,16 @@ public sealed partial class SeriesWriter(ISeriesStore store, TimeProvider time, 
                 points = [.. _waiting];
                 upTo = _taken + points.Length;
             }
-            var idle = FindIdle(points.Select(p => p.Key));
+            var (look, idle) = FindIdle(points.Select(p => p.Key));
             if (points.Length > 0 || idle.Count > 0)
             {
                 await WriteAsync(
                     points,
                     idle,
-                    blocks => blocks.Count == 0 ? Task.CompletedTask : store.WriteAsync(blocks, ct),
+                    write =>
+                        write.Blocks.Count + write.Rows.Count == 0
+                            ? Task.FromResult<IReadOnlyDictionary<long, long>>(new Dictionary<long, long>())
+                            : store.WriteAsync(write, ct),
                     ct
                 );
                 _appenders.Forget(idle);
@@ -95,6 +100,11 @@ public sealed partial class SeriesWriter(ISeriesStore store, TimeProvider time, 
                 {
                     _waiting.Dequeue();
                 }
+            }
+            await FoldAsync(ct);
+            if (look)
+            {
+                _appenders.ForgetShelves(await _folder.SettleAsync(ct));
             }
         }
         finally
@@ -114,6 +124,7 @@ public sealed partial class SeriesWriter(ISeriesStore store, TimeProvider time, 
         try
         {
             _appenders.ForgetAll();
+            _folder.Forget();
         }
         finally
         {
@@ -187,29 +198,56 @@ public sealed partial class SeriesWriter(ISeriesStore store, TimeProvider time, 
         }
     }
 
-    private IReadOnlyList<SeriesKey> FindIdle(IEnumerable<SeriesKey> busy)
+    private (bool Look, IReadOnlyList<SeriesKey> Idle) FindIdle(IEnumerable<SeriesKey> busy)
     {
         var now = time.GetUtcNow();
         if (now - _looked < TimeSpan.FromSeconds(30))
         {
-            return [];
+            return (false, []);
         }
         _looked = now;
-        return [.. _appenders.IdleSince(now - Idle).Except(busy)];
+        return (true, [.. _appenders.IdleSince(now - Idle).Except(busy)]);
+    }
+
+    /// <summary>What was written is durable whether this works or not: it is done again with a later batch.</summary>
+    private async Task FoldAsync(CancellationToken ct)
+    {
+        try
+        {
+            await _folder.FoldAsync(ct);
+        }
+        catch (Exception e) when (!ct.IsCancellationRequested)
+        {
+            Log.FoldFailed(logger, e);
+        }
     }
 
     private async Task WriteAsync(
         IReadOnlyList<(SeriesKey Key, SeriesPoint Point)> points,
         IReadOnlyList<SeriesKey> idle,
-        Func<List<SeriesBlock>, Task> write,
+        Func<SeriesWrite, Task<IReadOnlyDictionary<long, long>>> write,
         CancellationToken ct
     )
     {
-        var keys = points.Select(p => p.Key).ToHashSet();
+        // Callers keep their keys: one object is looked up once, not once a point
+        var byKey = new Dictionary<SeriesKey, SeriesAppender?>(ReferenceEqualityComparer.Instance);
+        foreach (var (key, _) in points)
+        {
+            byKey.TryAdd(key, null);
+        }
+        SeriesKey[] keys = [.. byKey.Keys];
         var written = false;
+        HashSet<long> shelves = [];
         try
         {
-            await _appenders.LoadAsync(keys, ct);
+            _folder.TakeUp(await _appenders.LoadAsync(keys, ct));
+            var now = time.GetUtcNow();
+            foreach (var key in keys)
+            {
+                var appender = _appenders[key];
+                appender.Touched = now;
+                byKey[key] = appender;
+            }
             var blocks = new List<SeriesBlock>();
             foreach (var key in idle)
             {
@@ -217,25 +255,51 @@ public sealed partial class SeriesWriter(ISeriesStore store, TimeProvider time, 
             }
             foreach (var (key, point) in points)
             {
-                if (_appenders[key].Add(point, blocks))
+                if (byKey[key]!.Add(point, blocks))
                 {
                     Log.Full(logger, key, SeriesAppender.MostJobPoints);
                 }
             }
-            var now = time.GetUtcNow();
-            foreach (var key in keys)
+            var touched = byKey.Values.Concat(idle.Select(k => _appenders[k])).Select(a => a!).ToHashSet();
+            var onShelves = touched.GroupBy(a => SeriesShelf.Of(a.Id)).ToDictionary(g => g.Key, g => g.ToArray());
+            shelves = [.. onShelves.Keys];
+            var rows = new List<ShelfRow>();
+            var obsolete = new List<(long Shelf, long Id)>();
+            var emptied = new HashSet<long>();
+            foreach (var shelf in blocks.Select(b => SeriesShelf.Of(b.SeriesId)).Distinct())
             {
-                _appenders[key].Touched = now;
-                _appenders[key].EmitOpen(blocks);
+                if (_folder.FindObsolete(shelf) is { Count: > 0 } ids)
+                {
+                    obsolete.AddRange(ids.Select(id => (shelf, id)));
+                    emptied.Add(shelf);
+                }
             }
-            await write(blocks);
+            foreach (var (shelf, appenders) in onShelves)
+            {
+                var fresh = new List<SeriesShelf.Part>();
+                foreach (var appender in appenders)
+                {
+                    appender.TakeFresh(fresh);
+                }
+                if (fresh.Count > 0)
+                {
+                    rows.Add(SeriesShelf.Pack(shelf, fresh));
+                }
+            }
+            var rowIds = await write(new SeriesWrite(blocks, rows, obsolete));
             written = true;
+            foreach (var row in rows)
+            {
+                _folder.Count(row, rowIds[row.Shelf], onShelves[row.Shelf], emptied.Contains(row.Shelf));
+            }
+            _folder.Clear(emptied.Except(rows.Select(r => r.Shelf)));
         }
         finally
         {
             if (!written)
             {
                 // The store may have them or not: what it has is read again before the next try
+                _folder.TakeUp(shelves);
                 _appenders.Forget(keys);
                 _appenders.Forget(idle);
             }
@@ -261,6 +325,9 @@ public sealed partial class SeriesWriter(ISeriesStore store, TimeProvider time, 
     {
         [LoggerMessage(LogLevel.Warning, "Readings could not be written; they are kept and tried again")]
         public static partial void WriteFailed(ILogger logger, Exception e);
+
+        [LoggerMessage(LogLevel.Warning, "Rows of series could not be brought together; it is tried again")]
+        public static partial void FoldFailed(ILogger logger, Exception e);
 
         [LoggerMessage(LogLevel.Warning, "{Count} readings could not be written before the end")]
         public static partial void LastWriteFailed(ILogger logger, Exception e, int count);

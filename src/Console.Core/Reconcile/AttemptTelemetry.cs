@@ -1,6 +1,7 @@
 using DeepLab.Core.Engines;
 using DeepLab.Core.Metrics;
 using DeepLab.Core.Streams;
+using DeepLab.Core.Workloads;
 using Microsoft.Extensions.Logging;
 
 namespace DeepLab.Core.Reconcile;
@@ -11,6 +12,7 @@ public sealed class TelemetryStarter(
     RecentBlocks recent,
     EnginePolicy policy,
     ISeriesStore series,
+    IMediaStore media,
     SeriesWriter writer,
     CheckpointTools checkpoints,
     TimeProvider time,
@@ -31,7 +33,11 @@ public sealed class TelemetryStarter(
                 series,
                 writer,
                 time,
-                loggers.CreateLogger<EventFileCollector>()
+                loggers.CreateLogger<EventFileCollector>(),
+                read.Spec.Metrics is { } metrics
+                    ? new LogMetricsReader(logs, new LogPatterns(metrics.Patterns), a.Id).ReadAsync
+                    : null,
+                media
             ),
             new ContainerSampler(
                 host.Engine,

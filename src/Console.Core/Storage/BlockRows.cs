@@ -43,6 +43,26 @@ internal sealed class SeriesBlockRow
     public long LastStep { get; set; }
     public int Count { get; set; }
     public required byte[] Data { get; set; }
+    public byte[]? Groups { get; set; }
+}
+
+internal sealed class SeriesShelfRow
+{
+    public long Shelf { get; set; }
+    public long Id { get; set; }
+    public DateTimeOffset WrittenAt { get; set; }
+    public required byte[] Data { get; set; }
+}
+
+internal sealed class RunMediaRow
+{
+    public long WorkloadId { get; set; }
+    public int Kind { get; set; }
+    public required string Tag { get; set; }
+    public required string Source { get; set; }
+    public long Step { get; set; }
+    public long UnixMillis { get; set; }
+    public required byte[] Data { get; set; }
 }
 
 internal sealed class EventCursorRow

@@ -268,6 +268,25 @@ internal static class Schema
             });
             e.HasIndex(x => new { x.Resolution, x.LastUnixMillis });
         });
+        model.Entity<SeriesShelfRow>(e =>
+        {
+            e.ToTable("series_rows");
+            e.HasKey(x => new { x.Shelf, x.Id });
+            e.Property(x => x.Id).UseIdentityAlwaysColumn();
+            e.Property(x => x.WrittenAt).HasDefaultValueSql("now()");
+        });
+        model.Entity<RunMediaRow>(e =>
+        {
+            e.ToTable("run_media");
+            e.HasKey(x => new
+            {
+                x.WorkloadId,
+                x.Kind,
+                x.Tag,
+                x.Source,
+                x.Step,
+            });
+        });
         model.Entity<EventCursorRow>(e =>
         {
             e.ToTable("event_file_cursors");

@@ -44,6 +44,9 @@ public sealed record JobSpec
     /// <summary>Null = it keeps none.</summary>
     public CheckpointSpec? Checkpoint { get; init; }
 
+    /// <summary>Null = none are read out of its log.</summary>
+    public MetricsSpec? Metrics { get; init; }
+
     /// <summary>What makes it a development environment; null = a job.</summary>
     public EnvironmentSpec? Environment { get; init; }
     public WorkloadKind Kind => Environment is null ? WorkloadKind.Job : WorkloadKind.Environment;

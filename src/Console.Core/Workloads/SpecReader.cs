@@ -43,6 +43,7 @@ public static partial class SpecReader
         "env",
         "volumes",
         "checkpoint",
+        "metrics",
         "restart",
         "priority",
         "preemptible",
@@ -141,6 +142,7 @@ public static partial class SpecReader
         var env = SpecEnv.Read(job.Find("env"));
         var volumes = SpecVolumes.Read(job.Find("volumes"));
         var checkpoint = SpecCheckpoint.Read(job.Find("checkpoint"), Misplaced);
+        var metrics = SpecMetrics.Read(job.Find("metrics"), Misplaced);
         var restart = Restart(job.Find("restart"));
         var priority = job.Find("priority")?.Whole(0, 100);
         var preemptible = job.Find("preemptible")?.Flag();
@@ -172,6 +174,7 @@ public static partial class SpecReader
             Placement = placement,
             MaxDuration = maxDuration,
             Checkpoint = checkpoint,
+            Metrics = metrics,
             Environment = environment,
         };
         if (environment is not null)
@@ -283,6 +286,7 @@ public static partial class SpecReader
             _ when ResourceKeys.Contains(key) => $"roles[0].resources.{key}",
             "everySteps" or "keep" => $"checkpoint.{key}",
             "maxRestarts" => "restart.maxRestarts",
+            "patterns" => "metrics.patterns",
             _ when JobKeys.Contains(key) => $"{key}, at the top of the spec",
             _ => null,
         };

@@ -58,6 +58,10 @@ public static class SpecWriter
             {
                 SpecCheckpoint.Write(w, checkpoint);
             }
+            if (spec.Metrics is { } metrics)
+            {
+                SpecMetrics.Write(w, metrics);
+            }
             w.WriteStartObject("restart");
             w.WriteNumber("maxRestarts", spec.Restart.MaxRestarts);
             w.WriteEndObject();

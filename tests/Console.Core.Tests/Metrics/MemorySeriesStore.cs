@@ -7,6 +7,8 @@ internal sealed class MemorySeriesStore : ISeriesStore
 {
     private readonly Dictionary<SeriesKey, long> _ids = [];
     private readonly Dictionary<(long Series, int Resolution, long Millis, long Step), SeriesBlock> _blocks = [];
+    private readonly List<ShelfRow> _rows = [];
+    private long _lastRow;
     private readonly Dictionary<long, string> _cursors = [];
 
     public enum Fault
@@ -16,9 +18,22 @@ internal sealed class MemorySeriesStore : ISeriesStore
         AfterCommit,
     }
 
+    /// <summary>Puts a block where one of an older console stood.</summary>
+    public void Put(SeriesKey key, SeriesPoint[] points)
+    {
+        _ids.TryAdd(key, _ids.Count + 1);
+        Keep(new SeriesWrite([SeriesBlocks.Pack(_ids[key], 0, points) with { Groups = null }], [], []));
+    }
+
     public Fault Next { get; set; }
     public int Writes { get; private set; }
     public int MostRead { get; private set; }
+
+    public int MostRows { get; private set; }
+    public IReadOnlyCollection<ShelfRow> Rows => _rows;
+
+    /// <summary>Nothing came to any shelf for a while.</summary>
+    public bool Quiet { get; set; }
 
     public IEnumerable<SeriesBlock> Blocks(SeriesKey key, int resolution) =>
         _blocks
@@ -27,7 +42,9 @@ internal sealed class MemorySeriesStore : ISeriesStore
             .ThenBy(b => b.FirstStep);
 
     public IReadOnlyList<SeriesPoint> Points(SeriesKey key, int resolution = 0) =>
-        _ids.ContainsKey(key) ? [.. Blocks(key, resolution).SelectMany(SeriesBlocks.Unpack)] : [];
+        _ids.TryGetValue(key, out var id)
+            ? [.. Blocks(key, resolution).SelectMany(SeriesBlocks.Unpack), .. Open(id, resolution)]
+            : [];
 
     public IEnumerable<SeriesKey> Keys => _ids.Keys;
 
@@ -58,40 +75,44 @@ internal sealed class MemorySeriesStore : ISeriesStore
                 .Select(k => new SeriesInfo(
                     _ids[k],
                     k,
-                    Blocks(k, 0).Sum(b => b.Count),
+                    Points(k).Count,
                     Points(k).Cast<SeriesPoint?>().LastOrDefault()
                 )),
         ]);
 
-    public Task<IReadOnlyDictionary<long, SeriesBlock>> FindOpenBlocksAsync(
+    public Task<IReadOnlyDictionary<(long SeriesId, int Resolution), SeriesOpen>> FindEndsAsync(
         IReadOnlyCollection<long> seriesIds,
         CancellationToken ct
     ) =>
-        Task.FromResult<IReadOnlyDictionary<long, SeriesBlock>>(
-            _blocks
-                .Values.Where(b => b.Resolution == 0 && seriesIds.Contains(b.SeriesId))
-                .GroupBy(b => b.SeriesId)
-                .ToDictionary(g => g.Key, g => g.OrderBy(b => b.LastUnixMillis).ThenBy(b => b.LastStep).Last())
+        Task.FromResult<IReadOnlyDictionary<(long, int), SeriesOpen>>(
+            seriesIds
+                .SelectMany(id => new[] { 0, 10, 300 }.Select(r => (id, r)))
+                .Select(k => (Key: k, End: new SeriesOpen(Last(k.id, k.r), Open(k.id, k.r))))
+                .Where(e => e.End.Last is not null || e.End.Points.Count > 0)
+                .ToDictionary(e => e.Key, e => e.End)
         );
 
-    public Task WriteAsync(IReadOnlyCollection<SeriesBlock> blocks, CancellationToken ct) => Write(blocks, null);
+    public Task<IReadOnlyDictionary<long, long>> WriteAsync(SeriesWrite write, CancellationToken ct) =>
+        Write(write, null);
 
-    public Task WriteAsync(
-        IReadOnlyCollection<SeriesBlock> blocks,
+    public Task<IReadOnlyDictionary<long, long>> WriteAsync(
+        SeriesWrite write,
         long attemptId,
         string eventCursor,
         CancellationToken ct
-    ) => Write(blocks, (attemptId, eventCursor));
+    ) => Write(write, (attemptId, eventCursor));
 
-    public Task<IReadOnlyList<SeriesBlock>> ReadAsync(
+    public Task<SeriesRead> ReadAsync(
         long seriesId,
         int resolution,
         long fromUnixMillis,
         long toUnixMillis,
+        SeriesDetail detail,
+        int mostBlocks,
         CancellationToken ct
     )
     {
-        IReadOnlyList<SeriesBlock> found =
+        SeriesBlock[] found =
         [
             .. _blocks
                 .Values.Where(b =>
@@ -101,16 +122,61 @@ internal sealed class MemorySeriesStore : ISeriesStore
                     && b.FirstUnixMillis <= toUnixMillis
                 )
                 .OrderBy(b => b.FirstUnixMillis)
-                .ThenBy(b => b.FirstStep),
+                .ThenBy(b => b.FirstStep)
+                .Take(mostBlocks)
+                .Select(b =>
+                    detail == SeriesDetail.Points ? b with { Groups = null }
+                    : b.Groups is null ? b
+                    : b with { Data = [] }
+                ),
         ];
-        MostRead = Math.Max(MostRead, found.Count);
-        return Task.FromResult(found);
+        MostRead = Math.Max(MostRead, found.Length);
+        IReadOnlyList<SeriesPoint> open = found.Length == mostBlocks ? [] : Open(seriesId, resolution);
+        return Task.FromResult(new SeriesRead(found, open));
+    }
+
+    public Task<IReadOnlyList<SeriesBlock>> ReadBlocksAsync(
+        long seriesId,
+        IReadOnlyCollection<long> firstUnixMillis,
+        CancellationToken ct
+    ) =>
+        Task.FromResult<IReadOnlyList<SeriesBlock>>([
+            .. _blocks
+                .Values.Where(b =>
+                    b.SeriesId == seriesId && b.Resolution == 0 && firstUnixMillis.Contains(b.FirstUnixMillis)
+                )
+                .OrderBy(b => b.FirstUnixMillis),
+        ]);
+
+    public Task<IReadOnlyCollection<long>> FindQuietShelvesAsync(TimeSpan age, int limit, CancellationToken ct) =>
+        Task.FromResult<IReadOnlyCollection<long>>(Quiet ? [.. _rows.Select(r => r.Shelf).Distinct()] : []);
+
+    public Task FoldAsync(IReadOnlyCollection<long> shelves, bool settle, CancellationToken ct)
+    {
+        ShelfRow[] rows = [.. _rows.Where(r => shelves.Contains(r.Shelf))];
+        var last = _blocks
+            .Values.GroupBy(b => (b.SeriesId, b.Resolution))
+            .ToDictionary(g => g.Key, g => g.MaxBy(b => b.FirstUnixMillis)!);
+        var fold = SeriesFold.Fold(rows, last, _ids.Values.ToHashSet(), settle);
+        Keep(fold);
+        return Task.CompletedTask;
     }
 
     public Task<string?> FindEventCursorAsync(long attemptId, CancellationToken ct) =>
         Task.FromResult(_cursors.GetValueOrDefault(attemptId));
 
-    private Task Write(IReadOnlyCollection<SeriesBlock> blocks, (long Attempt, string Cursor)? cursor)
+    private SeriesBlock? Last(long id, int resolution) =>
+        _blocks.Values.Where(b => b.SeriesId == id && b.Resolution == resolution).MaxBy(b => b.FirstUnixMillis);
+
+    private List<SeriesPoint> Open(long id, int resolution) =>
+        SeriesShelf.Read(
+            _rows.Where(r => r.Shelf == SeriesShelf.Of(id)),
+            id,
+            resolution,
+            Last(id, resolution)?.LastUnixMillis ?? long.MinValue
+        );
+
+    private Task<IReadOnlyDictionary<long, long>> Write(SeriesWrite write, (long Attempt, string Cursor)? cursor)
     {
         Writes++;
         var fault = Next;
@@ -119,16 +185,26 @@ internal sealed class MemorySeriesStore : ISeriesStore
         {
             throw new IOException("the store is away");
         }
-        var keys = blocks.Select(b => (b.SeriesId, b.Resolution, b.FirstUnixMillis, b.FirstStep)).ToArray();
-        Assert.Equal(keys.Length, keys.Distinct().Count());
-        foreach (var (key, block) in keys.Zip(blocks))
-        {
-            _blocks[key] = block;
-        }
+        var ids = Keep(write);
         if (cursor is { } c)
         {
             _cursors[c.Attempt] = c.Cursor;
         }
-        return fault == Fault.AfterCommit ? throw new IOException("the reply was lost") : Task.CompletedTask;
+        return fault == Fault.AfterCommit ? throw new IOException("the reply was lost") : Task.FromResult(ids);
+    }
+
+    private IReadOnlyDictionary<long, long> Keep(SeriesWrite write)
+    {
+        var keys = write.Blocks.Select(b => (b.SeriesId, b.Resolution, b.FirstUnixMillis, b.FirstStep)).ToArray();
+        Assert.Equal(keys.Length, keys.Distinct().Count());
+        foreach (var (key, block) in keys.Zip(write.Blocks))
+        {
+            _blocks[key] = block;
+        }
+        _rows.RemoveAll(r => write.Obsolete.Contains((r.Shelf, r.Id)));
+        ShelfRow[] rows = [.. write.Rows.Select(r => r with { Id = ++_lastRow })];
+        _rows.AddRange(rows);
+        MostRows = Math.Max(MostRows, _rows.GroupBy(r => r.Shelf).Select(g => g.Count()).DefaultIfEmpty().Max());
+        return rows.ToDictionary(r => r.Shelf, r => r.Id);
     }
 }

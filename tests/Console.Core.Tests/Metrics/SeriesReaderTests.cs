@@ -55,6 +55,37 @@ public sealed class SeriesReaderTests
     }
 
     [Fact]
+    public async Task Groups_stand_for_points_only_where_points_are_many()
+    {
+        // A minute of a point a millisecond, then a point a minute: a bucket of the chart is wider than a group of the first
+        var dense = Enumerable.Range(0, 60_000).Select(i => new SeriesPoint(i, T0 + i, i % 100));
+        var sparse = Enumerable
+            .Range(1, 2_000)
+            .Select(i => new SeriesPoint(60_000 + i, T0 + i * 60_000L, i == 700 ? 500 : 7));
+        var series = await WriteAsync(Loss, [.. dense, .. sparse]);
+        var chart = await _reader.ChartAsync(series, 0, long.MaxValue, 1_000, byStep: false, Ct);
+        Assert.InRange(chart.Points.Count, 980, 1_000);
+        Assert.Equal((0.0, 99.0), (chart.Points[0].Min, chart.Points[0].Max));
+        Assert.Equal(49.5, chart.Points[0].Mean, 0.1);
+        var peak = Assert.Single(chart.Points, p => p.Max == 500);
+        Assert.InRange(peak.UnixMillis, T0 + 699 * 60_000L, T0 + 702 * 60_000L);
+        // By step, and zoomed: what a part shows is what its points say
+        chart = await _reader.ChartAsync(series, T0 + 5_000, T0 + 24_999, 100, byStep: true, Ct);
+        Assert.Equal(100, chart.Points.Count);
+        Assert.Equal((24_999L, T0 + 24_999), (chart.Points[^1].Step, chart.Points[^1].UnixMillis));
+        Assert.Equal(49.5, chart.Points.Average(p => p.Mean), 0.1);
+    }
+
+    [Fact]
+    public void Values_that_are_no_numbers_and_steps_that_go_back_have_no_groups()
+    {
+        Assert.NotNull(SeriesGroups.Pack([new(1, T0, 1), new(1, T0 + 1, 2)]));
+        Assert.Null(SeriesGroups.Pack([new(1, T0, 1), new(2, T0 + 1, double.NaN)]));
+        Assert.Null(SeriesGroups.Pack([new(1, T0, double.MaxValue), new(2, T0 + 1, double.MaxValue)]));
+        Assert.Null(SeriesGroups.Pack([new(2, T0, 1), new(1, T0 + 1, 2)]));
+    }
+
+    [Fact]
     public async Task Steps_at_the_ends_of_the_numbers_are_drawn()
     {
         var series = await WriteAsync(

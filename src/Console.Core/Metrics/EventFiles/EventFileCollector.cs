@@ -7,7 +7,8 @@ namespace DeepLab.Core.Metrics;
 
 /// <summary>
 /// Reads the event files of one attempt: about every second by one exec while the container runs (less often while
-/// nothing comes), and what is left through the archive API once it ended. Each scalar is stored exactly once, whatever
+/// nothing comes), and what is left through the archive API once it ended; beside them the kept lines of its log, where the
+/// job asks for metrics out of it. Each scalar is stored exactly once, whatever
 /// breaks in between. Not for several threads: <see cref="RunAsync"/> must have returned before <see cref="FinishAsync"/>.
 /// </summary>
 public sealed class EventFileCollector(
@@ -16,7 +17,9 @@ public sealed class EventFileCollector(
     ISeriesStore store,
     SeriesWriter writer,
     TimeProvider time,
-    ILogger<EventFileCollector> logger
+    ILogger<EventFileCollector> logger,
+    ReadLogMetrics? log = null,
+    IMediaStore? media = null
 )
 {
     // One exec costs the engine about 80 ms of CPU: a busy curve a twentieth of a core, an idle job a hundredth
@@ -30,6 +33,7 @@ public sealed class EventFileCollector(
 
     private readonly List<string> _notices = [];
     private EventFileState? _state;
+    private bool _onlyLog;
 
     /// <summary>What a user should know, as sentences: damaged files, limits that were passed, no shell in the image.</summary>
     public IReadOnlyList<string> Notices => [.. _notices];
@@ -45,8 +49,13 @@ public sealed class EventFileCollector(
             {
                 switch (await RoundAsync(ct))
                 {
-                    case Round.Impossible:
+                    case Round.Ended:
+                    case Round.Impossible when log is null:
                         return;
+                    case Round.Impossible:
+                        _onlyLog = true;
+                        pause = s_least;
+                        break;
                     case Round.More:
                         pause = TimeSpan.Zero;
                         break;
@@ -93,6 +102,10 @@ public sealed class EventFileCollector(
             {
                 await EventFileArchive.ReadAsync(archive, state, ct);
             }
+            while (await ReadLogAsync(state, ct))
+            {
+                await state.SaveAsync(ct);
+            }
             await state.SaveAsync(ct);
             isDone = true;
         }
@@ -111,11 +124,43 @@ public sealed class EventFileCollector(
         Moved,
         More,
         Impossible,
+        Ended,
     }
 
     private async Task<Round> RoundAsync(CancellationToken ct)
     {
         var state = await StateAsync(ct);
+        var moved = await ReadLogAsync(state, ct);
+        if (!_onlyLog)
+        {
+            var round = await FilesAsync(state, ct);
+            return round == Round.Idle && moved ? Round.Moved : round;
+        }
+        await state.SaveAsync(ct);
+        return moved ? Round.Moved
+            : await IsRunningAsync(ct) ? Round.Idle
+            : Round.Ended;
+    }
+
+    /// <summary>Answers whether there may be more.</summary>
+    private async Task<bool> ReadLogAsync(EventFileState state, CancellationToken ct)
+    {
+        if (log is null)
+        {
+            return false;
+        }
+        if (state.LogLines >= LogPiece.MostLines)
+        {
+            state.Tell($"Metrics are read from the first {LogPiece.MostLines:N0} lines of a log only.");
+            return false;
+        }
+        var before = state.LogLines;
+        state.FeedLog(await log(before, ct));
+        return state.LogLines > before;
+    }
+
+    private async Task<Round> FilesAsync(EventFileState state, CancellationToken ct)
+    {
         var output = new ArrayBufferWriter<byte>(4096);
         using var bound = new CancellationTokenSource(s_longestRound, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(ct, bound.Token);
@@ -182,7 +227,7 @@ public sealed class EventFileCollector(
     {
         if (_state is null)
         {
-            var state = new EventFileState(target, writer, time, logger, Keep);
+            var state = new EventFileState(target, writer, time, logger, Keep, media);
             await state.LoadAsync(store, ct);
             _state = state;
         }

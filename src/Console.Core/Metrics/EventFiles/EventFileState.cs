@@ -11,7 +11,8 @@ internal sealed class EventFileState(
     SeriesWriter writer,
     TimeProvider time,
     ILogger logger,
-    Action<string> notice
+    Action<string> notice,
+    IMediaStore? media = null
 )
 {
     /// <summary>Curves of one attempt; further tags are left alone.</summary>
@@ -26,15 +27,25 @@ internal sealed class EventFileState(
     private readonly List<(SeriesKey Key, SeriesPoint Point)> _points = [];
     private readonly Dictionary<(string Folder, string Tag), SeriesKey> _curves = [];
     private readonly List<EventScalar> _scalars = [];
+    private readonly List<EventMedia> _found = [];
+    private readonly List<MediaItem> _media = [];
+    private readonly HashSet<(MediaKind, string Tag, string Folder)> _mediaTags = [];
+    private long _mediaBytes;
     private readonly HashSet<string> _told = new(StringComparer.Ordinal);
     private string? _stored;
 
-    public int PendingPoints => _points.Count;
+    /// <summary>Other things count by their bytes, about as much memory.</summary>
+    public int PendingPoints => _points.Count + (int)(_mediaBytes / 100);
+
+    /// <summary>Lines of the log that were looked at.</summary>
+    public long LogLines { get; private set; }
 
     public async Task LoadAsync(ISeriesStore store, CancellationToken ct)
     {
         _stored = await store.FindEventCursorAsync(target.AttemptId, ct);
-        foreach (var (name, at) in EventCursor.Parse(_stored).Files)
+        var cursor = EventCursor.Parse(_stored);
+        LogLines = cursor.Log;
+        foreach (var (name, at) in cursor.Files)
         {
             _files[name] = at == EventCursor.GivenUp ? null : new EventFileReader(at);
         }
@@ -65,8 +76,9 @@ internal sealed class EventFileState(
         {
             return;
         }
-        reader.Append(bytes, _scalars);
+        reader.Append(bytes, _scalars, media is null ? null : _found);
         Take(folder);
+        TakeMedia(folder);
         if (reader.Damaged)
         {
             Tell($"Event file {name} is damaged at byte {reader.Offset}: what follows there is not read.");
@@ -74,15 +86,31 @@ internal sealed class EventFileState(
         }
     }
 
+    /// <summary>Takes what lines of the log said, up to that line.</summary>
+    public void FeedLog(LogPiece piece)
+    {
+        LogLines = piece.NextLine;
+        _scalars.AddRange(piece.Scalars);
+        Take(LogPiece.Folder);
+    }
+
     /// <summary>Stores points and positions in one transaction; does nothing where neither moved.</summary>
     public async Task SaveAsync(CancellationToken ct)
     {
         var cursor = new EventCursor(
-            _files.ToDictionary(f => f.Key, f => f.Value?.Offset ?? EventCursor.GivenUp, StringComparer.Ordinal)
+            _files.ToDictionary(f => f.Key, f => f.Value?.Offset ?? EventCursor.GivenUp, StringComparer.Ordinal),
+            LogLines
         ).ToJson();
-        if (cursor == _stored || _files.Count == 0)
+        if (cursor == _stored || (_files.Count == 0 && LogLines == 0))
         {
             return;
+        }
+        if (media is not null && _media.Count > 0)
+        {
+            // Before the cursor: read again after a crash, each takes its own place
+            await media.WriteAsync(target.WorkloadId, _media, ct);
+            _media.Clear();
+            _mediaBytes = 0;
         }
         await writer.WriteCurvesAsync(target.AttemptId, _points, cursor, ct);
         _stored = cursor;
@@ -112,11 +140,33 @@ internal sealed class EventFileState(
                 }
                 _curves[(folder, s.Tag)] = key = target.KeyOf(s.Tag, folder);
             }
-            // A clock that is far ahead of ours would push every later point out there with it
-            var millis = Math.Round(s.WallTime * 1000);
-            var at = millis >= 0 && millis <= now + BelievedAheadMillis ? (long)millis : now;
-            _points.Add((key, new SeriesPoint(s.Step, at, s.Value)));
+            _points.Add((key, new SeriesPoint(s.Step, Believed(s.WallTime, now), s.Value)));
         }
         _scalars.Clear();
+    }
+
+    private void TakeMedia(string folder)
+    {
+        var now = time.GetUtcNow().ToUnixTimeMilliseconds();
+        foreach (var m in _found)
+        {
+            if (!_mediaTags.Contains((m.Kind, m.Tag, folder)) && _mediaTags.Count >= RunMedia.MostTags)
+            {
+                Tell($"Only the first {RunMedia.MostTags} histograms, images and texts are kept.");
+                continue;
+            }
+            _mediaTags.Add((m.Kind, m.Tag, folder));
+            var source = target.KeyOf(m.Tag, folder).Source;
+            _media.Add(new MediaItem(m.Kind, m.Tag, source, m.Step, Believed(m.WallTime, now), m.Data));
+            _mediaBytes += m.Data.Length + 100;
+        }
+        _found.Clear();
+    }
+
+    /// <summary>A clock that is far ahead of ours would push every later point out there with it.</summary>
+    private static long Believed(double wallTime, long now)
+    {
+        var millis = Math.Round(wallTime * 1000);
+        return millis >= 0 && millis <= now + BelievedAheadMillis ? (long)millis : now;
     }
 }

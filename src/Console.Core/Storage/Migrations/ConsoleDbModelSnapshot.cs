@@ -509,6 +509,43 @@ namespace DeepLab.Core.Storage.Migrations
                     b.ToTable("log_cursors", (string)null);
                 });
 
+            modelBuilder.Entity("DeepLab.Core.Storage.RunMediaRow", b =>
+                {
+                    b.Property<long>("WorkloadId")
+                        .HasColumnType("bigint")
+                        .HasColumnName("workload_id");
+
+                    b.Property<int>("Kind")
+                        .HasColumnType("integer")
+                        .HasColumnName("kind");
+
+                    b.Property<string>("Tag")
+                        .HasColumnType("text")
+                        .HasColumnName("tag");
+
+                    b.Property<string>("Source")
+                        .HasColumnType("text")
+                        .HasColumnName("source");
+
+                    b.Property<long>("Step")
+                        .HasColumnType("bigint")
+                        .HasColumnName("step");
+
+                    b.Property<byte[]>("Data")
+                        .IsRequired()
+                        .HasColumnType("bytea")
+                        .HasColumnName("data");
+
+                    b.Property<long>("UnixMillis")
+                        .HasColumnType("bigint")
+                        .HasColumnName("unix_millis");
+
+                    b.HasKey("WorkloadId", "Kind", "Tag", "Source", "Step")
+                        .HasName("pk_run_media");
+
+                    b.ToTable("run_media", (string)null);
+                });
+
             modelBuilder.Entity("DeepLab.Core.Storage.SeriesBlockRow", b =>
                 {
                     b.Property<long>("SeriesId")
@@ -535,6 +572,10 @@ namespace DeepLab.Core.Storage.Migrations
                         .IsRequired()
                         .HasColumnType("bytea")
                         .HasColumnName("data");
+
+                    b.Property<byte[]>("Groups")
+                        .HasColumnType("bytea")
+                        .HasColumnName("groups");
 
                     b.Property<long>("LastStep")
                         .HasColumnType("bigint")
@@ -589,6 +630,36 @@ namespace DeepLab.Core.Storage.Migrations
                         .HasDatabaseName("ix_series_owner_owner_id_name_source");
 
                     b.ToTable("series", (string)null);
+                });
+
+            modelBuilder.Entity("DeepLab.Core.Storage.SeriesShelfRow", b =>
+                {
+                    b.Property<long>("Shelf")
+                        .HasColumnType("bigint")
+                        .HasColumnName("shelf");
+
+                    b.Property<long>("Id")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("bigint")
+                        .HasColumnName("id");
+
+                    NpgsqlPropertyBuilderExtensions.UseIdentityAlwaysColumn(b.Property<long>("Id"));
+
+                    b.Property<byte[]>("Data")
+                        .IsRequired()
+                        .HasColumnType("bytea")
+                        .HasColumnName("data");
+
+                    b.Property<DateTimeOffset>("WrittenAt")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("written_at")
+                        .HasDefaultValueSql("now()");
+
+                    b.HasKey("Shelf", "Id")
+                        .HasName("pk_series_rows");
+
+                    b.ToTable("series_rows", (string)null);
                 });
 
             modelBuilder.Entity("DeepLab.Core.Tenancy.ApiToken", b =>

@@ -131,7 +131,8 @@ public sealed class ConsoleProcess : IAsyncLifetime
         return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
-    private static string Root()
+    /// <summary>Of the repository.</summary>
+    internal static string Root()
     {
         var folder = new DirectoryInfo(AppContext.BaseDirectory);
         while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "DeepLab.sln")))

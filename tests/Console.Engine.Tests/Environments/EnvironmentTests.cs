@@ -1,10 +1,13 @@
 using System.Net;
 using System.Text;
+using System.Text.Json;
+using DeepLab.Core.Operations;
 using DeepLab.Core.Operations.Environments;
 using DeepLab.Core.Reconcile;
 using DeepLab.Core.Workloads;
 using DeepLab.Engine.Tests.Faults;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace DeepLab.Engine.Tests.Environments;
 
@@ -74,6 +77,55 @@ public sealed class EnvironmentTests(EnvironmentConsole lab) : IClassFixture<Env
         {
             using var answer = await lab.SendAsync(HttpMethod.Get, new Uri(jupyter, path), with);
             return answer.StatusCode;
+        }
+    }
+
+    [Fact]
+    public async Task A_password_that_is_changed_while_it_runs_is_asked_for_within_seconds_and_kernels_live_on()
+    {
+        const string Other = "another quite secret word";
+        var id = await lab.CreateAsync(EnvironmentConsole.Spec("words", new EnvironmentSpec()), Password);
+        var found = await lab.UntilAsync(id, WorkloadState.Running);
+        var (jupyter, token) = (EnvironmentConsole.JupyterOf(found), await lab.TokenAsync(id));
+        using (var made = await lab.SendAsync(HttpMethod.Post, new Uri(jupyter, "api/kernels"), token, "{}"))
+        {
+            Assert.Equal(HttpStatusCode.Created, made.StatusCode);
+        }
+        var kernels = await KernelsAsync();
+
+        var passwords = lab.Console.Services.GetRequiredService<JupyterPassword>();
+        Assert.IsType<Outcome<long>.Refused>(await passwords.ChangeAsync(ConsoleHarness.Admin, id, "short", Ct));
+        Assert.IsType<Outcome<long>.Done>(await passwords.ChangeAsync(ConsoleHarness.Admin, id, Other, Ct));
+        await UntilSignsInAsync(Other, HttpStatusCode.Found);
+        Assert.Equal(HttpStatusCode.Unauthorized, await SignInAsync(jupyter, Password));
+        Assert.Equal(kernels, await KernelsAsync());
+        Assert.DoesNotContain(Other, await AllThatIsToldAsync(found));
+        Assert.DoesNotContain(Other, await DatabaseAsync());
+
+        Assert.IsType<Outcome<long>.Done>(await passwords.ChangeAsync(ConsoleHarness.Admin, id, null, Ct));
+        await UntilSignsInAsync(Other, HttpStatusCode.Unauthorized);
+        Assert.Equal(HttpStatusCode.Unauthorized, await SignInAsync(jupyter, ""));
+        Assert.Equal(kernels, await KernelsAsync());
+        await lab.Console.StopAsync(id, Ct);
+        await lab.UntilAsync(id, WorkloadState.Stopped);
+
+        async Task<string[]> KernelsAsync()
+        {
+            using var answer = await lab.SendAsync(HttpMethod.Get, new Uri(jupyter, "api/kernels"), token);
+            using var json = JsonDocument.Parse(await answer.Content.ReadAsStreamAsync(Ct));
+            var ids = json.RootElement.EnumerateArray().Select(k => k.GetProperty("id").GetString()!).ToArray();
+            Assert.Single(ids);
+            return ids;
+        }
+
+        async Task UntilSignsInAsync(string with, HttpStatusCode says)
+        {
+            using var patience = CancellationTokenSource.CreateLinkedTokenSource(Ct);
+            patience.CancelAfter(TimeSpan.FromSeconds(20));
+            while (await SignInAsync(jupyter, with) != says)
+            {
+                await Task.Delay(200, patience.Token);
+            }
         }
     }
 

@@ -2,6 +2,8 @@
 # ./lab test: the same things as ./lab up, in a data folder of its own, and every test of the suites asked for.
 
 readonly TEST_HOST=test TEST_GPUS=4
+# That of the tests of faults, where they run beside the others.
+readonly FAULTS_HOST=faults
 
 test_data() { printf '%s' "${DEEPLAB_TEST_DATA:-$(default_data)-test}"; }
 
@@ -36,8 +38,15 @@ lab_test() {
   export DOTNET_EnableWriteXorExecute=0 DOTNET_TieredPGO=0
   build_solution
   provide_test_database throwaway
-  [ "$suite" = unit ] || provide_test_host "$TEST_HOST"
-  run_suites "$suite" "${arguments[@]}"
+  mkdir -p -- "$DATA/results"
+  find "$DATA/results" -mindepth 1 -delete
+  if [ "$suite" = all ] && [ ${#arguments[@]} -eq 0 ]; then
+    run_all
+  else
+    [ "$suite" = unit ] || provide_test_host "$TEST_HOST"
+    run_suites "$suite" "${arguments[@]}"
+  fi
+  [ "$suite" = unit ] || [ "$suite" = browser ] || run_selftest "$DATA/results/selftest.log"
   if [ "$keep" = no ]; then
     trap - EXIT
     stop_all || warn "The tests' own things have not all stopped."
@@ -58,7 +67,8 @@ lab_soak() { # [ROUNDS]
   export DEEPLAB_TEST_MODEL_SECONDS=$DEEPLAB_TEST_TIMEOUT
   export DEEPLAB_TEST_REAL_STEPS=$((rounds * 50)) DEEPLAB_TEST_REAL_SECONDS=$DEEPLAB_TEST_TIMEOUT
   lab_test engine -- -- --explicit on --filter-class '*KillTests' --filter-class '*EngineOutageTests' --filter-class '*SharingTests' \
-    --filter-class '*ModelTests' --filter-class '*EndRaceTests' --filter-class '*ManyEnvironmentsTests'
+    --filter-class '*ModelTests' --filter-class '*EndRaceTests' --filter-class '*ManyEnvironmentsTests' \
+    --filter-class '*SampleTopologyTests' --filter-class '*CheckpointSoakTests'
 }
 
 build_solution() {
@@ -97,20 +107,63 @@ test_projects() { # SUITE
   case $1 in browser | all) printf '%s\n' Console.Browser.Tests ;; esac
 }
 
-# Projects that ended badly without a failed test to show for it: hung, crashed, or without a test. Each counts as one failure.
-BROKEN=()
-
 run_suites() { # SUITE ARGUMENTS...
-  local suite=$1 project out=$DATA/results
+  local suite=$1 project
   shift
-  rm -rf -- "$out"
-  mkdir -p -- "$out"
   for project in $(test_projects "$suite"); do
     step "$project"
-    run_project "$project" "$out/$project.log" "$@"
+    run_project "$project" "$project" "$@"
   done
-  case $suite in engine | all) run_selftest "$out/selftest.log" ;; esac
 }
+
+# Two lanes side by side, each with an engine of its own: the tests of faults wait for most of their time, until leases and graces run
+# out, and leave the processors to the others.
+run_all() {
+  local others
+  provide_test_host "$TEST_HOST"
+  others=$DEEPLAB_TEST_DOCKER
+  provide_test_host "$FAULTS_HOST"
+  beside run_faults
+  DEEPLAB_TEST_DOCKER=$others
+  beside run_others
+  await_lanes
+}
+
+readonly FAULTS=DeepLab.Engine.Tests.Faults
+
+run_faults() {
+  step "Console.Engine.Tests, faults"
+  run_project Console.Engine.Tests Console.Engine.Tests.faults -- --filter-namespace "$FAULTS"
+}
+
+run_others() {
+  run_suites unit
+  step "Console.Engine.Tests, but faults"
+  run_project Console.Engine.Tests Console.Engine.Tests -- --filter-not-namespace "$FAULTS"
+  run_suites browser
+}
+
+LANES=()
+
+beside() { # COMMAND...
+  (
+    LANES=()
+    trap 'stop_test_run; exit 143' TERM
+    "$@"
+  ) &
+  LANES+=($!)
+}
+
+await_lanes() {
+  local lane
+  for lane in "${LANES[@]}"; do
+    wait "$lane" || broken "A lane of tests ended with $?"
+  done
+  LANES=()
+}
+
+# Projects that ended badly without a failed test to show for it: hung, crashed, or without a test. Each counts as one failure.
+broken() { printf '%s\n' "$*" >>"$DATA/results/broken"; }
 
 TEST_RUN=''
 
@@ -132,11 +185,14 @@ run_logged() { # LOG SECONDS COMMAND...
 }
 
 stop_test_run() {
+  local lane
   [ -z "$TEST_RUN" ] || end_process "$TEST_RUN" 35 || true
+  for lane in "${LANES[@]}"; do kill -TERM "$lane" 2>/dev/null || true; done
+  for lane in "${LANES[@]}"; do await 40 0 gone "$lane" || true; done
 }
 
-run_project() { # PROJECT LOG ARGUMENTS...
-  local project=$1 log=$2 limit=${DEEPLAB_TEST_TIMEOUT:-3300} rc=0
+run_project() { # PROJECT NAME ARGUMENTS...
+  local project=$1 log=$DATA/results/$2.log limit=${DEEPLAB_TEST_TIMEOUT:-3300} rc=0
   local -a coverage=()
   shift 2
   if compgen -G "$ROOT/tests/$project/bin/Release/*/Microsoft.Testing.Extensions.CodeCoverage.dll" >/dev/null; then
@@ -146,9 +202,9 @@ run_project() { # PROJECT LOG ARGUMENTS...
     --results-directory "$DATA/results" "${coverage[@]}" "$@" || rc=$?
   case $rc in
     0) ;;
-    124 | 137) BROKEN+=("$project hung: it was ended after $limit s") ;;
-    8) BROKEN+=("$project: no test ran") ;;
-    *) grep -qE '^  failed: [1-9]' "$log" || BROKEN+=("$project ended with $rc") ;;
+    124 | 137) broken "$project hung: it was ended after $limit s" ;;
+    8) broken "$project: no test ran" ;;
+    *) grep -qE '^  failed: [1-9]' "$log" || broken "$project ended with $rc" ;;
   esac
 }
 
@@ -157,7 +213,7 @@ run_selftest() { # LOG
   local rc=0
   step "tests/Lab/selftest"
   run_logged "$1" 900 "${AS_ROOT[@]}" tests/Lab/selftest || rc=$?
-  [ "$rc" = 0 ] || grep -qE '^[0-9]+ passed, [1-9][0-9]* failed' "$1" || BROKEN+=("tests/Lab/selftest ended with $rc")
+  [ "$rc" = 0 ] || grep -qE '^[0-9]+ passed, [1-9][0-9]* failed' "$1" || broken "tests/Lab/selftest ended with $rc"
 }
 
 print_coverage() { # FOLDER
@@ -168,11 +224,14 @@ print_coverage() { # FOLDER
 
 # The last line is the sum and stands alone, for programs. False if a test failed or none ran.
 sum_up() { # FOLDER
-  local broken
+  local count=0
   # What failed, once more at the end: of a long run nobody sees more than that
   awk '/^failed [A-Z]/{left = 5} left > 0 && !/^  from /{print substr($0, 1, 400); left--}' "$1"/*.log
-  for broken in "${BROKEN[@]}"; do say "$broken"; done
-  awk -v broken="${#BROKEN[@]}" '
+  if [ -f "$1/broken" ]; then
+    cat -- "$1/broken"
+    count=$(wc -l <"$1/broken")
+  fi
+  awk -v broken="$count" '
     /^  succeeded: /{p += $2} /^  failed: /{f += $2} /^  skipped: /{s += $2}
     /^[0-9]+ passed, [0-9]+ failed/{p += $1; f += $3}
     END {

@@ -88,6 +88,7 @@ public static class DeepLabApi
         api.MapHomes();
         api.MapQueueMoves();
         api.MapJobLogs();
+        api.MapCheckpoints();
         api.MapJobMetrics();
         api.MapCode();
         api.MapImages();

@@ -69,6 +69,9 @@ public static class CoreServices
         services.AddSingleton<WhatIfJob>();
         services.AddSingleton<UploadCode>();
         services.AddSingleton<JobQueries>();
+        services.AddSingleton<CheckpointQueries>();
+        services.AddSingleton<CheckpointVerbs>();
+        services.AddSingleton<CheckpointDownloads>();
         services.AddSingleton<FleetQueries>();
         services.AddFleetVerbs();
         services.AddSingleton<TokenVerbs>();
@@ -130,14 +133,17 @@ public static class CoreServices
         services.AddSingleton<JobNetworks>();
         services.AddSingleton<JobVolumes>();
         services.AddSingleton<HomeVolumes>();
+        services.AddSingleton<CheckpointRemovals>();
         services.AddSingleton<PortBook>();
         services.AddSingleton<DoorLeases>();
         services.AddSingleton<JupyterClient>();
         services.AddSingleton<EnvironmentTools>();
         services.AddSingleton<JobMounts>();
+        services.AddSingleton<CheckpointTools>();
         services.AddSingleton<SwarmFollower>();
         services.AddSingleton<WaitWrites>();
         services.AddSingleton<HostDuties>();
+        services.AddSingleton<Yields>();
         services.AddSingleton<QueuePass>();
         services.AddHostedService<ControlLoop>();
         return services;

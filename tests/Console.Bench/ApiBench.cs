@@ -95,8 +95,6 @@ internal static class ApiBench
             """,
             ct
         );
-        // As autovacuum does within a minute of so many new rows
-        await console.Sql.ExecuteAsync("analyze workloads", ct);
         await console.Sql.TellQueueAsync(ct);
         var began = Stopwatch.GetTimestamp();
         await console.UntilAsync(

@@ -18,7 +18,6 @@ namespace DeepLab.Bench;
 /// <summary>The core and its loop in this process, on a real database and an engine in memory that is as large as is asked.</summary>
 internal sealed class FakeLab : IEngineFactory, IAsyncDisposable
 {
-    private const int MostOfARole = 250;
     private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(3);
     private readonly string _database = $"bench_{Guid.CreateVersion7():N}";
     private readonly string _folder = Directory.CreateTempSubdirectory("deeplab-bench-").FullName;
@@ -46,24 +45,17 @@ internal sealed class FakeLab : IEngineFactory, IAsyncDisposable
         }
     }
 
-    /// <summary>Returns when so many replicas of one job run.</summary>
+    /// <summary>Returns when so many replicas run, of as few jobs as may have them.</summary>
     public async Task RunAsync(int replicas, CancellationToken ct)
     {
-        var one = Jobs.Shell("sleep", cpus: 0.01, memoryMib: 6);
-        var roles = Enumerable
-            .Range(0, (replicas + MostOfARole - 1) / MostOfARole)
-            .Select(i =>
-                one.Roles[0] with
-                {
-                    Name = $"worker{(char)('a' + i)}",
-                    Replicas = Math.Min(MostOfARole, replicas - (i * MostOfARole)),
-                }
-            );
         var admin = new Actor(Guid.Empty, "admin", UserRole.Admin);
-        var outcome = await _host!
-            .Services.GetRequiredService<SubmitJob>()
-            .RunAsync(admin, one with { Roles = [.. roles] }, null, ct);
-        BenchException.Require(outcome is Outcome<Submitted>.Done, $"the job was refused: {outcome}");
+        var submit = _host!.Services.GetRequiredService<SubmitJob>();
+        for (var left = replicas; left > 0; left -= SpecReader.MaxReplicas)
+        {
+            var job = Jobs.Shell("sleep", replicas: Math.Min(SpecReader.MaxReplicas, left), cpus: 0.01, memoryMib: 6);
+            var outcome = await submit.RunAsync(admin, job, null, ct);
+            BenchException.Require(outcome is Outcome<Submitted>.Done, $"the job was refused: {outcome}");
+        }
         await UntilAsync(db => db.Attempts.CountAsync(a => a.State == AttemptState.Running, ct), replicas, ct);
     }
 

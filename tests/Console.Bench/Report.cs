@@ -5,7 +5,7 @@ namespace DeepLab.Bench;
 
 /// <summary>One line of the table.</summary>
 /// <param name="Yardstick">null where nothing stands beside it in this run</param>
-/// <param name="Ratio">ours over the yardstick's; null without one</param>
+/// <param name="Ratio">ours over the yardstick's; null without one, or where it is 0</param>
 internal sealed record Comparison(string What, string Unit, Spread Ours, Spread? Yardstick, double? Ratio);
 
 /// <param name="Ratio">null where the yardstick is absent: then it is neither met nor short</param>
@@ -49,7 +49,9 @@ internal sealed class Report(string name)
     {
         var mine = Spread.Of(ours);
         var theirs = yardstick is null ? null : Spread.Of(yardstick);
-        _rows.Add(new Comparison(what, unit, mine, theirs, mine.Median / theirs?.Median));
+        _rows.Add(
+            new Comparison(what, unit, mine, theirs, theirs is { Median: > 0 } ? mine.Median / theirs.Median : null)
+        );
     }
 
     /// <summary>A figure that is one number of many measurements, such as a percentile or a rate.</summary>

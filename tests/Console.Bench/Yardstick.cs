@@ -42,11 +42,7 @@ internal sealed class BareEngine : IAsyncDisposable
     public static async Task<BareEngine> MakeAsync(CancellationToken ct)
     {
         var made = new BareEngine();
-        await made.Engine.EnsureBridgeAsync(
-            WallRules.NetworkOf(made.InstallId),
-            new Dictionary<string, string> { [Labels.Lab] = made.InstallId },
-            ct
-        );
+        await made.Engine.EnsureBridgeAsync(WallPlans.Network(made.InstallId), ct);
         return made;
     }
 

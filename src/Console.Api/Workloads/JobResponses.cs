@@ -48,6 +48,18 @@ public sealed record JobResponse(
     JsonElement Spec
 )
 {
+    /// <summary>Since when its work is not kept; null unless it runs or ends.</summary>
+    public DateTimeOffset? UnsavedSince { get; init; }
+
+    /// <summary>Of its newest complete checkpoint.</summary>
+    public long? CheckpointStep { get; init; }
+
+    /// <summary>Seconds from one checkpoint to the next, as it went lately.</summary>
+    public double? CheckpointSeconds { get; init; }
+
+    /// <summary>It is to give way, and has until its next checkpoint or this time.</summary>
+    public DateTimeOffset? YieldBy { get; init; }
+
     public static JobResponse Of(JobDetail job)
     {
         var r = job.Row;
@@ -83,6 +95,12 @@ public sealed record JobResponse(
             r.EndedAt,
             job.Replicas,
             spec.RootElement.Clone()
-        );
+        )
+        {
+            UnsavedSince = r.UnsavedSince,
+            CheckpointStep = job.CheckpointStep,
+            CheckpointSeconds = job.CheckpointSeconds,
+            YieldBy = job.YieldBy,
+        };
     }
 }

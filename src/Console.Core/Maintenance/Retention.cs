@@ -113,6 +113,7 @@ public sealed partial class Retention(
                     or (owner = 0 and owner_id in (select id::text from attempts where workload_id = {id})))),
                   p as (delete from endpoints where workload_id = {id}),
                   k as (delete from workload_secrets where workload_id = {id}),
+                  q as (delete from checkpoints where workload_id = {id}),
                   g as (delete from leases where workload_id = {id}),
                   e as (delete from workload_events where workload_id = {id}),
                   r as (delete from replicas where workload_id = {id})

@@ -34,7 +34,11 @@ public sealed record JobRow(
     DateTimeOffset QueuedAt,
     DateTimeOffset? StartedAt,
     DateTimeOffset? EndedAt
-);
+)
+{
+    /// <summary>Since when its work is not kept: its newest complete checkpoint, or its start; null unless it runs or ends.</summary>
+    public DateTimeOffset? UnsavedSince { get; init; }
+}
 
 public sealed record JobDetail(
     JobRow Row,
@@ -54,7 +58,17 @@ public sealed record JobDetail(
     int Interruptions,
     int Preemptions,
     IReadOnlyList<ReplicaView> Replicas
-);
+)
+{
+    /// <summary>Of its newest complete checkpoint; null before there is one, and where its name tells no step.</summary>
+    public long? CheckpointStep { get; init; }
+
+    /// <summary>Seconds from one checkpoint to the next, as it went lately; null before there were two.</summary>
+    public double? CheckpointSeconds { get; init; }
+
+    /// <summary>It is to give way, and has until its next checkpoint or this time, whichever is first.</summary>
+    public DateTimeOffset? YieldBy { get; init; }
+}
 
 public sealed record ReplicaView(string Name, string Role, int Index, IReadOnlyList<AttemptView> Attempts);
 
@@ -75,7 +89,12 @@ public sealed record AttemptView(
     bool LogArchived,
     IReadOnlyList<LogFinding> Findings,
     IReadOnlyList<string> Gpus
-);
+)
+{
+    /// <summary>The checkpoint it began with; null = it started from the beginning.</summary>
+    public string? ResumeFrom { get; init; }
+    public long? ResumeStep { get; init; }
+}
 
 public sealed record EventView(
     int Seq,

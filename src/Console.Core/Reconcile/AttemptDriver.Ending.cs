@@ -37,6 +37,10 @@ internal sealed partial class AttemptDriver
                 {
                     return (Reason.CommandNotFound, lacks);
                 }
+                if (!stopped && read.Spec.Topology == Topology.Mpi && seen.ExitCode == MpiFiles.NoSsh)
+                {
+                    return (Reason.CommandNotFound, "its image has no ssh and sshd, which MPI starts its ranks by");
+                }
                 var role = read.Spec.RoleOf(a.ReplicaName);
                 var told = ExitDiagnosis.Explain(
                     new ExitFacts(
@@ -65,6 +69,7 @@ internal sealed partial class AttemptDriver
 
     private async Task ArchiveAsync(AttemptRead read, CancellationToken ct)
     {
+        await LookBackAsync(read, ct);
         if (_telemetry is null)
         {
             const string Gone = "its container was gone before its log was read to the end";
@@ -130,7 +135,14 @@ internal sealed partial class AttemptDriver
     /// <summary>What the last lines of a log tell of why its program failed; what ended well or on request is not asked.</summary>
     private async Task<IReadOnlyList<LogFinding>> FindingsAsync(Attempt a, CancellationToken ct)
     {
-        if (a.Reason is Reason.Completed or Reason.StoppedByUser or Reason.SiblingFailed or Reason.Preempted)
+        if (
+            a.Reason
+            is Reason.Completed
+                or Reason.StoppedByUser
+                or Reason.SiblingFailed
+                or Reason.NoLongerNeeded
+                or Reason.Preempted
+        )
         {
             return [];
         }
@@ -157,6 +169,7 @@ internal sealed partial class AttemptDriver
         {
             DesiredState.Stop => (Reason.StoppedByUser, message),
             DesiredState.Requeue => (w.RequeueReason, message),
+            _ when w.Reason == Reason.NoLongerNeeded => (w.Reason, "was stopped once all that decide had succeeded"),
             _ => (Reason.SiblingFailed, "was stopped because another replica failed"),
         };
 }

@@ -20,7 +20,11 @@ internal sealed partial class AttemptDriver
             await FailAsync(Reason.VolumeMissing, volume);
             return;
         }
-        if (!await Network.IsThereAsync(read, ct) || !await IsHomeFreeAsync(read, ct))
+        if (
+            !await Network.IsThereAsync(read, ct)
+            || !await IsHomeFreeAsync(read, ct)
+            || !await IsResumeDecidedAsync(read, mounts, ct)
+        )
         {
             return;
         }
@@ -119,7 +123,14 @@ internal sealed partial class AttemptDriver
         try
         {
             var placed = await tools.Environments.FilesAsync(read, ct);
-            await tools.Files.PutAsync(host.Engine, containerId, read.Spec, mounts.Owned, placed, ct);
+            await tools.Files.PutAsync(
+                host.Engine,
+                containerId,
+                read.Spec,
+                CheckpointLaunch.Owned(read, mounts),
+                placed,
+                ct
+            );
             tools.Failpoints.Hit(Failpoints.AfterCode);
             try
             {

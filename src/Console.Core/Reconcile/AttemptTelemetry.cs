@@ -5,13 +5,14 @@ using Microsoft.Extensions.Logging;
 
 namespace DeepLab.Core.Reconcile;
 
-/// <summary>Starts what is collected of a container: log, use, curves.</summary>
+/// <summary>Starts what is collected of a container: log, use, curves, checkpoints.</summary>
 public sealed class TelemetryStarter(
     ILogStore logs,
     RecentBlocks recent,
     EnginePolicy policy,
     ISeriesStore series,
     SeriesWriter writer,
+    CheckpointTools checkpoints,
     TimeProvider time,
     ILoggerFactory loggers
 )
@@ -40,6 +41,9 @@ public sealed class TelemetryStarter(
                 time,
                 loggers.CreateLogger<ContainerSampler>()
             ),
+            read.Spec.Checkpoint is null
+                ? null
+                : new CheckpointWatch(host.Engine, read, containerId, checkpoints, term),
             term.Ended
         );
     }
@@ -71,6 +75,8 @@ internal sealed class AttemptTelemetry : IAsyncDisposable
     private readonly Task<LogCursor> _logRun;
     private readonly Task _curvesRun;
     private readonly Task _samplerRun;
+    private readonly Task _watchRun;
+    private readonly CheckpointWatch? _watch;
     private int _brokenEnds;
 
     public AttemptTelemetry(
@@ -80,6 +86,7 @@ internal sealed class AttemptTelemetry : IAsyncDisposable
         LogCollector log,
         EventFileCollector curves,
         ContainerSampler sampler,
+        CheckpointWatch? watch,
         CancellationToken ct
     )
     {
@@ -89,13 +96,19 @@ internal sealed class AttemptTelemetry : IAsyncDisposable
         _logRun = log.RunAsync(engine, attemptId, containerId, _stop.Token);
         _curvesRun = curves.RunAsync(_stop.Token);
         _samplerRun = sampler.RunAsync(_stop.Token);
+        _watch = watch;
+        _watchRun = watch?.RunAsync(_stop.Token) ?? Task.CompletedTask;
     }
 
     /// <summary>The log's collector gave up, which it should not: another one goes on from the stored cursor.</summary>
     public bool IsBroken => _logRun.IsFaulted;
 
     /// <summary>Something happened to the container.</summary>
-    public void Nudge() => _log.Nudge();
+    public void Nudge()
+    {
+        _log.Nudge();
+        _watch?.Nudge();
+    }
 
     /// <summary>
     /// Returns when log and curves are read to their end and durable; to be called once the container has ended. Curves that
@@ -128,7 +141,8 @@ internal sealed class AttemptTelemetry : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
-        await Task.WhenAll(_logRun, _curvesRun, _samplerRun).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Task.WhenAll(_logRun, _curvesRun, _samplerRun, _watchRun)
+            .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         _log.Dispose();
         _stop.Dispose();
     }

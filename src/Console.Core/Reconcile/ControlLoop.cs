@@ -20,6 +20,7 @@ public sealed partial class ControlLoop(
     JobNetworks networks,
     JobVolumes volumes,
     HomeVolumes homes,
+    CheckpointRemovals removals,
     SwarmFollower swarms,
     DriverTools tools,
     ProbeStarter probes,
@@ -63,7 +64,12 @@ public sealed partial class ControlLoop(
             c.Kind is ChangeKind.Queue or ChangeKind.Host or ChangeKind.Workload or ChangeKind.Everything
         );
         await using var workers = new HostWorkers(engines, tools, databases, probes, term);
-        var sweeping = Task.WhenAll(networks.RunAsync(term), volumes.RunAsync(term), homes.RunAsync(term));
+        var sweeping = Task.WhenAll(
+            networks.RunAsync(term),
+            volumes.RunAsync(term),
+            homes.RunAsync(term),
+            removals.RunAsync(term)
+        );
         var following = swarms.RunAsync(term);
         // Another console may have written series since this one led last
         await series.ForgetAsync(term.Ended);

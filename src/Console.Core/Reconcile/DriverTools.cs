@@ -17,6 +17,7 @@ public sealed class DriverTools(
     LogReader logs,
     JobNetworks networks,
     EnvironmentTools environments,
+    CheckpointTools checkpoints,
     WallPolicy wall,
     Failpoints failpoints,
     InstallationId installation,
@@ -33,6 +34,7 @@ public sealed class DriverTools(
     public LogReader Logs { get; } = logs;
     public JobNetworks Networks { get; } = networks;
     public EnvironmentTools Environments { get; } = environments;
+    public CheckpointTools Checkpoints { get; } = checkpoints;
     public WallPolicy Wall { get; } = wall;
     public Failpoints Failpoints { get; } = failpoints;
     public string InstallId => installation.Value;

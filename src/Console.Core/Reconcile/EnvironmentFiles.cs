@@ -261,9 +261,7 @@ public static class EnvironmentFiles
         """;
 
     /// <summary>
-    /// The key is made once and stays with the home, so that the environment is the same machine to its users for ever. A
-    /// session does not inherit the container's variables: they are written into the configuration, unless sshd does not take
-    /// one of them.
+    /// The key is made once and stays with the home, so that the environment is the same machine to its users for ever.
     /// </summary>
     private static readonly string SshFound = $$"""
         sshd=$(find_program sshd) || {
@@ -272,20 +270,7 @@ public static class EnvironmentFiles
         }
         umask 077
         [ -s "$own/ssh_host_ed25519_key" ] || ssh-keygen -q -t ed25519 -N '' -C '' -f "$own/ssh_host_ed25519_key" < /dev/null
-        config=$own/sshd_config.full
-        {
-            cat "$own/sshd_config"
-            printf SetEnv
-            env | grep -E '^[A-Za-z_][A-Za-z0-9_]*=' \
-                | grep -vE '^(HOME|PWD|OLDPWD|SHLVL|_|USER|LOGNAME|SHELL|TERM|HOSTNAME)=' \
-                | sed 's/\\/\\\\/g; s/"/\\"/g; s/^\([^=]*\)=\(.*\)$/ "\1=\2"/' | tr -d '\n'
-            echo
-        } > "$config"
-        if ! "$sshd" -t -f "$config"; then
-            say 'sessions over SSH do not have the variables of the container: sshd does not take one of them'
-            config=$own/sshd_config
-        fi
-        umask 022
+        {{SshSession.WriteConfig}}
 
         """;
 }

@@ -14,6 +14,9 @@ public sealed class EnvironmentTools(
     ConsoleOptions options
 )
 {
+    // 0755
+    private const int Folder = 0x1ED;
+
     public JupyterClient Jupyter { get; } = jupyter;
     public PortBook Ports { get; } = ports;
 
@@ -52,15 +55,33 @@ public sealed class EnvironmentTools(
             .ToListAsync(ct);
     }
 
-    /// <summary>Files that stand in its container before it starts; none where it is no environment.</summary>
+    /// <summary>Files of the console's that stand in its container before it starts.</summary>
     /// <exception cref="EngineException">A secret cannot be read.</exception>
     public async Task<IReadOnlyList<PlacedFile>> FilesAsync(AttemptRead read, CancellationToken ct)
     {
+        var id = read.Workload.Id;
+        if (read.Spec.Topology == Topology.Mpi)
+        {
+            var key =
+                await SecretAsync(id, WorkloadSecret.MpiKey, ct)
+                ?? throw new EngineException(EngineErrorKind.Other, "its SSH key is not kept any more");
+            return MpiFiles.Make(read.Spec, key);
+        }
+        if (read.Spec is { Topology: Topology.Array, Checkpoint: not null })
+        {
+            return
+            [
+                new PlacedFile(
+                    CheckpointLaunch.FolderOf(read.Spec, read.Workload.Id, read.Attempt.ReplicaName),
+                    Folder,
+                    null
+                ),
+            ];
+        }
         if (read.Spec.Environment is not { } environment)
         {
             return [];
         }
-        var id = read.Workload.Id;
         return EnvironmentFiles.Make(
             environment,
             id,

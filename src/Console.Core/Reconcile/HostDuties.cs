@@ -75,7 +75,7 @@ public sealed class HostDuties(
                     var w = await db.LockWorkloadAsync(id, ct);
                     if (w is { Desired: DesiredState.Run, State: WorkloadState.Starting or WorkloadState.Running })
                     {
-                        Rollup.AskToRequeue(
+                        Yields.Ask(
                             db,
                             w,
                             Reason.HostDrained,

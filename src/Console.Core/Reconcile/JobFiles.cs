@@ -2,7 +2,6 @@ using System.IO.Pipelines;
 using System.Runtime.ExceptionServices;
 using System.Text;
 using DeepLab.Core.Engines;
-using DeepLab.Core.Metrics;
 using DeepLab.Core.Operations.Jobs;
 using DeepLab.Core.Workloads;
 
@@ -56,13 +55,7 @@ public sealed class JobFiles(CodeFolder folder)
         CancellationToken ct
     )
     {
-        if (
-            spec.Code is null
-            && spec.Script is null
-            && spec.Checkpoint is null
-            && owned.Count == 0
-            && placed.Count == 0
-        )
+        if (spec.Code is null && spec.Script is null && owned.Count == 0 && placed.Count == 0)
         {
             return;
         }
@@ -96,11 +89,6 @@ public sealed class JobFiles(CodeFolder folder)
         {
             await using var tar = pipe.AsStream(leaveOpen: true);
             var writer = new CodeTarWriter(tar);
-            if (spec.Checkpoint is not null)
-            {
-                // A volume is born root's; the program runs as another
-                await writer.AddRootFolderAsync(ProgramFolders.KeptCheckpoints, ct);
-            }
             foreach (var path in owned)
             {
                 await writer.AddRootFolderAsync(path, ct);

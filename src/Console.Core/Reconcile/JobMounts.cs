@@ -26,15 +26,16 @@ public sealed class JobMounts(IDbContextFactory<ConsoleDb> databases)
 
     public async Task<FoundMounts> FindAsync(string installId, JobSpec spec, CancellationToken ct)
     {
-        if (spec.Volumes.IsEmpty)
+        var asked = spec.Mounts;
+        if (asked.IsEmpty)
         {
             return s_none;
         }
         await using var db = await databases.CreateDbContextAsync(ct);
         var volumes = await VolumeReader.ReadAsync(db, ct);
-        return spec.Volumes.FirstOrDefault(m => !volumes.ContainsKey(m.Name)) is { } missing
+        return asked.FirstOrDefault(m => !volumes.ContainsKey(m.Name)) is { } missing
             ? new FoundMounts($"the volume {missing.Name} is no longer defined", [])
-            : new FoundMounts(null, [.. spec.Volumes.Select(m => Plan(installId, m, volumes[m.Name]))]);
+            : new FoundMounts(null, [.. asked.Select(m => Plan(installId, m, volumes[m.Name]))]);
     }
 
     private static PlannedMount Plan(string installId, VolumeMount mount, Volume volume) =>

@@ -1,7 +1,9 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using DeepLab.Core.Clusters;
 using DeepLab.Core.Engines;
 using DeepLab.Core.Operations.Fleet;
+using DeepLab.Core.Operations.Jobs;
 using DeepLab.Core.Storage;
 using DeepLab.Core.Workloads;
 using Microsoft.EntityFrameworkCore;
@@ -10,8 +12,9 @@ using Microsoft.Extensions.Logging;
 namespace DeepLab.Core.Reconcile;
 
 /// <summary>
-/// Removes the checkpoint volumes of jobs that are over, host by host. They need no row: their labels name the job, and a
-/// look finds them again after any crash. One of a job that this database does not know is left alone.
+/// Removes the checkpoint volumes of jobs that are over, host by host, but those with a pinned checkpoint in them and those of
+/// jobs that say how many to keep, until these are deleted. They need no row: their labels name the job, and a look finds them
+/// again after any crash. One of a job that this database does not know is left alone.
 /// </summary>
 public sealed partial class JobVolumes(
     IDbContextFactory<ConsoleDb> databases,
@@ -22,6 +25,10 @@ public sealed partial class JobVolumes(
 )
 {
     private static readonly TimeSpan s_sweepEvery = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan s_longestDownload = TimeSpan.FromHours(6);
+
+    /// <summary>Visits that have not started, by container, and when each was seen first.</summary>
+    private readonly ConcurrentDictionary<string, DateTimeOffset> _visits = new(StringComparer.Ordinal);
 
     public async Task RunAsync(LeaderTerm term)
     {
@@ -52,6 +59,7 @@ public sealed partial class JobVolumes(
         var engine = engines.Get(host.Address, host.SealedCredentials);
         try
         {
+            await RemoveVisitsAsync(engine, ct);
             var volumes = (await engine.VolumesAsync(installation.Value, ct)).ToLookup(JobOf, v => v.Name);
             if (volumes.Count == 0)
             {
@@ -69,17 +77,68 @@ public sealed partial class JobVolumes(
                     )
                     && !db.Attempts.Any(a => a.WorkloadId == w.Id && a.HostId == host.Id && !a.ContainerRemoved)
                 )
-                .Select(w => w.Id)
+                .Select(w => new
+                {
+                    w.Id,
+                    w.SpecJson,
+                    IsDeleted = w.DeletedAt != null,
+                    Kept = db.Checkpoints.Count(c =>
+                        c.WorkloadId == w.Id && c.HostId == host.Id && c.DeletedAt == null
+                    ),
+                    Pinned = db.Checkpoints.Any(c =>
+                        c.WorkloadId == w.Id && c.HostId == host.Id && c.DeletedAt == null && c.Pinned
+                    ),
+                })
                 .ToListAsync(ct);
-            foreach (var name in over.SelectMany(id => volumes[id]))
+            foreach (var job in over)
             {
-                await engine.RemoveVolumeAsync(name, ct);
+                // What a user pinned, or asked to keep, goes when the job is deleted and not before
+                var keeps = StoredSpec.TryRead(job.SpecJson, out _)?.Checkpoint?.Keep is not null;
+                if (!job.IsDeleted && (job.Pinned || (job.Kept > 0 && keeps)))
+                {
+                    continue;
+                }
+                foreach (var name in volumes[job.Id])
+                {
+                    await engine.RemoveVolumeAsync(name, ct);
+                }
+                // True whoever writes it
+                var now = time.GetUtcNow();
+                await db
+                    .Checkpoints.Where(c => c.WorkloadId == job.Id && c.HostId == host.Id && c.DeletedAt == null)
+                    .ExecuteUpdateAsync(s => s.SetProperty(c => c.DeletedAt, now), ct);
             }
         }
         catch (Exception e) when (e is EngineException or EngineUnreachableException)
         {
             // The next sweep looks again
             Log.Failed(logger, e.Message);
+        }
+    }
+
+    /// <summary>
+    /// Containers of visits that a console did not live to remove: they hold the volume. One that runs ends by itself; one that
+    /// never started hands out a download, which may take long.
+    /// </summary>
+    private async Task RemoveVisitsAsync(IContainerEngine engine, CancellationToken ct)
+    {
+        var now = time.GetUtcNow();
+        foreach (var container in await engine.ListAsync(installation.Value, ct))
+        {
+            if (
+                container.Labels.GetValueOrDefault(Labels.Probe) == FolderVisits.Kind
+                && (
+                    container.State is ContainerState.Exited or ContainerState.Dead
+                    || (
+                        container.State == ContainerState.Created
+                        && now - _visits.GetOrAdd(container.Id, now) > s_longestDownload
+                    )
+                )
+            )
+            {
+                await engine.RemoveAsync(container.Id, force: true, ct);
+                _visits.TryRemove(container.Id, out _);
+            }
         }
     }
 

@@ -19,7 +19,7 @@ public static class LaunchPlan
 
     /// <summary>One a job on each host: all its replicas and rounds there share it.</summary>
     public static string CheckpointsOf(string installId, long workloadId) =>
-        string.Create(CultureInfo.InvariantCulture, $"dl-{installId[..6]}-{workloadId}-checkpoints");
+        VolumeNames.Checkpoints(installId, workloadId);
 
     /// <summary>One an environment, on the one host where it lies.</summary>
     /// <param name="workloadId">of the environment that it was made for: another may have taken it over</param>
@@ -27,7 +27,7 @@ public static class LaunchPlan
         string.Create(CultureInfo.InvariantCulture, $"dl-{installId[..6]}-home-{workloadId}");
 
     /// <summary>The engine's own volume behind a volume of the lab.</summary>
-    public static string VolumeOf(string installId, string volume) => $"dl-{installId[..6]}-vol-{volume}";
+    public static string VolumeOf(string installId, string volume) => VolumeNames.Of(installId, volume);
 
     public static ContainerPlan Make(
         string installId,
@@ -50,7 +50,15 @@ public static class LaunchPlan
             ["OMP_NUM_THREADS"] = threads,
             ["OPENBLAS_NUM_THREADS"] = threads,
         };
-        foreach (var (name, value) in spec.Env)
+        foreach (var (name, value) in ReplicaEnv.Defaults(spec))
+        {
+            env[name] = value;
+        }
+        foreach (var (name, value) in spec.Env.Concat(role.Env))
+        {
+            env[name] = value;
+        }
+        foreach (var (name, value) in ReplicaEnv.Of(spec, attempt.ReplicaName, workload.Id, attempt.Number))
         {
             env[name] = value;
         }
@@ -59,17 +67,12 @@ public static class LaunchPlan
         env["DEEPLAB_REPLICA"] = attempt.ReplicaName;
         env["DEEPLAB_ATTEMPT"] = attempt.Number.ToString(CultureInfo.InvariantCulture);
         env["DEEPLAB_LOG_DIR"] = ProgramFolders.Logs;
-        env["DEEPLAB_CHECKPOINT_DIR"] = spec.Checkpoint is null
-            ? ProgramFolders.Checkpoints
-            : ProgramFolders.KeptCheckpoints;
-        if (spec.Checkpoint?.EverySteps is { } every)
-        {
-            env["DEEPLAB_CHECKPOINT_EVERY"] = every.ToString(CultureInfo.InvariantCulture);
-        }
+        CheckpointLaunch.SetEnv(env, spec, workload.Id, attempt);
         if (environment is not null)
         {
             env["HOME"] = EnvironmentFolders.Home;
         }
+        var command = role.Command.IsDefaultOrEmpty ? scriptCommand : [.. role.Command];
         var hasFiles = spec.Code is not null || spec.Script is not null;
         return new ContainerPlan
         {
@@ -77,8 +80,8 @@ public static class LaunchPlan
             Image = image,
             Command =
                 environment is not null ? EnvironmentFiles.Command
-                : role.Command.IsDefaultOrEmpty ? scriptCommand
-                : [.. role.Command],
+                : spec.Topology == Topology.Mpi ? MpiFiles.Command(command)
+                : command,
             Env = env,
             Labels = new Dictionary<string, string>(StringComparer.Ordinal)
             {
@@ -102,8 +105,8 @@ public static class LaunchPlan
             Network = workload.NetworkName ?? WallRules.NetworkOf(installId),
             // On the network that all share, a name would be anybody's
             NetworkAlias = workload.NetworkName is null ? null : attempt.ReplicaName,
-            CheckpointVolume = spec.Checkpoint is null ? null : CheckpointsOf(installId, workload.Id),
-            CheckpointPath = ProgramFolders.KeptCheckpoints,
+            CheckpointVolume = CheckpointLaunch.OwnVolume(installId, spec, workload.Id),
+            CheckpointPath = CheckpointFolders.Mount,
             HomeVolume = environment is null ? null : HomeOf(installId, environment.Home ?? workload.Id),
             HomePath = EnvironmentFolders.Home,
             Ports = [.. (doors ?? []).Select(d => new PublishedPort(d.Address, d.Port, d.ContainerPort))],

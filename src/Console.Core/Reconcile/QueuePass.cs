@@ -20,6 +20,7 @@ public sealed class QueuePass(
     LeaderWrites writes,
     WaitWrites waits,
     HostDuties duties,
+    Yields yields,
     QueueReader reader,
     IDbContextFactory<ConsoleDb> databases,
     InstallationId installation,
@@ -38,6 +39,7 @@ public sealed class QueuePass(
         var (plan, pauseEnds) = await PlaceAsync(term, leased);
         await StopQueuedAsync(term);
         var nextDeadline = Soonest(pauseEnds, Soonest(await StopOverdueAsync(term), await duties.RunAsync(term)));
+        nextDeadline = Soonest(nextDeadline, await yields.RunAsync(term));
         await PreemptAsync(term, plan.Preemptions);
         await waits.WriteAsync(term, plan);
         return nextDeadline;
@@ -257,7 +259,7 @@ public sealed class QueuePass(
                         && (w.Preemptible || w.Borrowing)
                     )
                     {
-                        Rollup.AskToRequeue(db, w, Reason.Preempted, preemption.Message, time.GetUtcNow());
+                        Yields.Ask(db, w, Reason.Preempted, preemption.Message, time.GetUtcNow());
                     }
                     return 0;
                 }

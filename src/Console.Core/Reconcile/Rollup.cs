@@ -25,27 +25,36 @@ public static class Rollup
         {
             return;
         }
-        var failure = round
-            .Where(a => a.State.IsTerminal() && a.Reason is not (Reason.Completed or Reason.SiblingFailed))
-            .OrderBy(a => a.EndedAt)
-            .FirstOrDefault();
+        var done =
+            w.Desired != DesiredState.Stop
+            && round.All(a => a.Reason == Reason.Completed || !spec.Decides(a.ReplicaName));
+        // Whatever befell the others since: those that the job needs have succeeded
+        var failure = done
+            ? null
+            : round
+                .Where(a =>
+                    a.State.IsTerminal()
+                    && a.Reason is not (Reason.Completed or Reason.SiblingFailed or Reason.NoLongerNeeded)
+                )
+                .OrderBy(a => a.EndedAt)
+                .FirstOrDefault();
         if (round.All(a => a.State.IsTerminal()))
         {
             End(db, w, round, failure, failure is null ? "" : Who(failure, hosts), spec, now);
             return;
         }
-        var ending = w.Desired != DesiredState.Run || failure is not null;
+        var ending = w.Desired != DesiredState.Run || done || (failure is not null && spec.Topology != Topology.Array);
         if (ending)
         {
             if (w.State is WorkloadState.Starting or WorkloadState.Running)
             {
                 var (reason, message) =
-                    w.Desired != DesiredState.Run
-                        ? StopReason(w)
-                        : (
-                            Reason.SiblingFailed,
-                            $"{Who(failure!, hosts)} ended: {failure!.Message}; the others are stopped"
-                        );
+                    w.Desired != DesiredState.Run ? StopReason(w)
+                    : done ? (Reason.NoLongerNeeded, "all that decide ended with exit code 0; the others are stopped")
+                    : (
+                        Reason.SiblingFailed,
+                        $"{Who(failure!, hosts)} ended: {failure!.Message}; the others are stopped"
+                    );
                 Move(db, w, WorkloadState.Stopping, "stopping", reason, message, now);
             }
             return;
@@ -127,7 +136,7 @@ public static class Rollup
         }
         else if (failure is null && !endless)
         {
-            // Attempts that never ran cannot be Completed: all of them ended by themselves with exit code 0
+            // Attempts that never ran cannot be Completed: all that decide ended by themselves with exit code 0
             Finish(db, w, WorkloadState.Succeeded, Reason.Completed, Completed(round), now);
         }
         else if (w.Desired == DesiredState.Requeue)
@@ -170,7 +179,14 @@ public static class Rollup
         else
         {
             var whose = round.Count > 1 ? $"{who}: " : "";
-            Finish(db, w, WorkloadState.Failed, failure.Reason, whose + failure.Message, now);
+            Finish(
+                db,
+                w,
+                WorkloadState.Failed,
+                failure.Reason,
+                spec.Topology == Topology.Array ? FailedTasks(round) : whose + failure.Message,
+                now
+            );
         }
     }
 
@@ -202,6 +218,7 @@ public static class Rollup
         w.HostNames = [];
         w.Borrowing = false;
         w.Deadline = null;
+        w.YieldBy = null;
         w.Desired = DesiredState.Run;
         w.StopRequestedAt = null;
         w.LastActiveAt = null;
@@ -227,8 +244,22 @@ public static class Rollup
                 or Reason.GpuFailed
                 or Reason.NetworkFailed;
 
+    private static string FailedTasks(IReadOnlyList<Attempt> round)
+    {
+        const int Told = 8;
+        var failed = round.Where(a => a.Reason != Reason.Completed).ToArray();
+        return $"{failed.Length} of {round.Count} tasks did not succeed: "
+            + string.Join("; ", failed.Take(Told).Select(a => $"{a.ReplicaName}: {a.Message}"))
+            + (failed.Length > Told ? $"; and {failed.Length - Told} more" : "");
+    }
+
     private static string Completed(IReadOnlyList<Attempt> round)
     {
+        var others = round.Count(a => a.Reason != Reason.Completed);
+        if (others > 0)
+        {
+            return $"{round.Count - others} of {round.Count} replicas ended with exit code 0; the others decide nothing";
+        }
         var warnings = round.Where(a => a.OomKilled).Select(a => $"{a.ReplicaName} {a.Message}").ToArray();
         return warnings.Length > 0 ? string.Join("; ", warnings)
             : round.Count == 1 ? "ended with exit code 0"
@@ -245,6 +276,7 @@ public static class Rollup
                 or Reason.CodeMissing
                 or Reason.VolumeMissing
                 or Reason.CreateFailed
+                or Reason.CheckpointsUnusable
             );
 
     private static void Finish(
@@ -257,6 +289,7 @@ public static class Rollup
     )
     {
         w.EndedAt = now;
+        w.YieldBy = null;
         w.CullAt = null;
         w.Waits = [];
         Move(db, w, to, "ended", reason, message, now);

@@ -34,6 +34,7 @@ public sealed class ConsoleDb(DbContextOptions<ConsoleDb> options) : DbContext(o
     public DbSet<Attempt> Attempts => Set<Attempt>();
     public DbSet<Lease> Leases => Set<Lease>();
     public DbSet<Endpoint> Endpoints => Set<Endpoint>();
+    public DbSet<Checkpoint> Checkpoints => Set<Checkpoint>();
     public DbSet<WorkloadSecret> Secrets => Set<WorkloadSecret>();
     public DbSet<WorkloadEvent> Events => Set<WorkloadEvent>();
     public DbSet<Volume> Volumes => Set<Volume>();

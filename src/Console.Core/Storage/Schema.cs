@@ -134,6 +134,7 @@ internal static class Schema
             e.Property(x => x.Reason).HasConversion<string>();
             e.Property(x => x.RequeueReason).HasConversion<string>();
             e.Property(x => x.SpecJson).HasColumnType("jsonb");
+            e.Ignore(x => x.UnsavedSince);
             Json(e.Property(x => x.Waits));
             // What the loop reads each pass: the few that have not ended, however long the history
             e.HasIndex(x => x.State)
@@ -202,6 +203,14 @@ internal static class Schema
                 .HasFilter("released_at is null");
             e.HasIndex(x => new { x.WorkloadId, x.Name });
             e.HasIndex(x => x.AttemptId);
+        });
+        model.Entity<Checkpoint>(e =>
+        {
+            e.Property(x => x.Layout).HasConversion<string>();
+            e.HasIndex(x => new { x.WorkloadId, x.Id });
+            e.HasIndex(x => x.DeleteRequestedAt)
+                .HasDatabaseName("ix_checkpoints_unwanted")
+                .HasFilter("delete_requested_at is not null and deleted_at is null");
         });
         model.Entity<WorkloadSecret>(e =>
         {

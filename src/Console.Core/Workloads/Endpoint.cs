@@ -51,6 +51,9 @@ public sealed class WorkloadSecret
     /// <summary>The user's own password for Jupyter.</summary>
     public const string JupyterPassword = "jupyter-password";
 
+    /// <summary>Private key by which the containers of an MPI job let each other in.</summary>
+    public const string MpiKey = "mpi-key";
+
     public long WorkloadId { get; set; }
     public required string Name { get; set; }
 

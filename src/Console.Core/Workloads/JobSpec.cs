@@ -21,6 +21,9 @@ public sealed record JobSpec
     /// <summary>A script of at most 256 KiB, written to /workspace/script.sh or script.py by its first line; or null.</summary>
     public string? Script { get; init; }
     public required ImmutableArray<RoleSpec> Roles { get; init; }
+
+    /// <summary>How the replicas belong together.</summary>
+    public Topology Topology { get; init; }
     public ImmutableSortedDictionary<string, string> Env { get; init; } =
         ImmutableSortedDictionary<string, string>.Empty;
 
@@ -38,12 +41,15 @@ public sealed record JobSpec
     /// <summary>Counted from the first replica's start, anew in each round; null = no limit.</summary>
     public TimeSpan? MaxDuration { get; init; }
 
-    /// <summary>Steps between checkpoints, handed to the program; null = the program's own choice.</summary>
+    /// <summary>Null = it keeps none.</summary>
     public CheckpointSpec? Checkpoint { get; init; }
 
     /// <summary>What makes it a development environment; null = a job.</summary>
     public EnvironmentSpec? Environment { get; init; }
     public WorkloadKind Kind => Environment is null ? WorkloadKind.Job : WorkloadKind.Environment;
+
+    /// <summary>Every volume of the lab that its containers see, wherever the spec names it.</summary>
+    public ImmutableArray<VolumeMount> Mounts => Checkpoint?.Mount is { } kept ? Volumes.Add(kept) : Volumes;
 
     public int GpusAsked => Roles.Sum(r => r.Replicas * r.Resources.Gpus);
 
@@ -87,6 +93,12 @@ public sealed record RoleSpec
 
     /// <summary>argv; empty = the image's own command.</summary>
     public ImmutableArray<string> Command { get; init; } = [];
+
+    /// <summary>Before the job's own variables of the same names.</summary>
+    public ImmutableSortedDictionary<string, string> Env { get; init; } = SpecEnv.None;
+
+    /// <summary>Whether the job needs its success; null = as the topology has it. See <see cref="Topologies.Decides"/>.</summary>
+    public bool? Deciding { get; init; }
     public ResourcesSpec Resources { get; init; } = new();
 }
 
@@ -111,11 +123,6 @@ public sealed record ResourcesSpec
 public sealed record RestartSpec
 {
     public int MaxRestarts { get; init; }
-}
-
-public sealed record CheckpointSpec
-{
-    public int? EverySteps { get; init; }
 }
 
 /// <summary>One thing that is wrong, at a path such as `roles[0].resources.gpus`; what is allowed is in the sentence.</summary>

@@ -9,6 +9,8 @@ namespace DeepLab.Core.Workloads;
 public static partial class SpecEnv
 {
     public const int MaxEntries = 1000;
+    internal static ImmutableSortedDictionary<string, string> None { get; } =
+        ImmutableSortedDictionary.Create<string, string>(StringComparer.Ordinal);
 
     /// <summary>Bytes of UTF-8 of one value.</summary>
     public const int MaxValueBytes = 32 << 10;
@@ -34,7 +36,16 @@ public static partial class SpecEnv
             or "RANK"
             or "LOCAL_RANK"
             or "LOCAL_WORLD_SIZE"
-            or "TF_CONFIG" => "the console sets it from the replicas",
+            or "TF_CONFIG"
+            or "PET_NNODES"
+            or "PET_NODE_RANK"
+            or "PET_NPROC_PER_NODE"
+            or "PET_MASTER_ADDR"
+            or "PET_MASTER_PORT"
+            or "PET_RDZV_BACKEND"
+            or "PET_RDZV_ENDPOINT"
+            or "PET_RDZV_ID"
+            or "PET_LOCAL_ADDR" => "the console sets it from the replicas",
             _ when name.StartsWith("NVIDIA_MIG_", StringComparison.Ordinal) =>
                 "the console sets it from the GPUs of the lease",
             _ when name.StartsWith("DEEPLAB_", StringComparison.Ordinal) =>
@@ -44,7 +55,7 @@ public static partial class SpecEnv
 
     internal static ImmutableSortedDictionary<string, string> Read(SpecNode? node)
     {
-        var none = ImmutableSortedDictionary.Create<string, string>(StringComparer.Ordinal);
+        var none = None;
         if (node is not { } given)
         {
             return none;

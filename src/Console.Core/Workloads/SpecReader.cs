@@ -38,6 +38,7 @@ public static partial class SpecReader
         "image",
         "code",
         "script",
+        "topology",
         "roles",
         "env",
         "volumes",
@@ -49,7 +50,7 @@ public static partial class SpecReader
         "maxDuration",
         "environment",
     ];
-    private static readonly string[] RoleKeys = ["name", "replicas", "command", "resources"];
+    private static readonly string[] RoleKeys = ["name", "replicas", "command", "env", "deciding", "resources"];
     internal static readonly string[] ResourceKeys = ["gpus", "gpuModel", "gpuMemory", "cpus", "memory", "shm"];
     private static readonly UTF8Encoding StrictUtf8 = new(false, throwOnInvalidBytes: true);
 
@@ -135,10 +136,11 @@ public static partial class SpecReader
             ?.Image();
         var code = job.Find("code")?.Digest();
         var script = job.Find("script")?.Script();
+        var topology = Topologies.Read(job.Find("topology"));
         var roles = Roles(job);
         var env = SpecEnv.Read(job.Find("env"));
         var volumes = SpecVolumes.Read(job.Find("volumes"));
-        var checkpoint = Checkpoint(job.Find("checkpoint"));
+        var checkpoint = SpecCheckpoint.Read(job.Find("checkpoint"), Misplaced);
         var restart = Restart(job.Find("restart"));
         var priority = job.Find("priority")?.Whole(0, 100);
         var preemptible = job.Find("preemptible")?.Flag();
@@ -161,6 +163,7 @@ public static partial class SpecReader
             Team = team,
             Code = code,
             Script = script,
+            Topology = topology,
             Env = env,
             Volumes = volumes,
             Restart = restart,
@@ -175,6 +178,7 @@ public static partial class SpecReader
         {
             SpecEnvironment.Check(job, spec);
         }
+        Topologies.Check(job, spec);
         return errors.All.Count > 0 ? new SpecReading(null, errors.All) : new SpecReading(spec, []);
     }
 
@@ -215,12 +219,17 @@ public static partial class SpecReader
         var name = role.Need("name", "a name such as \"worker\"")?.RoleName();
         var replicas = role.Find("replicas")?.Whole(1, MaxReplicas);
         var command = role.Find("command")?.Command() ?? [];
+        var env = SpecEnv.Read(role.Find("env"));
+        var deciding = role.Find("deciding")?.Flag();
         var resources = Resources(role.Find("resources"));
         return new RoleSpec
         {
             Name = name ?? "",
             Replicas = replicas ?? 1,
             Command = command,
+            // The shared empty one: equal specs are equal
+            Env = env.Count == 0 ? SpecEnv.None : env,
+            Deciding = deciding,
             Resources = resources,
         };
     }
@@ -261,20 +270,6 @@ public static partial class SpecReader
         return read;
     }
 
-    private static CheckpointSpec? Checkpoint(SpecNode? node)
-    {
-        if (
-            node is not { } given
-            || SpecObject.Read(given, ["everySteps", "volume", "keep"], Misplaced) is not { } checkpoint
-        )
-        {
-            return null;
-        }
-        checkpoint.Find("volume")?.Fail("Checkpoint volumes are not available yet; leave it out.");
-        checkpoint.Find("keep")?.Fail("Keeping a number of checkpoints is not available yet; leave it out.");
-        return new CheckpointSpec { EverySteps = checkpoint.Find("everySteps")?.Whole(1, 1_000_000_000) };
-    }
-
     private static RestartSpec Restart(SpecNode? node) =>
         node is { } given && SpecObject.Read(given, ["maxRestarts"], Misplaced) is { } restart
             ? new RestartSpec { MaxRestarts = restart.Find("maxRestarts")?.Whole(0, 100) ?? 0 }
@@ -284,9 +279,9 @@ public static partial class SpecReader
     private static string? Misplaced(string key) =>
         key switch
         {
-            "command" or "replicas" or "resources" => $"roles[0].{key}",
+            "command" or "replicas" or "resources" or "deciding" => $"roles[0].{key}",
             _ when ResourceKeys.Contains(key) => $"roles[0].resources.{key}",
-            "everySteps" => "checkpoint.everySteps",
+            "everySteps" or "keep" => $"checkpoint.{key}",
             "maxRestarts" => "restart.maxRestarts",
             _ when JobKeys.Contains(key) => $"{key}, at the top of the spec",
             _ => null,

@@ -37,18 +37,18 @@ public static class SpecWriter
             w.WriteString("image", spec.Image);
             Optional(w, "code", spec.Code);
             Optional(w, "script", spec.Script);
+            // Left out where it is the plain one, as in every spec that was stored before there were others
+            if (spec.Topology != Topology.Peers)
+            {
+                w.WriteString("topology", Topologies.NameOf(spec.Topology));
+            }
             w.WriteStartArray("roles");
             foreach (var role in spec.Roles)
             {
                 Write(w, role);
             }
             w.WriteEndArray();
-            w.WriteStartObject("env");
-            foreach (var (name, value) in spec.Env.OrderBy(e => e.Key, StringComparer.Ordinal))
-            {
-                w.WriteString(name, value);
-            }
-            w.WriteEndObject();
+            WriteEnv(w, spec.Env);
             // Left out where there are none, as in every spec that was stored before there were volumes
             if (spec.Volumes.Length > 0)
             {
@@ -56,12 +56,7 @@ public static class SpecWriter
             }
             if (spec.Checkpoint is { } checkpoint)
             {
-                w.WriteStartObject("checkpoint");
-                if (checkpoint.EverySteps is { } steps)
-                {
-                    w.WriteNumber("everySteps", steps);
-                }
-                w.WriteEndObject();
+                SpecCheckpoint.Write(w, checkpoint);
             }
             w.WriteStartObject("restart");
             w.WriteNumber("maxRestarts", spec.Restart.MaxRestarts);
@@ -77,6 +72,16 @@ public static class SpecWriter
             w.WriteEndObject();
         }
         return Encoding.UTF8.GetString(stream.GetBuffer(), 0, (int)stream.Length);
+    }
+
+    private static void WriteEnv(Utf8JsonWriter w, ImmutableSortedDictionary<string, string> env)
+    {
+        w.WriteStartObject("env");
+        foreach (var (name, value) in env.OrderBy(e => e.Key, StringComparer.Ordinal))
+        {
+            w.WriteString(name, value);
+        }
+        w.WriteEndObject();
     }
 
     private static void Write(Utf8JsonWriter w, ImmutableArray<VolumeMount> volumes)
@@ -132,6 +137,14 @@ public static class SpecWriter
             w.WriteStringValue(argument);
         }
         w.WriteEndArray();
+        if (role.Env.Count > 0)
+        {
+            WriteEnv(w, role.Env);
+        }
+        if (role.Deciding is { } deciding)
+        {
+            w.WriteBoolean("deciding", deciding);
+        }
         var r = role.Resources;
         w.WriteStartObject("resources");
         w.WriteNumber("gpus", r.Gpus);

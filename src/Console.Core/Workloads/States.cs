@@ -79,6 +79,11 @@ public enum Reason
     WaitingForJupyter,
     IdleCulled,
     PortTaken,
+    CheckpointsUnusable,
+    WaitingForCheckpoint,
+
+    /// <summary>All replicas that decide had succeeded.</summary>
+    NoLongerNeeded,
 }
 
 /// <summary>The one table of allowed moves. An illegal move is a bug and throws.</summary>

@@ -107,6 +107,19 @@ public sealed class Workload
     public DateTimeOffset? StartedAt { get; set; }
     public DateTimeOffset? EndedAt { get; set; }
 
+    /// <summary>When its newest complete checkpoint was written, and its step; null before there is one.</summary>
+    public DateTimeOffset? CheckpointAt { get; set; }
+    public long? CheckpointStep { get; set; }
+
+    /// <summary>Seconds from one checkpoint to the next, as it went lately; null before there were two.</summary>
+    public double? CheckpointSeconds { get; set; }
+
+    /// <summary>It is to give way, and is left alone until its next checkpoint or this time, whichever is first.</summary>
+    public DateTimeOffset? YieldBy { get; set; }
+
+    /// <summary>For what it gives way.</summary>
+    public string YieldMessage { get; set; } = "";
+
     /// <summary>When its longest allowed duration is over; null before it runs, or where it has no limit.</summary>
     public DateTimeOffset? Deadline { get; set; }
 
@@ -115,6 +128,26 @@ public sealed class Workload
 
     /// <summary>Number of the last event, so that a workload's events are contiguous.</summary>
     public int LastEventSeq { get; set; }
+
+    /// <summary>
+    /// Since when its work is not kept: its newest complete checkpoint, or the start of the present round where that is later;
+    /// null where it does nothing.
+    /// </summary>
+    public DateTimeOffset? UnsavedSince =>
+        State is WorkloadState.Starting or WorkloadState.Running or WorkloadState.Stopping
+            ? UnsavedFrom(Round, StartedAt, PlacedAt, CheckpointAt)
+            : null;
+
+    /// <param name="startedAt">of its first round</param>
+    public static DateTimeOffset? UnsavedFrom(
+        int round,
+        DateTimeOffset? startedAt,
+        DateTimeOffset? placedAt,
+        DateTimeOffset? checkpointAt
+    ) =>
+        (round == 1 ? startedAt ?? placedAt : placedAt) is not { } began ? null
+        : checkpointAt > began ? checkpointAt
+        : began;
 
     public void MoveTo(WorkloadState to, Reason reason, string message)
     {
@@ -161,6 +194,13 @@ public sealed class Attempt
 
     /// <summary>An environment's: when its doors were seen open.</summary>
     public DateTimeOffset? ReadyAt { get; set; }
+
+    /// <summary>Where to resume was decided: <see cref="ResumeFrom"/> says it.</summary>
+    public bool ResumeDecided { get; set; }
+
+    /// <summary>Path of the checkpoint it begins with, below the checkpoint folder; null = it starts from the beginning.</summary>
+    public string? ResumeFrom { get; set; }
+    public long? ResumeStep { get; set; }
 
     /// <summary>We asked the engine to stop it, and when: an end after that is ours.</summary>
     public DateTimeOffset? StopSentAt { get; set; }

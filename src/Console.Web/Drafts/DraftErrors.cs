@@ -19,6 +19,8 @@ public sealed class DraftErrors(IReadOnlyList<SpecError> all, IReadOnlyCollectio
         "maxDuration",
         "restart.maxRestarts",
         "checkpoint.everySteps",
+        "checkpoint.volume",
+        "checkpoint.keep",
         "roles[0].name",
         "roles[0].replicas",
         "roles[0].command",

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using DeepLab.Core.Workloads;
 
 namespace DeepLab.Web.Drafts;
 
@@ -16,7 +17,7 @@ public static class DraftJson
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
-    /// <summary>Keys that the form has fields for; for `checkpoint` only where it says steps.</summary>
+    /// <summary>Keys that the form has fields for; `checkpoint` only where it says something.</summary>
     private static readonly HashSet<string> s_own =
     [
         "name",
@@ -24,6 +25,7 @@ public static class DraftJson
         "image",
         "script",
         "code",
+        "topology",
         "roles",
         "env",
         "volumes",
@@ -31,6 +33,7 @@ public static class DraftJson
         "priority",
         "maxDuration",
     ];
+    private static readonly HashSet<string> s_roleKeys = ["name", "replicas", "command", "resources"];
     private static readonly JsonDocumentOptions s_strict = new() { MaxDepth = 32 };
 
     public static string Write(JobDraft d)
@@ -62,7 +65,12 @@ public static class DraftJson
             ["command"] = new JsonArray([.. CommandLine.Split(d.Command).Select(w => JsonValue.Create(w))]),
             ["resources"] = resources,
         };
-        job["roles"] = new JsonArray([first, .. d.MoreRoles.Select(r => r?.DeepClone())]);
+        foreach (var (key, value) in d.RoleOthers)
+        {
+            first.TryAdd(key, value?.DeepClone());
+        }
+        Optional(job, "topology", d.Topology);
+        job["roles"] = new JsonArray([first, .. d.MoreRoles.Select(r => Other(d, first, r))]);
         var env = new JsonObject();
         foreach (var line in d.Env.Where(e => e.Name.Length > 0 || e.Value.Length > 0))
         {
@@ -76,9 +84,9 @@ public static class DraftJson
         {
             job["volumes"] = new JsonArray([.. d.Volumes.Select(Volume)]);
         }
-        if (d.CheckpointSteps.Length > 0)
+        if (Checkpoint(d) is { Count: > 0 } checkpoint)
         {
-            job["checkpoint"] = new JsonObject { ["everySteps"] = Number(d.CheckpointSteps) };
+            job["checkpoint"] = checkpoint;
         }
         if (d.MaxRestarts is not ("" or "0"))
         {
@@ -91,6 +99,33 @@ public static class DraftJson
             job.TryAdd(key, value?.DeepClone());
         }
         return job.ToJsonString(Readable);
+    }
+
+    private static JsonObject Checkpoint(JobDraft d)
+    {
+        var checkpoint = new JsonObject();
+        Optional(checkpoint, "volume", d.CheckpointVolume);
+        if (d.CheckpointSteps.Length > 0)
+        {
+            checkpoint["everySteps"] = Number(d.CheckpointSteps);
+        }
+        if (d.CheckpointKeep.Length > 0)
+        {
+            checkpoint["keep"] = Number(d.CheckpointKeep);
+        }
+        Optional(checkpoint, "glob", d.CheckpointGlob);
+        return checkpoint;
+    }
+
+    /// <summary>Parameter servers run what the workers run, unless they have a command of their own.</summary>
+    private static JsonNode? Other(JobDraft d, JsonObject first, JsonNode? role)
+    {
+        var other = role?.DeepClone();
+        if (d.HasServers && JobDraft.IsServer(other))
+        {
+            other!.AsObject().TryAdd("command", first["command"]!.DeepClone());
+        }
+        return other;
     }
 
     internal static JsonObject Volume(VolumeLine line) =>
@@ -120,7 +155,10 @@ public static class DraftJson
     {
         try
         {
-            var role = (At(job, "roles") as JsonArray)?.FirstOrDefault() as JsonObject;
+            var topology = Text(job, "topology", "");
+            var roles = At(job, "roles") as JsonArray ?? [];
+            var hasServers = topology == Topologies.NameOf(Topology.ParameterServers);
+            var role = roles.FirstOrDefault(r => !(hasServers && JobDraft.IsServer(r))) as JsonObject;
             var resources = At(role, "resources") as JsonObject;
             var plain = new JobDraft();
             var draft = new JobDraft
@@ -134,6 +172,7 @@ public static class DraftJson
                     At(job, "code") is not null ? DraftSource.Code
                     : At(job, "script") is not null ? DraftSource.Script
                     : DraftSource.Image,
+                Topology = topology,
                 Role = Text(role, "name", plain.Role),
                 Command = At(role, "command") is JsonArray argv ? CommandLine.Join(argv.Select(Text)) : "",
                 Replicas = Text(role, "replicas", plain.Replicas),
@@ -144,6 +183,9 @@ public static class DraftJson
                 Memory = Text(resources, "memory", plain.Memory),
                 Shm = Text(resources, "shm", plain.Shm),
                 CheckpointSteps = Text(At(job, "checkpoint") as JsonObject, "everySteps", ""),
+                CheckpointVolume = Text(At(job, "checkpoint") as JsonObject, "volume", ""),
+                CheckpointKeep = Text(At(job, "checkpoint") as JsonObject, "keep", ""),
+                CheckpointGlob = Text(At(job, "checkpoint") as JsonObject, "glob", ""),
                 MaxRestarts = Text(At(job, "restart") as JsonObject, "maxRestarts", plain.MaxRestarts),
                 Priority = Text(job, "priority", plain.Priority),
                 MaxDuration = Text(job, "maxDuration", ""),
@@ -153,11 +195,20 @@ public static class DraftJson
                 draft.Env.Add(new EnvLine { Name = name, Value = Text(value) });
             }
             draft.Volumes.AddRange(Volumes(job));
-            foreach (var more in (At(job, "roles") as JsonArray ?? []).Skip(1))
+            foreach (var (key, value) in (role ?? []).Where(k => !s_roleKeys.Contains(k.Key)))
             {
-                draft.MoreRoles.Add(more?.DeepClone());
+                draft.RoleOthers[key] = value?.DeepClone();
             }
-            var isOwn = draft.CheckpointSteps.Length > 0 ? "checkpoint" : "";
+            foreach (var more in roles.Where(r => r is null || r != role))
+            {
+                var other = more?.DeepClone();
+                if (hasServers && JobDraft.IsServer(other) && JsonNode.DeepEquals(other!["command"], role?["command"]))
+                {
+                    other.AsObject().Remove("command");
+                }
+                draft.MoreRoles.Add(other);
+            }
+            var isOwn = Checkpoint(draft).Count > 0 ? "checkpoint" : "";
             foreach (var (key, value) in job.Where(k => !s_own.Contains(k.Key) && k.Key != isOwn))
             {
                 draft.Others[key] = value?.DeepClone();

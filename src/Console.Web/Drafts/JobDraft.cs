@@ -27,7 +27,7 @@ public sealed class VolumeLine
 /// A job's spec while it is being written: every field as its text, right or wrong, so that the one reader of specs says
 /// what is wrong with it. <see cref="DraftJson"/> turns it into JSON and back.
 /// </summary>
-public sealed class JobDraft
+public sealed partial class JobDraft
 {
     public string Name { get; set; } = "";
     public string Cluster { get; set; } = "local";
@@ -49,6 +49,13 @@ public sealed class JobDraft
     public List<EnvLine> Env { get; } = [];
     public List<VolumeLine> Volumes { get; } = [];
     public string CheckpointSteps { get; set; } = "";
+
+    /// <summary>Name of a volume of the lab; empty = the job's own.</summary>
+    public string CheckpointVolume { get; set; } = "";
+    public string CheckpointKeep { get; set; } = "";
+
+    /// <summary>No field: it passes through the form.</summary>
+    public string CheckpointGlob { get; set; } = "";
     public string MaxRestarts { get; set; } = "0";
     public string Priority { get; set; } = "50";
 
@@ -58,7 +65,10 @@ public sealed class JobDraft
     /// <summary>Keys of the spec that the form has no field for, as they were written: they pass through it.</summary>
     public JsonObject Others { get; } = [];
 
-    /// <summary>Roles after the first, which alone the form shows.</summary>
+    /// <summary>Keys of the role that the form shows, but has no field for.</summary>
+    public JsonObject RoleOthers { get; } = [];
+
+    /// <summary>The other roles; the form shows of them how many parameter servers there are.</summary>
     public JsonArray MoreRoles { get; } = [];
 
     /// <summary>Makes a job of what was read from an environment: its image, volumes and resources, with a script to write.</summary>

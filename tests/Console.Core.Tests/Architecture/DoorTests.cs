@@ -38,6 +38,8 @@ public sealed class DoorTests
         ("DeepLab.Core.Reconcile", "DeepLab.Core.Operations.Jobs.QueueReader"),
         ("DeepLab.Core.Reconcile", "DeepLab.Core.Operations.Data.VolumeReader"),
         ("DeepLab.Core.Reconcile", "DeepLab.Core.Operations.Jobs.StoredSpec"),
+        // Where a download and a removal find the same files
+        ("DeepLab.Core.Reconcile", "DeepLab.Core.Operations.Jobs.CheckpointPlaces"),
     ];
 
     private static readonly (string Package, string[] MayUse)[] s_packages =

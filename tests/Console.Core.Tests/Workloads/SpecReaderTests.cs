@@ -215,8 +215,12 @@ public sealed class SpecReaderTests
             },
             { "volumes", "7", "volumes", "a list is allowed" },
             { "checkpoint", "7", "checkpoint", "an object is allowed" },
-            { "checkpoint/volume", "\"c\"", "checkpoint.volume", "not available yet" },
-            { "checkpoint/keep", "3", "checkpoint.keep", "not available yet" },
+            { "checkpoint/volume", "\"C!\"", "checkpoint.volume", "small letters" },
+            { "checkpoint/keep", "0", "checkpoint.keep", "1 to 1,000" },
+            { "checkpoint/keep", "1001", "checkpoint.keep", "1 to 1,000" },
+            { "checkpoint/glob", "\"../x\"", "checkpoint.glob", "below the checkpoint folder" },
+            { "checkpoint/glob", "\"/x\"", "checkpoint.glob", "below the checkpoint folder" },
+            { "checkpoint/glob", "\"\"", "checkpoint.glob", "1 to 200" },
             { "checkpoint/everySteps", "0", "checkpoint.everySteps", "1 to 1,000,000,000" },
             { "checkpoint/everySteps", "1000000001", "checkpoint.everySteps", "1 to 1,000,000,000" },
             { "restart/maxRestarts", "101", "restart.maxRestarts", "0 to 100" },
@@ -235,7 +239,7 @@ public sealed class SpecReaderTests
             { "imagee", "\"x\"", "imagee", "did you mean \"image\"" },
             { "gpus", "1", "gpus", "roles[0].resources.gpus" },
             { "command", "[]", "command", "roles[0].command" },
-            { "roles/0/env", "{}", "roles[0].env", "at the top of the spec" },
+            { "roles/0/priority", "1", "roles[0].priority", "at the top of the spec" },
             { "roles/0/resources/GPUs", "1", "roles[0].resources.GPUs", "write \"gpus\"" },
             { "roles/0/resources/gpu", "1", "roles[0].resources.gpu", "did you mean \"gpus\"" },
             { "restart/policy", "\"always\"", "restart.policy", "allowed are maxRestarts" },
@@ -264,7 +268,7 @@ public sealed class SpecReaderTests
             { "name": "Bad", "name": "again", "image": "-v", "code": 1, "script": "", "priority": 1e400, "maxDuration": "x", "gpus": 1,
               "roles": [ { "name": "W", "replicas": 0, "command": "x",
                            "resources": { "gpus": -1, "cpus": 0, "memory": 1, "shm": "x", "gpuMemory": "y", "gpuModel": "" } } ],
-              "env": { "LD_PRELOAD": "x", "A": 1 }, "volumes": [ {} ], "checkpoint": { "keep": 1, "everySteps": 0 },
+              "env": { "LD_PRELOAD": "x", "A": 1 }, "volumes": [ {} ], "checkpoint": { "keep": 0, "everySteps": 0 },
               "restart": { "maxRestarts": 1000 }, "cluster": "" }
             """
         );

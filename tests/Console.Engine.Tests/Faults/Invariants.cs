@@ -42,7 +42,7 @@ internal static class Invariants
         union all
         select '7: job ' || w.id || ' succeeded, and ' || a.replica_name || ' did not' from workloads w
           join attempts a on a.workload_id = w.id and a.number = w.round
-          where w.state = 'Succeeded' and (a.exit_code is distinct from 0 or a.started_at is null or a.reason <> 'Completed')
+          where w.state = 'Succeeded' and (a.exit_code is distinct from 0 or a.started_at is null or a.reason <> 'Completed') and a.reason <> 'NoLongerNeeded'
         union all
         select '8: job ' || w.id || ' succeeded, and was stopped before' from workloads w
           join attempts a on a.workload_id = w.id and a.number = w.round

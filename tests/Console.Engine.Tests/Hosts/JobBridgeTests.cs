@@ -63,6 +63,11 @@ public sealed class JobBridgeTests
                 Ct
             );
             Assert.Equal(WorkloadState.Succeeded, other.Row.State);
+            await console.UntilAsync(
+                db => db.Attempts.AllAsync(a => a.WorkloadId != other.Row.Id || a.LogArchived, Ct),
+                s_patience,
+                Ct
+            );
             foreach (var replica in other.Replicas)
             {
                 var lines = await console

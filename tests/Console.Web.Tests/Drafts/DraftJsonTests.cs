@@ -34,7 +34,13 @@ public sealed class DraftJsonTests
         Restart = new RestartSpec { MaxRestarts = 3 },
         Priority = 70,
         MaxDuration = TimeSpan.FromHours(2),
-        Checkpoint = new CheckpointSpec { EverySteps = 500 },
+        Checkpoint = new CheckpointSpec
+        {
+            EverySteps = 500,
+            Volume = "kept",
+            Keep = 3,
+            Glob = "w-*",
+        },
         Volumes = [new VolumeMount("datasets", "/data", ReadOnly: true), new VolumeMount("results", "/results")],
     };
 

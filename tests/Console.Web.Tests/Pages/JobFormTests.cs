@@ -54,6 +54,51 @@ public sealed class JobFormTests : BunitContext, IAsyncLifetime
     }
 
     [Fact]
+    public void Parameter_servers_are_counted_apart_and_run_what_the_workers_run()
+    {
+        _draft.Command = "python3 train.py";
+        var form = Form();
+        Choose("Parameter servers and workers");
+        Field("Workers").Input("3");
+        Field("Parameter servers").Input("2");
+        Field("GPUs of a worker").Input("1");
+
+        var spec = SpecReader.Read(DraftJson.Write(_draft)).Spec!;
+        Assert.Equal(Topology.ParameterServers, spec.Topology);
+        Assert.Equal(["worker 3 1", "ps 2 0"], spec.Roles.Select(r => $"{r.Name} {r.Replicas} {r.Resources.Gpus}"));
+        Assert.All(spec.Roles, r => Assert.Equal(["python3", "train.py"], r.Command));
+
+        // As one that was stored comes back, with its servers first
+        var again = DraftJson.Read(SpecWriter.Write(spec with { Roles = [spec.Roles[1], spec.Roles[0]] }))!;
+        Assert.Equal(("worker", "3", "2"), (again.Role, again.Replicas, again.Servers));
+        again.Command = "python3 other.py";
+        Assert.All(
+            SpecReader.Read(DraftJson.Write(again)).Spec!.Roles,
+            r => Assert.Equal(["python3", "other.py"], r.Command)
+        );
+
+        Choose("Array");
+        spec = SpecReader.Read(DraftJson.Write(_draft)).Spec!;
+        Assert.Equal((Topology.Array, "task"), (spec.Topology, Assert.Single(spec.Roles).Name));
+
+        void Choose(string word) => form.FindAll(".topology button").Single(b => b.TextContent == word).Click();
+        AngleSharp.Dom.IElement Field(string label) =>
+            form.FindAll(".text-field")
+                .Single(l => l.TextContent.StartsWith(label, StringComparison.Ordinal))
+                .QuerySelector("input")!;
+    }
+
+    [Fact]
+    public void What_a_role_has_that_no_field_shows_passes_through()
+    {
+        var draft = DraftJson.Read(
+            """{"name":"n","image":"i","roles":[{"name":"w","env":{"A":"1"},"deciding":true},{"name":"x","deciding":false}]}"""
+        )!;
+        var spec = SpecReader.Read(DraftJson.Write(draft)).Spec!;
+        Assert.Equal(("1", true, false), (spec.Roles[0].Env["A"], spec.Roles[0].Deciding, spec.Roles[1].Deciding));
+    }
+
+    [Fact]
     public void An_error_stands_beside_its_field_and_marks_it()
     {
         var form = Form(new SpecError("roles[0].resources.memory", "At least 6 MiB are needed."));

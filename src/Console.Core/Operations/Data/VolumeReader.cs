@@ -48,26 +48,29 @@ public static class VolumeReader
         CancellationToken ct
     )
     {
-        if (spec.Volumes.IsEmpty)
+        var asked = spec.Mounts;
+        if (asked.IsEmpty)
         {
             return [];
         }
-        var names = spec.Volumes.Select(v => v.Name).ToArray();
+        var names = asked.Select(v => v.Name).ToArray();
         var found = await db
             .Volumes.FromSql($"select * from volumes where name = any({names}) for share")
             .AsNoTracking()
             .ToDictionaryAsync(v => v.Name, StringComparer.Ordinal, ct);
         var mine = await db.TeamMembers.Where(m => m.UserId == actor.UserId).Select(m => m.TeamId).ToHashSetAsync(ct);
         var errors = new List<SpecError>();
-        for (var i = 0; i < spec.Volumes.Length; i++)
+        for (var i = 0; i < asked.Length; i++)
         {
-            var mount = spec.Volumes[i];
+            var mount = asked[i];
+            // Behind those of its own choice: where its checkpoints go
+            var isKept = i >= spec.Volumes.Length;
             var volume = found.GetValueOrDefault(mount.Name);
             if (volume is null || !MayMount(volume, actor, mine))
             {
                 errors.Add(
                     new SpecError(
-                        $"volumes[{i}].name",
+                        isKept ? "checkpoint.volume" : $"volumes[{i}].name",
                         $"There is no volume \"{mount.Name}\" that you may mount; GET /api/v1/volumes lists those there are."
                     )
                 );
@@ -76,13 +79,15 @@ public static class VolumeReader
             {
                 errors.Add(
                     new SpecError(
-                        $"volumes[{i}].readOnly",
-                        $"The volume \"{mount.Name}\" may only be read; true is allowed."
+                        isKept ? "checkpoint.volume" : $"volumes[{i}].readOnly",
+                        isKept
+                            ? $"The volume \"{mount.Name}\" may only be read; one that may be written is allowed."
+                            : $"The volume \"{mount.Name}\" may only be read; true is allowed."
                     )
                 );
             }
         }
-        if (errors.Count == 0 && Narrow(new PlacementSpec(), spec.Volumes, found).OnlyHosts is [Nowhere])
+        if (errors.Count == 0 && Narrow(new PlacementSpec(), asked, found).OnlyHosts is [Nowhere])
         {
             errors.Add(new SpecError("volumes", "No host has all of them; choose volumes that lie on one host."));
         }

@@ -151,9 +151,11 @@ public sealed class VolumeVerbs(IDbContextFactory<ConsoleDb> databases, TimeProv
             await db
                 .Database.SqlQuery<Use>(
                     $"""
-                    select v->>'name' as name, count(distinct w.id)::int as count
-                    from workloads w, jsonb_array_elements(w.spec_json->'volumes') v
-                    where w.state not in ('Succeeded','Failed','Stopped') group by 1
+                    select m.name, count(distinct w.id)::int as count
+                    from workloads w cross join lateral (
+                      select v->>'name' as name from jsonb_array_elements(w.spec_json->'volumes') v
+                      union all select w.spec_json->'checkpoint'->>'volume') m
+                    where w.state not in ('Succeeded','Failed','Stopped') and m.name is not null group by 1
                     """
                 )
                 .ToListAsync(ct)

@@ -124,6 +124,9 @@ public static class FleetReader
                 w.PlacedAt,
                 w.Deadline,
                 w.ExpectedSeconds,
+                w.CheckpointAt,
+                w.YieldBy,
+                w.Round,
             })
             .ToDictionaryAsync(w => w.Id, ct);
         return
@@ -135,6 +138,7 @@ public static class FleetReader
                 {
                     var w = workloads[g.Key];
                     var since = w.StartedAt ?? w.PlacedAt ?? now;
+                    var unsaved = Workload.UnsavedFrom(w.Round, w.StartedAt, w.PlacedAt, w.CheckpointAt);
                     return new RunningJob(
                         w.Id,
                         w.ClusterId,
@@ -158,11 +162,12 @@ public static class FleetReader
                         // A stray container of a job that waits again or is over ends as soon as it is seen
                         IsEnding =
                             w.Desired != DesiredState.Run
+                            || w.YieldBy is not null
                             || w.State is not (WorkloadState.Starting or WorkloadState.Running),
                         StartedAt = w.StartedAt,
                         EndsBy = w.Deadline,
                         ExpectedEnd = w.ExpectedSeconds is { } s ? since.AddSeconds(s) : null,
-                        Unsaved = now - since,
+                        Unsaved = now - (unsaved ?? now),
                     };
                 }),
         ];

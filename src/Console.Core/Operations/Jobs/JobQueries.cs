@@ -100,7 +100,12 @@ public sealed class JobQueries(
             w.Interruptions,
             w.Preemptions,
             await ReplicaReader.ReadAsync(db, id, ct)
-        );
+        )
+        {
+            CheckpointStep = w.CheckpointStep,
+            CheckpointSeconds = w.CheckpointSeconds,
+            YieldBy = w.YieldBy,
+        };
     }
 
     public async Task<IReadOnlyList<EventView>?> EventsAsync(

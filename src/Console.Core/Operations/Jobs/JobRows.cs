@@ -23,7 +23,15 @@ internal static class JobRows
             w.QueuedAt,
             w.StartedAt,
             w.EndedAt
-        );
+        )
+        {
+            // As Workload.UnsavedSince, for the database
+            UnsavedSince =
+                w.State != WorkloadState.Running && w.State != WorkloadState.Stopping ? null
+                : w.CheckpointAt != null && w.CheckpointAt > (w.Round == 1 ? w.StartedAt : w.PlacedAt) ? w.CheckpointAt
+                : w.Round == 1 ? w.StartedAt
+                : w.PlacedAt,
+        };
 
     public static Func<Workload, JobRow> Compiled { get; } = FromWorkload.Compile();
 }
@@ -84,5 +92,9 @@ internal static class ReplicaReader
             a.LogArchived,
             a.Findings,
             gpus
-        );
+        )
+        {
+            ResumeFrom = a.ResumeFrom,
+            ResumeStep = a.ResumeStep,
+        };
 }

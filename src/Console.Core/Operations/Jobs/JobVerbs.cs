@@ -49,6 +49,8 @@ public sealed class DeleteWorkload(IDbContextFactory<ConsoleDb> databases, TimeP
                 }
                 var now = time.GetUtcNow();
                 w.DeletedAt = now;
+                // Nothing opens it any more
+                db.Secrets.RemoveRange(db.Secrets.Where(s => s.WorkloadId == id));
                 db.AddEvent(w, now, actor.UserName, "deleted", Reason.None, "deleted from the history");
                 db.AddAudit(now, actor.UserName, "job.delete", $"job {id}");
                 return null;

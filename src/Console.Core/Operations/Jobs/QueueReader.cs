@@ -69,7 +69,7 @@ public sealed class QueueReader
             .Where(i => i.Shared)
             .ToDictionaryAsync(i => i.Name, i => i.Reference, ct);
         var known = rows.Where(r => _specs.ContainsKey(r.Id)).ToArray();
-        var volumes = known.Any(r => _specs[r.Id].Volumes.Length > 0) ? await VolumeReader.ReadAsync(db, ct) : [];
+        var volumes = known.Any(r => _specs[r.Id].Mounts.Length > 0) ? await VolumeReader.ReadAsync(db, ct) : [];
         var homes = known.Select(r => r.HomeHostId).OfType<Guid>().Distinct().ToArray();
         var hosts =
             homes.Length > 0
@@ -101,7 +101,7 @@ public sealed class QueueReader
             spec,
             pinnedImage ?? spec.Image,
             await ImageChecks.HostsOfMadeAsync(db, [pinnedImage ?? spec.Image], ct),
-            spec.Volumes.IsEmpty ? [] : await VolumeReader.ReadAsync(db, ct),
+            spec.Mounts.IsEmpty ? [] : await VolumeReader.ReadAsync(db, ct),
             new Dictionary<Guid, string>()
         );
 
@@ -129,7 +129,7 @@ public sealed class QueueReader
     )
     {
         ImmutableArray<string>? having = made.TryGetValue(image, out var some) ? some : null;
-        var placement = VolumeReader.Narrow(spec.Placement, spec.Volumes, volumes);
+        var placement = VolumeReader.Narrow(spec.Placement, spec.Mounts, volumes);
         return new JobRequest(row.Id, row.ClusterId, row.Priority, spec.Roles)
         {
             Placement = AtHome(row, ImageChecks.Narrow(placement, having), hosts),

@@ -69,7 +69,9 @@ internal static class SpecChecks
         errors.AddRange(await VolumeReader.CheckAsync(db, actor, spec, ct));
         if (
             cluster is not null
-            && !errors.Exists(e => e.Path == "image" || e.Path.StartsWith("volumes", StringComparison.Ordinal))
+            && !errors.Exists(e =>
+                e.Path is "image" or "checkpoint.volume" || e.Path.StartsWith("volumes", StringComparison.Ordinal)
+            )
         )
         {
             var fleet = await FleetReader.ReadCapacityAsync(db, cluster, ct);

@@ -117,6 +117,10 @@ public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, SecretBox 
         }
         else
         {
+            if (spec.Topology == Topology.Mpi)
+            {
+                db.Secrets.Add(MpiSecret.Make(secrets, workload.Id));
+            }
             db.AddAudit(now, actor.UserName, "job.submit", $"job {workload.Id}");
         }
         if (idempotency is not null)

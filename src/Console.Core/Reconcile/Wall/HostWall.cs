@@ -56,17 +56,7 @@ internal sealed partial class HostWall(HostWorker host, DriverTools tools)
 
     /// <summary>A network that somebody removed is made again.</summary>
     public Task RenewNetworkAsync(CancellationToken ct) =>
-        host.Engine.EnsureBridgeAsync(
-            new BridgePlan(
-                WallRules.NetworkOf(tools.InstallId),
-                WallRules.NetworkOf(tools.InstallId),
-                new Dictionary<string, string> { [Labels.Lab] = tools.InstallId }
-            )
-            {
-                IsApart = true,
-            },
-            ct
-        );
+        host.Engine.EnsureBridgeAsync(WallPlans.Network(tools.InstallId), ct);
 
     /// <summary>Returns only by its token, which it throws.</summary>
     public async Task RunAsync(CancellationToken ct)

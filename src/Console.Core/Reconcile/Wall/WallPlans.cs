@@ -21,6 +21,17 @@ public static class WallPlans
     /// <summary>Begins a line that tells why they are not in place.</summary>
     public const string Failed = "failed: ";
 
+    /// <summary>The network of a host that single containers are on, kept apart from each other.</summary>
+    public static BridgePlan Network(string installId) =>
+        new(
+            WallRules.NetworkOf(installId),
+            WallRules.NetworkOf(installId),
+            new Dictionary<string, string> { [Labels.Lab] = installId }
+        )
+        {
+            IsApart = true,
+        };
+
     private const long LogBytes = 1 << 20;
 
     // Where the loop's id lies: the one place that it may write to. Terse: what a set has learned is not compared

@@ -1648,7 +1648,8 @@ namespace DeepLab.Core.Storage.Migrations
                         .HasFilter("home_discarded and home_host_id is not null");
 
                     b.HasIndex("Name")
-                        .HasDatabaseName("ix_workloads_name");
+                        .HasDatabaseName("ix_workloads_name")
+                        .HasAnnotation("Npgsql:StorageParameter:fastupdate", false);
 
                     NpgsqlIndexBuilderExtensions.HasMethod(b.HasIndex("Name"), "gin");
                     NpgsqlIndexBuilderExtensions.HasOperators(b.HasIndex("Name"), new[] { "gin_trgm_ops" });

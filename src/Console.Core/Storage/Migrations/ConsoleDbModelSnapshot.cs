@@ -949,6 +949,18 @@ namespace DeepLab.Core.Storage.Migrations
                         .HasColumnType("text")
                         .HasColumnName("replica_name");
 
+                    b.Property<bool>("ResumeDecided")
+                        .HasColumnType("boolean")
+                        .HasColumnName("resume_decided");
+
+                    b.Property<string>("ResumeFrom")
+                        .HasColumnType("text")
+                        .HasColumnName("resume_from");
+
+                    b.Property<long?>("ResumeStep")
+                        .HasColumnType("bigint")
+                        .HasColumnName("resume_step");
+
                     b.Property<DateTimeOffset?>("StartedAt")
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("started_at");
@@ -1084,6 +1096,91 @@ namespace DeepLab.Core.Storage.Migrations
                         .HasDatabaseName("ix_images_reference");
 
                     b.ToTable("images", (string)null);
+                });
+
+            modelBuilder.Entity("DeepLab.Core.Workloads.Checkpoint", b =>
+                {
+                    b.Property<long>("Id")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("bigint")
+                        .HasColumnName("id");
+
+                    NpgsqlPropertyBuilderExtensions.UseIdentityByDefaultColumn(b.Property<long>("Id"));
+
+                    b.Property<int>("Attempt")
+                        .HasColumnType("integer")
+                        .HasColumnName("attempt");
+
+                    b.Property<long>("Bytes")
+                        .HasColumnType("bigint")
+                        .HasColumnName("bytes");
+
+                    b.Property<DateTimeOffset>("ChangedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("changed_at");
+
+                    b.Property<bool>("Complete")
+                        .HasColumnType("boolean")
+                        .HasColumnName("complete");
+
+                    b.Property<DateTimeOffset?>("DeleteRequestedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("delete_requested_at");
+
+                    b.Property<DateTimeOffset?>("DeletedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("deleted_at");
+
+                    b.Property<int>("Files")
+                        .HasColumnType("integer")
+                        .HasColumnName("files");
+
+                    b.Property<Guid?>("HostId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("host_id");
+
+                    b.Property<string>("Layout")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("layout");
+
+                    b.Property<string>("Path")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("path");
+
+                    b.Property<bool>("Pinned")
+                        .HasColumnType("boolean")
+                        .HasColumnName("pinned");
+
+                    b.Property<string>("Replica")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("replica");
+
+                    b.Property<long?>("Step")
+                        .HasColumnType("bigint")
+                        .HasColumnName("step");
+
+                    b.Property<long>("WorkloadId")
+                        .HasColumnType("bigint")
+                        .HasColumnName("workload_id");
+
+                    b.Property<DateTimeOffset>("WrittenAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("written_at");
+
+                    b.HasKey("Id")
+                        .HasName("pk_checkpoints");
+
+                    b.HasIndex("DeleteRequestedAt")
+                        .HasDatabaseName("ix_checkpoints_unwanted")
+                        .HasFilter("delete_requested_at is not null and deleted_at is null");
+
+                    b.HasIndex("WorkloadId", "Id")
+                        .HasDatabaseName("ix_checkpoints_workload_id_id");
+
+                    b.ToTable("checkpoints", (string)null);
                 });
 
             modelBuilder.Entity("DeepLab.Core.Workloads.CodeArchive", b =>
@@ -1420,6 +1517,18 @@ namespace DeepLab.Core.Storage.Migrations
                         .HasColumnType("boolean")
                         .HasColumnName("borrowing");
 
+                    b.Property<DateTimeOffset?>("CheckpointAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("checkpoint_at");
+
+                    b.Property<double?>("CheckpointSeconds")
+                        .HasColumnType("double precision")
+                        .HasColumnName("checkpoint_seconds");
+
+                    b.Property<long?>("CheckpointStep")
+                        .HasColumnType("bigint")
+                        .HasColumnName("checkpoint_step");
+
                     b.Property<Guid>("ClusterId")
                         .HasColumnType("uuid")
                         .HasColumnName("cluster_id");
@@ -1632,6 +1741,15 @@ namespace DeepLab.Core.Storage.Migrations
                         .IsRequired()
                         .HasColumnType("jsonb")
                         .HasColumnName("waits");
+
+                    b.Property<DateTimeOffset?>("YieldBy")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("yield_by");
+
+                    b.Property<string>("YieldMessage")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("yield_message");
 
                     b.HasKey("Id")
                         .HasName("pk_workloads");

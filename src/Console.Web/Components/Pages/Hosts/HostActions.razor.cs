@@ -1,6 +1,8 @@
 using DeepLab.Core.Operations;
 using DeepLab.Core.Operations.Fleet;
+using DeepLab.Core.Operations.Jobs;
 using DeepLab.Core.Tenancy;
+using DeepLab.Core.Workloads;
 using DeepLab.Web.Session;
 using Microsoft.AspNetCore.Components;
 using MudBlazor;
@@ -31,6 +33,12 @@ public sealed partial class HostActions
     private RemoveHost Remove { get; set; } = default!;
 
     [Inject]
+    private JobQueries Queries { get; set; } = default!;
+
+    [Inject]
+    private CurrentActor Current { get; set; } = default!;
+
+    [Inject]
     private AdminDeeds Deeds { get; set; } = default!;
 
     [Inject]
@@ -48,7 +56,10 @@ public sealed partial class HostActions
     private async Task DrainAsync()
     {
         var host = Host.Name;
-        var dialog = await Dialogs.ShowAsync<DrainDialog>($"Drain {host}?");
+        var running = new JobFilter { Host = host, States = [WorkloadState.Running, WorkloadState.Stopping] };
+        var (jobs, _) = await Queries.WindowAsync(await Current.GetAsync(), running, 0, 200, CancellationToken.None);
+        var parameters = new DialogParameters<DrainDialog> { { d => d.Jobs, jobs } };
+        var dialog = await Dialogs.ShowAsync<DrainDialog>($"Drain {host}?", parameters);
         if (await dialog.Result is { Canceled: false, Data: DrainAnswer answer })
         {
             await DoAsync((actor, name, ct) => Drain.RunAsync(actor, name, answer.Deadline, ct));

@@ -24,6 +24,9 @@ public sealed partial class JobHead
     private CurrentActor CurrentActor { get; set; } = default!;
 
     [Inject]
+    private Viewer Viewer { get; set; } = default!;
+
+    [Inject]
     private IDialogService Dialogs { get; set; } = default!;
 
     [Inject]
@@ -47,6 +50,7 @@ public sealed partial class JobHead
         var running = Row.State != WorkloadState.Queued;
         var text = running
             ? $"“{Row.Name}” gets SIGTERM and some seconds to end, then it is killed. Its log and curves stay."
+                + (WorkAtRisk.Of(Row, Viewer.Now) is { } risk ? $" Now {risk}." : "")
             : $"“{Row.Name}” leaves the queue without having run.";
         if (await ConfirmAsync($"Stop job {Row.Id}?", text, "Stop the job"))
         {

@@ -11,6 +11,7 @@ public sealed partial class JobPage
         ("", "Overview"),
         ("logs", "Logs"),
         ("curves", "Curves"),
+        ("checkpoints", "Checkpoints"),
         ("resources", "Resources"),
         ("terminal", "Terminal"),
         ("spec", "Spec"),

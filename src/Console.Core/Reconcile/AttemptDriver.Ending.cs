@@ -10,11 +10,21 @@ internal sealed partial class AttemptDriver
     /// <summary>Of the end of a log: a traceback of every worker, and some.</summary>
     private const int LinesSearched = 2000;
 
+    /// <summary>A probe that is found dead so often ended alone, and cannot be started again.</summary>
+    private const int MostDoubts = 20;
+    private int _doubts;
+
     private async Task NoteExitAsync(AttemptRead read, ContainerReport seen, CancellationToken ct)
     {
         if (seen.StartedAt is null && read.Spec.Environment is not null && PortErrors.SaysTaken(seen.Error))
         {
             await MovePortsAsync(seen.Id, seen.Error, ct);
+            return;
+        }
+        if (_doubts < MostDoubts && await host.MayHaveStoppedAsync(ct))
+        {
+            _doubts++;
+            await WaitAsync(s_retry, ct);
             return;
         }
         tools.Failpoints.Hit(Failpoints.BeforeExitSaved);

@@ -209,14 +209,25 @@ internal sealed partial class HostWorker : IAsyncDisposable
     /// </summary>
     private async Task NoteOutageAsync(EngineInfo info, CancellationToken ct)
     {
-        var probe = await Engine.InspectAsync(_probes.WitnessOf(_tools.InstallId), ct);
-        if (probe is { State: not ContainerState.Running, FinishedAt: { } stopped })
+        if (await FindDeadWitnessAsync(ct) is { FinishedAt: { } stopped } probe)
         {
             await _tools.Hosts.OutageAsync(_term, Host.Id, stopped, info.SystemTime);
             Log.Outage(_tools.Logger, Host.Name, stopped);
             await Engine.RemoveAsync(probe.Id, force: true, ct);
         }
     }
+
+    /// <summary>
+    /// Asked before an end is believed: an engine may have stopped its containers and be back before this console, which may
+    /// have been frozen meanwhile, hears that its streams broke. Where it is true, the next connect keeps the outage.
+    /// </summary>
+    public async Task<bool> MayHaveStoppedAsync(CancellationToken ct) => await FindDeadWitnessAsync(ct) is not null;
+
+    private async Task<ContainerReport?> FindDeadWitnessAsync(CancellationToken ct) =>
+        await Engine.InspectAsync(_probes.WitnessOf(_tools.InstallId), ct)
+            is { State: not ContainerState.Running, FinishedAt: not null } probe
+            ? probe
+            : null;
 
     private async Task WatchAsync(CancellationTokenSource session)
     {

@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Text.RegularExpressions;
 using CsCheck;
+using DeepLab.Engine.Tests.Faults;
 
 namespace DeepLab.Engine.Tests.Model;
 
@@ -33,7 +35,7 @@ internal sealed class Campaign(
             var list = Make(seed, sequence, length);
             if (await TryAsync(lab, list, ct) is { } broken)
             {
-                await FailAsync(seed, sequence, list, broken, lab.Log, ct);
+                await FailAsync(seed, sequence, list, broken, lab, ct);
             }
             done += list.Length;
         }
@@ -83,12 +85,16 @@ internal sealed class Campaign(
         uint sequence,
         Command[] list,
         Broken broken,
-        string log,
+        ILab lab,
         CancellationToken ct
     )
     {
         output.WriteLine($"Sequence {sequence} broke at step {broken.Step}: {broken.Message}");
-        output.WriteLine(log);
+        output.WriteLine(lab.Log);
+        foreach (var line in await HistoriesAsync(lab, broken.Message, ct))
+        {
+            output.WriteLine(line);
+        }
         var shrunk = await ShrinkAsync(list[..Math.Min(list.Length, broken.Step + 1)], broken, ct);
         Assert.Fail(
             $"""
@@ -97,6 +103,29 @@ internal sealed class Campaign(
             after these {shrunk.Commands.Count} commands (DEEPLAB_TEST_SEED={seed}, sequence {sequence}):
             {string.Join(Environment.NewLine, shrunk.Commands)}
             """
+        );
+    }
+
+    /// <summary>What the console tells of the jobs and attempts that are spoken of.</summary>
+    private static Task<List<string>> HistoriesAsync(ILab lab, string message, CancellationToken ct)
+    {
+        long[] Named(string what) =>
+            [
+                .. Regex
+                    .Matches(message, $@"\b{what} (\d+)")
+                    .Select(m => long.Parse(m.Groups[1].ValueSpan, CultureInfo.InvariantCulture)),
+            ];
+        return Invariants.ColumnAsync(
+            lab.Sql,
+            """
+            select concat_ws(' ', 'job', e.workload_id, to_char(e.at, 'MI:SS.MS'), e.kind, e.replica, e.attempt, e.reason, e.message)
+            from workload_events e
+            where e.workload_id = any($1) or e.workload_id in (select workload_id from attempts where id = any($2))
+            order by e.workload_id, e.seq
+            """,
+            ct,
+            Named("job"),
+            Named("attempt")
         );
     }
 

@@ -100,6 +100,12 @@ internal sealed partial class AttemptDriver
             {
                 var sight = await VisitAsync(read, mounts, checkpoint, ct);
                 await tools.Checkpoints.Writes.CheckpointsSeenAsync(term, attemptId, sight);
+                var unwanted = await tools.Checkpoints.UnwantedAsync(read.Workload.Id, sight.HostId, read.Spec, ct);
+                if (unwanted.Count > 0)
+                {
+                    string[] paths = [.. unwanted.Select(u => u.Path)];
+                    await tools.Checkpoints.Writes.CheckpointsUnwantedAsync(term, attemptId, sight.HostId, paths);
+                }
             }
         }
         catch (EngineException e)

@@ -32,6 +32,28 @@ public sealed partial class AttemptWrites
     public Task CheckpointsSeenAsync(LeaderTerm term, long attemptId, CheckpointSight sight) =>
         ChangeAsync(term, attemptId, (db, w, a, now, ct) => KeepAsync(db, w, a, sight, now, ct));
 
+    /// <summary>Marks checkpoints as wanted away: <see cref="CheckpointRemovals"/> takes them away.</summary>
+    /// <param name="place">as in <see cref="CheckpointSight"/></param>
+    public Task CheckpointsUnwantedAsync(LeaderTerm term, long attemptId, Guid? place, IReadOnlyList<string> paths) =>
+        ChangeAsync(
+            term,
+            attemptId,
+            async (db, w, _, now, ct) =>
+            {
+                await db
+                    .Checkpoints.Where(c =>
+                        c.WorkloadId == w.Id
+                        && c.HostId == place
+                        && paths.Contains(c.Path)
+                        && !c.Pinned
+                        && c.DeleteRequestedAt == null
+                        && c.DeletedAt == null
+                    )
+                    .ExecuteUpdateAsync(s => s.SetProperty(c => c.DeleteRequestedAt, now), ct);
+                db.Tell(ChangeKind.Queue);
+            }
+        );
+
     /// <summary>Decides where an attempt goes on; all of a round go on from the same. What it chose is kept before its container is made.</summary>
     /// <param name="host">name, for people</param>
     public async Task<ResumeChoice?> ResumeAsync(LeaderTerm term, long attemptId, CheckpointSight sight, string host)

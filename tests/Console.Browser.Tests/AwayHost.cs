@@ -13,6 +13,7 @@ internal sealed partial class AwayHost : IAsyncDisposable
     public const string Volume = "away-results";
     private const string Name = "away-1";
     private const int Gpus = 2;
+    private const int Conflict = 409;
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
     private readonly LabHost _host;
     private readonly IPage _page;
@@ -83,7 +84,14 @@ internal sealed partial class AwayHost : IAsyncDisposable
 
     private async Task<JsonDocument?> SendAsync(string method, string path, object? body = null)
     {
-        var answer = await _page.APIRequest.FetchAsync(
+        var answer = await FetchAsync(method, path, body);
+        var text = await answer.TextAsync();
+        Assert.True(answer.Ok, string.Create(CultureInfo.InvariantCulture, $"{method} {path}: {answer.Status} {text}"));
+        return text.Length > 0 ? JsonDocument.Parse(text) : null;
+    }
+
+    private Task<IAPIResponse> FetchAsync(string method, string path, object? body = null) =>
+        _page.APIRequest.FetchAsync(
             $"{_console}/api/v1/{path}",
             new()
             {
@@ -92,17 +100,20 @@ internal sealed partial class AwayHost : IAsyncDisposable
                 Headers = new Dictionary<string, string> { ["Origin"] = _console },
             }
         );
-        var text = await answer.TextAsync();
-        Assert.True(answer.Ok, string.Create(CultureInfo.InvariantCulture, $"{method} {path}: {answer.Status} {text}"));
-        return text.Length > 0 ? JsonDocument.Parse(text) : null;
-    }
 
-    /// <summary>Takes it out of the console, which other tests look at too.</summary>
+    /// <summary>Takes it out of the console, which other tests look at too, as soon as its last container is gone.</summary>
     public async Task LeaveAsync()
     {
-        await SendAsync("DELETE", $"volumes/{Volume}");
-        await SendAsync("DELETE", $"hosts/{Name}");
-        await SendAsync("DELETE", $"clusters/{Cluster}");
+        foreach (var path in (string[])[$"volumes/{Volume}", $"hosts/{Name}", $"clusters/{Cluster}"])
+        {
+            var deadline = DateTime.UtcNow + s_patience;
+            IAPIResponse answer;
+            while ((answer = await FetchAsync("DELETE", path)).Status == Conflict && DateTime.UtcNow < deadline)
+            {
+                await Task.Delay(250);
+            }
+            Assert.True(answer.Ok, $"{path}: {await answer.TextAsync()}");
+        }
     }
 
     public ValueTask DisposeAsync() => _host.DisposeAsync();

@@ -1,5 +1,8 @@
+using System.Globalization;
+using System.Net;
 using System.Text.RegularExpressions;
-using DeepLab.Engine.Tests.Faults;
+using DeepLab.Core.Workloads;
+using DeepLab.Engine.Tests.Environments;
 using Microsoft.Playwright;
 using static Microsoft.Playwright.Assertions;
 
@@ -8,6 +11,8 @@ namespace DeepLab.Browser.Tests;
 /// <summary>A person and an environment, from the wizard to its end.</summary>
 public sealed class EnvironmentTests(ConsoleProcess console, Chromium chromium)
 {
+    private const string Password = "a password to see nowhere";
+
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
     [Fact]
@@ -18,9 +23,7 @@ public sealed class EnvironmentTests(ConsoleProcess console, Chromium chromium)
         await visit.SignInAsync();
         await Expect(page.Locator(".shell h1").First).ToBeVisibleAsync();
         await using var away = await AwayHost.UpAsync(page, console.Address, Ct);
-        var ssh = Directory.CreateTempSubdirectory("deeplab-key-");
-        var key = Path.Combine(ssh.FullName, "id");
-        await Shell.RunAsync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "ada@laptop", "-f", key], Ct);
+        using var ssh = await SshClient.MakeAsync(Ct, "ada@laptop");
         await visit.OpenAsync("/environments");
         await page.GetByRole(AriaRole.Link, new() { Name = "New environment" }).First.ClickAsync();
         await page.GetByRole(AriaRole.Radio, new() { Name = AwayHost.Cluster }).CheckAsync(new() { Force = true });
@@ -42,9 +45,9 @@ public sealed class EnvironmentTests(ConsoleProcess console, Chromium chromium)
         await NextAsync(page);
         await Expect(page.GetByRole(AriaRole.Checkbox, new() { Name = "TensorBoard" })).ToBeDisabledAsync();
         await page.GetByText("Also a password of your own").ClickAsync();
-        await page.GetByLabel("Jupyter password").FillAsync("a password to see nowhere");
+        await page.GetByLabel("Jupyter password").FillAsync(Password);
         await page.GetByRole(AriaRole.Checkbox, new() { Name = "ssh" }).CheckAsync();
-        await page.GetByLabel("Public SSH key").FillAsync((await File.ReadAllTextAsync(key + ".pub", Ct)).Trim());
+        await page.GetByLabel("Public SSH key").FillAsync(ssh.PublicKey);
         await page.GetByRole(AriaRole.Button, new() { Name = "Keep the key" }).ClickAsync();
         await Expect(page.GetByText("ada@laptop")).ToBeVisibleAsync();
         await NextAsync(page);
@@ -55,7 +58,7 @@ public sealed class EnvironmentTests(ConsoleProcess console, Chromium chromium)
         await Expect(page.GetByRole(AriaRole.Region, new() { Name = "As JSON" })).ToContainTextAsync("browsed");
         await Expect(page.Locator("main")).Not.ToContainTextAsync("nowhere");
         await page.GoBackAsync();
-        await Expect(page.GetByLabel("Jupyter password")).ToHaveValueAsync("a password to see nowhere");
+        await Expect(page.GetByLabel("Jupyter password")).ToHaveValueAsync(Password);
         await NextAsync(page);
         await Expect(page.GetByText("Starts now on")).ToBeVisibleAsync();
         await visit.ShootAsync("environment-new");
@@ -68,7 +71,7 @@ public sealed class EnvironmentTests(ConsoleProcess console, Chromium chromium)
         await Expect(open).ToHaveAttributeAsync("href", $"/open/{id}/jupyter");
         var line = page.GetByText(new Regex(@"^ssh -p \d+ lab@[0-9.]+$"));
         await Expect(line).ToBeVisibleAsync();
-        await SshAsync(await line.InnerTextAsync(), key);
+        await SshAsync(ssh, long.Parse(id, CultureInfo.InvariantCulture), await line.InnerTextAsync());
         await visit.ShootAsync("environment");
         Assert.Equal(0, await visit.OverflowAsync());
         Assert.Empty(await visit.NamelessAsync());
@@ -100,36 +103,47 @@ public sealed class EnvironmentTests(ConsoleProcess console, Chromium chromium)
         await page.GetByRole(AriaRole.Button, new() { Name = "Delete it and its home" }).ClickAsync();
         await Expect(page.GetByText("No environments yet")).ToBeVisibleAsync();
         visit.AssertQuiet();
-        ssh.Delete(recursive: true);
         await away.LeaveAsync();
     }
 
-    /// <summary>The line that the page offers, with the key that the wizard was given: it is the machine with both GPUs.</summary>
-    private static async Task SshAsync(string line, string key)
+    /// <summary>
+    /// The line that the page offers, with the key that the wizard was given: it is the machine with both GPUs, takes a file,
+    /// and its Jupyter, reached this way, asks for the password.
+    /// </summary>
+    private static async Task SshAsync(SshClient ssh, long id, string line)
     {
-        string[] ours =
-        [
-            "-i",
-            key,
-            .. "-o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null".Split(
-                ' '
-            ),
-        ];
-        string[] theirs = line.Split(' ')[1..];
-        for (var tries = 0; ; tries++)
-        {
-            try
+        var words = line.Split(' ');
+        var door = new SshDoor(id, words[3], int.Parse(words[2], CultureInfo.InvariantCulture));
+        await ssh.UntilInAsync(door, Ct);
+        var gpus = await ssh.RunAsync(door, "nvidia-smi -L", Ct);
+        Assert.Equal(2, gpus.Split('\n').Count(l => l.Contains("UUID: GPU-", StringComparison.Ordinal)));
+        var file = Path.GetTempFileName();
+        await File.WriteAllTextAsync(file, "by scp", Ct);
+        await ssh.CopyAsync(door, file, "copied.txt", Ct);
+        await ssh.FetchAsync(door, "copied.txt", file + ".back", Ct);
+        Assert.Equal("by scp", await File.ReadAllTextAsync(file + ".back", Ct));
+        File.Delete(file);
+        File.Delete(file + ".back");
+        await ssh.ThroughAsync(
+            door,
+            EnvironmentSpec.JupyterPort,
+            async http =>
             {
-                var gpus = await Shell.RunAsync("ssh", [.. ours, .. theirs, "nvidia-smi -L"], Ct);
-                Assert.Equal(2, gpus.Trim().Split('\n').Count(l => l.Contains("UUID: GPU-", StringComparison.Ordinal)));
-                return;
-            }
-            catch (InvalidOperationException) when (tries < 20)
-            {
-                // Its sshd may come up a moment after its Jupyter
-                await Task.Delay(250, Ct);
-            }
-        }
+                Assert.Equal(HttpStatusCode.Unauthorized, await SignInAsync(http, id, "another password"));
+                Assert.Equal(HttpStatusCode.Found, await SignInAsync(http, id, Password));
+            },
+            Ct
+        );
+    }
+
+    private static async Task<HttpStatusCode> SignInAsync(HttpClient http, long id, string password)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, $"e/{id}/jupyter/login");
+        request.Headers.Add("Cookie", "_xsrf=x");
+        request.Headers.Add("X-XSRFToken", "x");
+        request.Content = new FormUrlEncodedContent([new("password", password)]);
+        using var answer = await http.SendAsync(request, Ct);
+        return answer.StatusCode;
     }
 
     private static async Task TerminalAsync(Visit visit)

@@ -274,7 +274,7 @@ public static class EnvironmentsApi
 }
 
 /// <param name="Password">8-200 characters; never told again</param>
-public sealed record JupyterPasswordBody(string? Password);
+public sealed record JupyterPasswordBody(string? Password = null);
 
 /// <summary>An environment as people write it. Read by <see cref="EnvironmentReader"/>; stands here for the API's document.</summary>
 /// <param name="IdleAfter">`hh:mm:ss`, `d.hh:mm:ss` or `never`</param>

@@ -131,6 +131,9 @@ public static class EnvironmentJson
         };
         draft.Volumes.AddRange(DraftJson.Volumes(flat));
         draft.Host = OnlyHost(flat);
+        // An exported one has none; whoever wrote one by hand wants it
+        draft.Password = DraftJson.Text(DraftJson.At(flat, "jupyter") as JsonObject ?? [], "password", "");
+        draft.OwnPassword = draft.Password.Length > 0;
         foreach (var (key, value) in flat.Where(k => !s_own.Contains(k.Key)))
         {
             if (key != Placement || draft.Host.Length == 0)

@@ -48,17 +48,15 @@ public sealed class EnvironmentTests(EnvironmentConsole lab) : IClassFixture<Env
         Assert.Equal(HttpStatusCode.Found, await SignInAsync(jupyter, Password));
         Assert.Equal(HttpStatusCode.Unauthorized, await SignInAsync(jupyter, Password + "!"));
 
-        await ssh.UntilInAsync(found, Ct);
-        var gpus = (await ssh.RunAsync(found, "nvidia-smi -L", Ct)).Trim().Split('\n');
+        var door = SshDoor.Of(found);
+        await ssh.UntilInAsync(door, Ct);
+        var gpus = (await ssh.RunAsync(door, "nvidia-smi -L", Ct)).Trim().Split('\n');
         Assert.Equal(2, gpus.Length);
         Assert.All(found.Job.Replicas[0].Attempts[0].Gpus, g => Assert.Contains(gpus, line => line.Contains(g)));
-        Assert.Equal(
-            $"1000 {id} /home/lab",
-            (await ssh.RunAsync(found, "echo $(id -u) $DEEPLAB_JOB $HOME", Ct)).Trim()
-        );
+        Assert.Equal($"1000 {id} /home/lab", (await ssh.RunAsync(door, "echo $(id -u) $DEEPLAB_JOB $HOME", Ct)).Trim());
         using (var stranger = await SshClient.MakeAsync(Ct))
         {
-            var refused = await Assert.ThrowsAnyAsync<Exception>(() => stranger.RunAsync(found, "true", Ct));
+            var refused = await Assert.ThrowsAnyAsync<Exception>(() => stranger.RunAsync(door, "true", Ct));
             Assert.Contains("Permission denied", refused.Message);
         }
 
@@ -139,8 +137,8 @@ public sealed class EnvironmentTests(EnvironmentConsole lab) : IClassFixture<Env
         var first = await lab.UntilAsync(id, WorkloadState.Running);
         var file = Path.GetTempFileName();
         await File.WriteAllTextAsync(file, "kept\n", Ct);
-        await ssh.UntilInAsync(first, Ct);
-        await ssh.CopyAsync(first, file, "kept.txt", Ct);
+        await ssh.UntilInAsync(SshDoor.Of(first), Ct);
+        await ssh.CopyAsync(SshDoor.Of(first), file, "kept.txt", Ct);
         File.Delete(file);
         await lab.Console.StopAsync(id, Ct);
         var stopped = await lab.UntilAsync(id, WorkloadState.Stopped);
@@ -149,9 +147,9 @@ public sealed class EnvironmentTests(EnvironmentConsole lab) : IClassFixture<Env
 
         await lab.StartAsync(id);
         var second = await lab.UntilAsync(id, WorkloadState.Running);
-        await ssh.UntilInAsync(second, Ct);
+        await ssh.UntilInAsync(SshDoor.Of(second), Ct);
         // Its host key too is the one of before, or ssh would refuse
-        Assert.Equal("kept", (await ssh.RunAsync(second, "cat kept.txt", Ct)).Trim());
+        Assert.Equal("kept", (await ssh.RunAsync(SshDoor.Of(second), "cat kept.txt", Ct)).Trim());
         Assert.Equal(first.HomeHost, second.HomeHost);
         Assert.Equal([1, 2], second.Job.Replicas[0].Attempts.Select(a => a.Number));
 

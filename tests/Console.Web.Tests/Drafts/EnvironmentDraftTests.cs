@@ -74,7 +74,7 @@ public sealed class EnvironmentDraftTests
     public void A_place_that_the_wizard_does_not_ask_for_passes_through_it()
     {
         const string Labelled =
-            """{"name":"mine","image":"pytorch-cpu","placement":{"onlyHosts":["a","b"],"hostLabels":{"zone":"z"}}}""";
+            """{"name":"mine","cluster":"lab","image":"pytorch-cpu","placement":{"onlyHosts":["a","b"],"hostLabels":{"zone":"z"}}}""";
         var draft = EnvironmentJson.FromDefinition(System.Text.Json.Nodes.JsonNode.Parse(Labelled)!.AsObject());
 
         Assert.Equal("", draft.Host);

@@ -151,12 +151,17 @@ public sealed class EnvironmentWizardTests : BunitContext, IAsyncLifetime
         await provider
             .Find("textarea")
             .InputAsync(
-                new ChangeEventArgs { Value = """{"name":"mine","image":"pytorch-cpu","gpus":2,"env":{"A":"b"}}""" }
+                new ChangeEventArgs
+                {
+                    Value =
+                        """{"name":"mine","image":"pytorch-cpu","gpus":2,"env":{"A":"b"},"jupyter":{"password":"long enough"}}""",
+                }
             );
         await provider.Find("form").SubmitAsync();
 
         var draft = Assert.IsType<EnvironmentDraft>((await dialog.Result)!.Data);
         Assert.Equal(("mine", "pytorch-cpu", "2"), (draft.Name, draft.Image, draft.Gpus));
+        Assert.Equal((true, "long enough"), (draft.OwnPassword, draft.Password));
         Assert.True(draft.Others.ContainsKey("env"));
     }
 

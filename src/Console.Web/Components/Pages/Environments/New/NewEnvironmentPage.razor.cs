@@ -111,7 +111,12 @@ public sealed partial class NewEnvironmentPage
         );
         if (await dialog.Result is { Canceled: false, Data: EnvironmentDraft imported })
         {
-            await Set(() => _draft = imported);
+            _draft = imported;
+            if (Board is { Loaded: true } board)
+            {
+                Prefill(board);
+            }
+            await ChangedAsync();
         }
     }
 

@@ -16,15 +16,14 @@ internal sealed partial class AwayHost : IAsyncDisposable
     private const int Conflict = 409;
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
     private readonly LabHost _host;
-    private readonly IPage _page;
-    private readonly string _console;
+    private readonly Visit _visit;
 
-    private AwayHost(LabHost host, IPage page, string console) => (_host, _page, _console) = (host, page, console);
+    private AwayHost(LabHost host, Visit visit) => (_host, _visit) = (host, visit);
 
-    /// <param name="page">of an admin who is signed in</param>
-    public static async Task<AwayHost> UpAsync(IPage page, string console, CancellationToken ct)
+    /// <param name="visit">of an admin who is signed in</param>
+    public static async Task<AwayHost> UpAsync(Visit visit, CancellationToken ct)
     {
-        var away = new AwayHost(await LabHost.UpAsync(Gpus, ct), page, console);
+        var away = new AwayHost(await LabHost.UpAsync(Gpus, ct), visit);
         try
         {
             await Shell.RunAsync(
@@ -84,22 +83,11 @@ internal sealed partial class AwayHost : IAsyncDisposable
 
     private async Task<JsonDocument?> SendAsync(string method, string path, object? body = null)
     {
-        var answer = await FetchAsync(method, path, body);
+        var answer = await _visit.CallAsync(method, path, body);
         var text = await answer.TextAsync();
         Assert.True(answer.Ok, string.Create(CultureInfo.InvariantCulture, $"{method} {path}: {answer.Status} {text}"));
         return text.Length > 0 ? JsonDocument.Parse(text) : null;
     }
-
-    private Task<IAPIResponse> FetchAsync(string method, string path, object? body = null) =>
-        _page.APIRequest.FetchAsync(
-            $"{_console}/api/v1/{path}",
-            new()
-            {
-                Method = method,
-                DataObject = body,
-                Headers = new Dictionary<string, string> { ["Origin"] = _console },
-            }
-        );
 
     /// <summary>Takes it out of the console, which other tests look at too, as soon as its last container is gone.</summary>
     public async Task LeaveAsync()
@@ -108,7 +96,7 @@ internal sealed partial class AwayHost : IAsyncDisposable
         {
             var deadline = DateTime.UtcNow + s_patience;
             IAPIResponse answer;
-            while ((answer = await FetchAsync("DELETE", path)).Status == Conflict && DateTime.UtcNow < deadline)
+            while ((answer = await _visit.CallAsync("DELETE", path)).Status == Conflict && DateTime.UtcNow < deadline)
             {
                 await Task.Delay(250);
             }

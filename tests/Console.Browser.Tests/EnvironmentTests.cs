@@ -22,7 +22,7 @@ public sealed class EnvironmentTests(ConsoleProcess console, Chromium chromium)
         var page = visit.Page;
         await visit.SignInAsync();
         await Expect(page.Locator(".shell h1").First).ToBeVisibleAsync();
-        await using var away = await AwayHost.UpAsync(page, console.Address, Ct);
+        await using var away = await AwayHost.UpAsync(visit, Ct);
         using var ssh = await SshClient.MakeAsync(Ct, "ada@laptop");
         await visit.OpenAsync("/environments");
         await page.GetByRole(AriaRole.Link, new() { Name = "New environment" }).First.ClickAsync();

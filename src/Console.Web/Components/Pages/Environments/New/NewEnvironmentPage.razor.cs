@@ -186,7 +186,9 @@ public sealed partial class NewEnvironmentPage
         {
             _draft.Cluster = board.Clusters[0].Name;
         }
-        if (image.Length == 0 && board.Images.FirstOrDefault(i => i.Has(Endpoint.Jupyter)) is { } first)
+        // Somebody's snapshot is nobody's first choice
+        var suited = board.Images.Where(i => i.Has(Endpoint.Jupyter)).OrderBy(i => i.Owner is not null);
+        if (image.Length == 0 && suited.FirstOrDefault() is { } first)
         {
             _draft.Image = first.Name;
             Suit();

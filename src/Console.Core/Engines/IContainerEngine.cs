@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace DeepLab.Core.Engines;
 
 /// <summary>
@@ -331,6 +333,12 @@ public static class Labels
 
     /// <summary>`gpu`, `host` or `wall` on the console's own containers, which carry no attempt.</summary>
     public const string Probe = "deeplab.probe";
+
+    /// <summary>Id of the attempt that a container says it is of; null where it names none.</summary>
+    public static long? AttemptOf(IReadOnlyDictionary<string, string> labels) =>
+        labels.TryGetValue(Attempt, out var text) && long.TryParse(text, CultureInfo.InvariantCulture, out var id)
+            ? id
+            : null;
 }
 
 /// <summary>

@@ -25,8 +25,15 @@ public sealed partial class AttemptWrites(
     LeaderWrites writes,
     IDbContextFactory<ConsoleDb> databases,
     TimeProvider time
-)
+) : IDisposable
 {
+    // Replicas of one job wait for each other at its row, each with a connection in hand: a thousand that start at once must
+    // leave some to everybody else
+    private const int MostInFlight = 24;
+    private readonly SemaphoreSlim _inFlight = new(MostInFlight);
+
+    public void Dispose() => _inFlight.Dispose();
+
     public async Task<AttemptRead> ReadAsync(long attemptId, CancellationToken ct)
     {
         await using var db = await databases.CreateDbContextAsync(ct);
@@ -365,7 +372,24 @@ public sealed partial class AttemptWrites(
             }
         );
 
-    private Task ChangeAsync(
+    private async Task ChangeAsync(
+        LeaderTerm term,
+        long attemptId,
+        Func<ConsoleDb, Workload, Attempt, DateTimeOffset, CancellationToken, Task> change
+    )
+    {
+        await _inFlight.WaitAsync(term.Ended);
+        try
+        {
+            await ChangeNowAsync(term, attemptId, change);
+        }
+        finally
+        {
+            _inFlight.Release();
+        }
+    }
+
+    private Task ChangeNowAsync(
         LeaderTerm term,
         long attemptId,
         Func<ConsoleDb, Workload, Attempt, DateTimeOffset, CancellationToken, Task> change

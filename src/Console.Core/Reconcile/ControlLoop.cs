@@ -33,6 +33,7 @@ public sealed partial class ControlLoop(
 ) : BackgroundService
 {
     private static readonly TimeSpan s_passEvery = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan s_firstLooks = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan s_retry = TimeSpan.FromSeconds(1);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -75,7 +76,7 @@ public sealed partial class ControlLoop(
         await series.ForgetAsync(term.Ended);
         try
         {
-            var mayHaveHosts = true;
+            var (mayHaveHosts, isFirst) = (true, true);
             while (!term.Ended.IsCancellationRequested)
             {
                 try
@@ -85,8 +86,14 @@ public sealed partial class ControlLoop(
                         await workers.FollowAsync();
                         mayHaveHosts = false;
                     }
+                    if (isFirst)
+                    {
+                        await workers.FirstLooksAsync(s_firstLooks, term.Ended);
+                        isFirst = false;
+                    }
                     var nextDeadline = await pass.RunAsync(
                         term,
+                        workers.Looked(),
                         leased => workers.EnsureDriver(leased.HostId, leased.AttemptId)
                     );
                     mayHaveHosts |= await NextAsync(subscription, workers, Patience(nextDeadline), term.Ended);

@@ -1,4 +1,3 @@
-using System.Globalization;
 using DeepLab.Core.Clusters;
 using DeepLab.Core.Engines;
 using DeepLab.Core.Metrics;
@@ -31,17 +30,57 @@ internal sealed class HostLedger(
             return;
         }
         var running = await RunningAsync(containers, ct);
-        var uuids = gpus.Select(g => g.Uuid).ToArray();
+        var there = containers.Select(c => c.Id).ToHashSet(StringComparer.Ordinal);
+        foreach (var gone in _devices.Keys.Where(id => !there.Contains(id)).ToArray())
+        {
+            _devices.Remove(gone);
+        }
         // Read after the containers were: one that was leased since is not yet among them, and so is no leak
-        var leases = await db
-            .Leases.AsNoTracking()
-            .Where(l => l.ReleasedAt == null && uuids.Contains(l.GpuUuid))
-            .ToDictionaryAsync(l => l.GpuUuid, l => l.AttemptId, ct);
+        var leases = await LeasesAsync(db, gpus, ct);
         var view = new LedgerView(gpus, leases, running, probes.Gpus, probes.Processes);
         var verdicts = Ledger.Judge(view);
         await writes.HealthAsync(term, hostId, gpus, Ledger.Steady(_before, verdicts, gpus));
         _before = verdicts;
         await EvictAsync(view, ct);
+    }
+
+    /// <summary>
+    /// Before the host is given work: a container that runs for an attempt which this database never knew is no disagreement of
+    /// a moment. The database may be an older copy.
+    /// </summary>
+    public async Task FirstLookAsync(IReadOnlyList<ContainerSummary> containers, CancellationToken ct)
+    {
+        await using var db = await databases.CreateDbContextAsync(ct);
+        var ids = containers.Select(c => Labels.AttemptOf(c.Labels)).OfType<long>().ToArray();
+        var known = await db.Attempts.Where(a => ids.Contains(a.Id)).Select(a => a.Id).ToHashSetAsync(ct);
+        var strangers = await RunningAsync(
+            [.. containers.Where(c => Labels.AttemptOf(c.Labels) is { } id && !known.Contains(id))],
+            ct
+        );
+        var theirs = strangers.SelectMany(c => c.Gpus).ToHashSet(StringComparer.Ordinal);
+        if (theirs.Count == 0)
+        {
+            return;
+        }
+        var gpus = await db
+            .Gpus.AsNoTracking()
+            .Where(g => g.HostId == hostId && theirs.Contains(g.Uuid))
+            .ToListAsync(ct);
+        var view = new LedgerView(gpus, await LeasesAsync(db, gpus, ct), strangers, null, []);
+        await writes.HealthAsync(term, hostId, gpus, Ledger.Judge(view));
+    }
+
+    private static Task<Dictionary<string, long>> LeasesAsync(
+        ConsoleDb db,
+        IReadOnlyList<Gpu> gpus,
+        CancellationToken ct
+    )
+    {
+        var uuids = gpus.Select(g => g.Uuid).ToArray();
+        return db
+            .Leases.AsNoTracking()
+            .Where(l => l.ReleasedAt == null && uuids.Contains(l.GpuUuid))
+            .ToDictionaryAsync(l => l.GpuUuid, l => l.AttemptId, ct);
     }
 
     private async Task<IReadOnlyList<LedgerContainer>> RunningAsync(
@@ -64,17 +103,7 @@ internal sealed class HostLedger(
                 }
                 _devices[c.Id] = gpus = report.GpuUuids;
             }
-            var attempt =
-                c.Labels.TryGetValue(Labels.Attempt, out var text)
-                && long.TryParse(text, CultureInfo.InvariantCulture, out var id)
-                    ? id
-                    : (long?)null;
-            running.Add(new LedgerContainer(c.Id, c.Name, attempt, gpus));
-        }
-        var there = containers.Select(c => c.Id).ToHashSet(StringComparer.Ordinal);
-        foreach (var gone in _devices.Keys.Where(id => !there.Contains(id)).ToArray())
-        {
-            _devices.Remove(gone);
+            running.Add(new LedgerContainer(c.Id, c.Name, Labels.AttemptOf(c.Labels), gpus));
         }
         return running;
     }

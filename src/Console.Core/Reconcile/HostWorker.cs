@@ -36,6 +36,8 @@ internal sealed partial class HostWorker : IAsyncDisposable
     private IReadOnlyDictionary<long, ContainerSummary> _byAttempt = new Dictionary<long, ContainerSummary>();
     private ProbeSight? _sight;
     private volatile HostWall _wall;
+    private readonly TaskCompletionSource _firstLook = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile bool _hasLooked;
     private bool _listed;
 
     public HostWorker(
@@ -56,6 +58,15 @@ internal sealed partial class HostWorker : IAsyncDisposable
     /// <summary>As it was read last.</summary>
     public Host Host { get; private set; }
     public IContainerEngine Engine { get; }
+
+    /// <summary>
+    /// It has seen once in this term what the engine runs: before that nothing new is placed there, since GPUs may be in use that
+    /// the database calls free.
+    /// </summary>
+    public bool HasLooked => _hasLooked;
+
+    /// <summary>It has, or its engine did not answer.</summary>
+    public Task FirstLook => _firstLook.Task;
 
     public Task WhenConnectedAsync(CancellationToken ct) => _connected.Task.WaitAsync(ct);
 
@@ -149,6 +160,7 @@ internal sealed partial class HostWorker : IAsyncDisposable
             catch (Exception e)
                 when (e is EngineUnreachableException or EngineException or IOException || DatabaseFaults.IsFault(e))
             {
+                _firstLook.TrySetResult();
                 await TellLostAsync(e, ++failures);
             }
             finally
@@ -191,7 +203,13 @@ internal sealed partial class HostWorker : IAsyncDisposable
         var info = await Engine.InfoAsync(ct);
         await NoteOutageAsync(info, ct);
         // Before it takes work again: what a fenced host still runs goes first
-        await ListAsync(ct);
+        var containers = await ListAsync(ct);
+        if (!HasLooked)
+        {
+            await _ledger.FirstLookAsync(containers, ct);
+            _hasLooked = true;
+            _firstLook.TrySetResult();
+        }
         await _tools.Hosts.ReachedAsync(_term, Host.Id, info);
         // Its rules may have gone with the engine: nothing starts before they were seen again
         _wall = new HostWall(this, _tools);
@@ -249,11 +267,7 @@ internal sealed partial class HostWorker : IAsyncDisposable
     {
         await foreach (var e in Engine.EventsAsync(_tools.InstallId, ct))
         {
-            if (
-                e.Labels.TryGetValue(Labels.Attempt, out var text)
-                && long.TryParse(text, CultureInfo.InvariantCulture, out var id)
-                && _drivers.TryGetValue(id, out var entry)
-            )
+            if (Labels.AttemptOf(e.Labels) is { } id && _drivers.TryGetValue(id, out var entry))
             {
                 entry.Driver.Wake();
             }
@@ -287,10 +301,7 @@ internal sealed partial class HostWorker : IAsyncDisposable
         foreach (var c in containers)
         {
             Remember(c.Name);
-            if (
-                c.Labels.TryGetValue(Labels.Attempt, out var text)
-                && long.TryParse(text, CultureInfo.InvariantCulture, out var id)
-            )
+            if (Labels.AttemptOf(c.Labels) is { } id)
             {
                 byAttempt[id] = c;
             }

@@ -25,6 +25,13 @@ internal sealed partial class HostWorkers(
 
     public IEnumerable<HostWorker> All => _entries.Values.Select(e => e.Worker);
 
+    /// <summary>Nothing new is placed on the others: what they run was not yet seen in this term.</summary>
+    public IReadOnlySet<Guid> Looked() => All.Where(w => w.HasLooked).Select(w => w.Host.Id).ToHashSet();
+
+    /// <summary>Each has seen what its engine runs, or found that it does not answer, or the patience is over.</summary>
+    public Task FirstLooksAsync(TimeSpan patience, CancellationToken ct) =>
+        Task.WhenAny(Task.WhenAll(All.Select(w => w.FirstLook)), Task.Delay(patience, tools.Time, ct));
+
     /// <summary>A host that was entered since the last look has none yet; its list finds the attempt.</summary>
     public void EnsureDriver(Guid hostId, long attemptId) =>
         _entries.GetValueOrDefault(hostId)?.Worker.EnsureDriver(attemptId);

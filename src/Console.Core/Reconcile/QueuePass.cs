@@ -33,10 +33,15 @@ public sealed class QueuePass(
     private const int PlacementsPerCommit = 32;
 
     /// <summary>Answers when the clock alone asks for the next pass: a longest duration, a drain, a host's grace; null for never.</summary>
+    /// <param name="looked">hosts that may be given work: what they run was seen in this term</param>
     /// <param name="leased">told of each attempt as soon as its lease stands: it need not wait for the rest of the pass</param>
-    public async Task<DateTimeOffset?> RunAsync(LeaderTerm term, Action<LeasedAttempt> leased)
+    public async Task<DateTimeOffset?> RunAsync(
+        LeaderTerm term,
+        IReadOnlySet<Guid> looked,
+        Action<LeasedAttempt> leased
+    )
     {
-        var (plan, pauseEnds) = await PlaceAsync(term, leased);
+        var (plan, pauseEnds) = await PlaceAsync(term, looked, leased);
         await StopQueuedAsync(term);
         var nextDeadline = Soonest(pauseEnds, Soonest(await StopOverdueAsync(term), await duties.RunAsync(term)));
         nextDeadline = Soonest(nextDeadline, await yields.RunAsync(term));
@@ -48,6 +53,7 @@ public sealed class QueuePass(
     /// <summary>Plans under the leadership lock and leases at once what the plan starts first; what is left is checked again.</summary>
     private async Task<(QueuePlan Plan, DateTimeOffset? PauseEnds)> PlaceAsync(
         LeaderTerm term,
+        IReadOnlySet<Guid> looked,
         Action<LeasedAttempt> leased
     )
     {
@@ -63,7 +69,7 @@ public sealed class QueuePass(
                         return [];
                     }
                     var now = time.GetUtcNow();
-                    var fleet = await FleetReader.ReadAsync(db, now, ct);
+                    var fleet = OnlyLooked(await FleetReader.ReadAsync(db, now, ct), looked);
                     plan = Planner.Plan(fleet, queue, now);
                     requests = queue.ToDictionary(r => r.Id);
                     return await LeaseAsync(db, fleet, [.. plan.Placements.Take(PlacementsPerCommit)], requests, ct);
@@ -179,6 +185,24 @@ public sealed class QueuePass(
         failpoints.Hit(Failpoints.BeforeLeaseCommit);
         return [.. made.Select(a => new LeasedAttempt(a.HostId, a.Id))];
     }
+
+    private static FleetSnapshot OnlyLooked(FleetSnapshot fleet, IReadOnlySet<Guid> looked) =>
+        fleet.Hosts.All(h => looked.Contains(h.Id))
+            ? fleet
+            : fleet with
+            {
+                Hosts =
+                [
+                    .. fleet.Hosts.Select(h =>
+                        looked.Contains(h.Id)
+                            ? h
+                            : h with
+                            {
+                                Closed = h.Closed ?? "its engine has not answered since this console took over",
+                            }
+                    ),
+                ],
+            };
 
     private void Place(ConsoleDb db, Workload w, JobRequest request, JobPlacement placement, DateTimeOffset now)
     {

@@ -36,7 +36,7 @@ public sealed class JobBoard(
         var job = await jobs.FindAsync(actor, id, ct);
         if (Job is null && job is not null)
         {
-            IsEnvironment = StoredSpec.Read(job.SpecJson).Environment is not null;
+            IsEnvironment = StoredSpec.TryRead(job.SpecJson, out _)?.Environment is not null;
         }
         await _history.LoadAsync(ct);
         Job = job;

@@ -104,6 +104,11 @@ public sealed class QueueApiTests(ApiHost host)
         Assert.Equal(WaitKind.SpecUnreadable, wait.Kind);
         Assert.StartsWith("its stored spec does not read back: ", wait.Message);
         Assert.NotEqual(WaitKind.SpecUnreadable, plan.Find(other)!.Waits[0].Kind);
+        var shown = await client.GetJsonAsync($"/api/v1/jobs/{broken}");
+        Assert.Equal("by hand", shown.GetProperty("spec").GetProperty("name").GetString());
+        using var clone = await client.PostAsync($"/api/v1/jobs/{broken}/clone", null);
+        var problem = await clone.ProblemAsync(HttpStatusCode.Conflict);
+        Assert.Contains("does not read back", problem.GetProperty("detail").GetString(), StringComparison.Ordinal);
         // Nobody else's plan is to carry it on
         await using var after = await host.DbAsync();
         await after

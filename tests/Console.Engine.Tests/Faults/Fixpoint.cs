@@ -8,12 +8,14 @@ internal static class Fixpoint
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
 
-    /// <summary>Waits for full lists of the one host, and asserts that meanwhile no row was written.</summary>
+    /// <summary>Waits until all is told that went before, then for full lists of the one host, and asserts that meanwhile no row was written.</summary>
     public static async Task AssertAsync(ConsoleHarness console, CancellationToken ct, int lists = 2)
     {
-        var before = await FingerprintAsync(console, ct);
+        await UntilListedAsync(console, 1, ct);
+        var before = await RowsAsync(console, ct);
         await UntilListedAsync(console, lists, ct);
-        Assert.Equal(before, await FingerprintAsync(console, ct));
+        var after = await RowsAsync(console, ct);
+        Assert.Equal(before.Except(after), after.Except(before));
     }
 
     /// <summary>Each full list of a host ends with a note of its time; passes of the queue come twice as often.</summary>
@@ -32,8 +34,8 @@ internal static class Fixpoint
         return await db.Hosts.Select(h => h.LastSeenAt).SingleAsync(ct);
     }
 
-    /// <summary>Which row versions there are: a row that is written again has another one, even with the same content.</summary>
-    private static async Task<string> FingerprintAsync(ConsoleHarness console, CancellationToken ct)
+    /// <summary>Each version of a row, with its content: a row that is written again is another one, even with the same content.</summary>
+    private static async Task<IReadOnlyList<string>> RowsAsync(ConsoleHarness console, CancellationToken ct)
     {
         string[] tables =
         [
@@ -47,18 +49,11 @@ internal static class Fixpoint
             "job_networks",
         ];
         var parts = tables
-            .Select(t =>
-                $"select '{t}: ' || coalesce(string_agg(xmin::text || ctid::text, ',' order by ctid), '') from {t}"
-            )
-            // The probe's own clock moves on; what it says of a GPU must not
-            .Append("select 'gpus: ' || string_agg(uuid || health || health_message, ',' order by uuid) from gpus");
+            .Select(t => $"select '{t} ' || xmin || ctid || ' ' || to_jsonb({t}) from {t}")
+            // The console's and the probe's own clocks move on; what they say of a host and a GPU must not
+            .Append("select concat_ws(' ', 'host', name, state, state_message) from hosts")
+            .Append("select concat_ws(' ', 'GPU', uuid, health, health_message) from gpus");
         await using var sql = NpgsqlDataSource.Create(console.Options.Database);
-        var found = new List<string>();
-        foreach (var part in parts)
-        {
-            await using var command = sql.CreateCommand(part);
-            found.Add((string)(await command.ExecuteScalarAsync(ct))!);
-        }
-        return string.Join(Environment.NewLine, found);
+        return await Invariants.ColumnAsync(sql, string.Join(" union all ", parts), ct);
     }
 }

@@ -22,6 +22,7 @@ public sealed class RestoredDatabaseTests
         await console.StartAsync(Ct);
         await console.SignInAsync(Ct);
         await console.UntilSqlAsync("count(*) = 4 from gpus where health = 'Healthy'", "four GPUs", Ct);
+        var waiting = await SubmitHeldAsync(console);
         await console.KillAsync(Ct);
         await CopyAsync(name, name + "_old");
         console.Sql.Clear();
@@ -38,7 +39,20 @@ public sealed class RestoredDatabaseTests
             await CopyAsync(name + "_old", name);
             console.Sql.Clear();
 
+            // The queue of the older copy goes on before anybody has looked at the engine
+            await using (var command = console.Sql.CreateCommand("update workloads set held = false"))
+            {
+                await command.ExecuteNonQueryAsync(Ct);
+            }
             await console.StartAsync(Ct);
+            Assert.Equal("Succeeded", (string?)(await console.WaitForEndAsync(waiting, Ct))["state"]);
+            var taken = await Invariants.ColumnAsync(
+                console.Sql,
+                $"select gpu_uuid from leases where workload_id = {waiting}",
+                Ct
+            );
+            Assert.Equal(2, taken.Count);
+            Assert.Empty(taken.Intersect(held));
             await console.UntilSqlAsync(
                 "count(*) = 2 from gpus where health = 'Leaked' and health_message like '%holds no lease%'",
                 "its two GPUs are told as leaked",
@@ -74,6 +88,18 @@ public sealed class RestoredDatabaseTests
         {
             await DropAsync(name + "_old");
         }
+    }
+
+    /// <summary>A job for 2 GPUs that an admin has held back since it waited for others.</summary>
+    private static async Task<long> SubmitHeldAsync(ConsoleProcess console)
+    {
+        var ahead = await console.SubmitAsync(ConsoleJobs.Body("sleep 600", gpus: 4), Ct);
+        await console.UntilRunsAsync(ahead, Ct);
+        var held = await console.SubmitAsync(ConsoleJobs.Body("true", gpus: 2), Ct);
+        await console.PostAsync($"/api/v1/jobs/{held}/hold", null, Ct);
+        await console.PostAsync($"/api/v1/jobs/{ahead}/stop", null, Ct);
+        await console.WaitForEndAsync(ahead, Ct);
+        return held;
     }
 
     private static async Task AssertToldAsync(ConsoleProcess console, IReadOnlyList<string> held)

@@ -1,3 +1,4 @@
+using DeepLab.Core.Clusters;
 using DeepLab.Core.Engines;
 using DeepLab.Core.Operations.Fleet;
 using DeepLab.Core.Workloads;
@@ -17,7 +18,12 @@ public sealed class FixpointTests
     public async Task At_rest_the_loop_writes_nothing_and_asks_the_engine_for_nothing()
     {
         await using var console = await ConsoleHarness.StartAsync(Ct);
-        await console.UntilAsync(async db => await db.Gpus.CountAsync(Ct) == 4, s_patience, Ct);
+        // What ran here before may hold a GPU for another moment, which a waiting job is told of
+        await console.UntilAsync(
+            async db => await db.Gpus.CountAsync(g => g.Health == GpuHealth.Healthy, Ct) == 4,
+            s_patience,
+            Ct
+        );
         var ended = await console.SubmitAsync(Specs.Shell("exit 3"), Ct);
         await console.WaitForEndAsync(ended, Ct);
         var running = await console.SubmitAsync(Specs.Shell("sleep 600", gpus: 2), Ct);

@@ -162,9 +162,13 @@ public sealed class CloneEnvironment(IDbContextFactory<ConsoleDb> databases, Sub
             .Where(w => w.Id == id && w.Kind == WorkloadKind.Environment)
             .Select(w => w.SpecJson)
             .SingleOrDefaultAsync(ct);
-        return json is null
-            ? new Outcome<Submitted>.NotFound()
-            : await submit.RunAsync(actor, WithEmptyHome(StoredSpec.Read(json)), null, ct);
+        if (json is null)
+        {
+            return new Outcome<Submitted>.NotFound();
+        }
+        return StoredSpec.TryRead(json, out var trouble) is { } spec
+            ? await submit.RunAsync(actor, WithEmptyHome(spec), null, ct)
+            : new Outcome<Submitted>.Conflict($"Environment {id} cannot be cloned: {trouble}");
     }
 
     /// <summary>The home that it took over is its own.</summary>

@@ -54,7 +54,7 @@ public sealed class KeptHomes(IDbContextFactory<ConsoleDb> databases, TimeProvid
                 r.Id,
                 r.Name,
                 r.OwnerName,
-                StoredSpec.Read(r.SpecJson).Image,
+                StoredSpec.TryRead(r.SpecJson, out _)?.Image ?? "",
                 r.Cluster,
                 r.Host,
                 r.DeletedAt!.Value
@@ -144,7 +144,7 @@ public sealed class KeptHomes(IDbContextFactory<ConsoleDb> databases, TimeProvid
                 $"It lies on the host {host.Name}, which is not in this cluster; choose that host's cluster."
             );
         }
-        var madeFor = StoredSpec.Read(kept.SpecJson).Environment?.Home ?? kept.Id;
+        var madeFor = StoredSpec.TryRead(kept.SpecJson, out _)?.Environment?.Home ?? kept.Id;
         return (new KeptHome(kept.Id, kept.Name, madeFor, host.Id), "");
     }
 

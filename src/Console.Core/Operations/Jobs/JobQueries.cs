@@ -76,13 +76,13 @@ public sealed class JobQueries(
             return null;
         }
         var cluster = await db.Clusters.Where(c => c.Id == w.ClusterId).Select(c => c.Name).SingleAsync(ct);
-        var spec = StoredSpec.Read(w.SpecJson);
+        var spec = StoredSpec.ReadToShow(w);
         var waiting = w.State == WorkloadState.Queued ? (await plan.GetAsync(ct, id)).Find(id) : null;
         return new JobDetail(
             JobRows.Compiled(w),
             cluster,
             spec.Image,
-            SpecWriter.Write(spec),
+            spec.Image.Length == 0 ? w.SpecJson : SpecWriter.Write(spec),
             w.Desired,
             w.Restarts,
             spec.Restart.MaxRestarts,

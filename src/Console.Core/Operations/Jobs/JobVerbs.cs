@@ -70,9 +70,13 @@ public sealed class CloneJob(IDbContextFactory<ConsoleDb> databases, SubmitJob s
             .Where(w => w.Id == id)
             .Select(w => w.SpecJson)
             .SingleOrDefaultAsync(ct);
-        return json is null
-            ? new Outcome<Submitted>.NotFound()
-            : await submit.RunAsync(actor, StoredSpec.Read(json), null, ct);
+        if (json is null)
+        {
+            return new Outcome<Submitted>.NotFound();
+        }
+        return StoredSpec.TryRead(json, out var trouble) is { } spec
+            ? await submit.RunAsync(actor, spec, null, ct)
+            : new Outcome<Submitted>.Conflict($"Job {id} cannot be cloned: {trouble}");
     }
 }
 

@@ -44,33 +44,41 @@ public sealed record PlannedQueue(
 
 /// <summary>
 /// The plan as it would be made now, for whoever looks: positions, estimates and previews come from the function that
-/// the loop itself plans with, on any console, and cost no write. One is made at a time, and is good for a second.
+/// the loop itself plans with, on any console, and cost no write. One is made at a time, and is good for a second, or
+/// until the next workload comes.
 /// </summary>
 public sealed class LivePlan(IDbContextFactory<ConsoleDb> databases, QueueReader queue, TimeProvider time) : IDisposable
 {
     private static readonly TimeSpan s_goodFor = TimeSpan.FromSeconds(1);
     private readonly SemaphoreSlim _one = new(1);
-    private PlannedQueue? _latest;
+    private volatile Made? _latest;
 
-    /// <param name="mustKnow">a queued job that the answer must speak of: an older plan may have been made before it came</param>
+    /// <param name="Newest">id of the newest workload before the plan was made</param>
+    private sealed record Made(long Newest, PlannedQueue Plan);
+
+    /// <param name="mustKnow">a queued job that the answer must speak of: an older plan may have been made before it came back</param>
     public async Task<PlannedQueue> GetAsync(CancellationToken ct, long? mustKnow = null)
     {
-        if (Fresh(mustKnow) is { } fresh)
+        await using var db = await databases.CreateDbContextAsync(ct);
+        // Whoever has submitted a job and looks must find it
+        var newest = await db.Workloads.MaxAsync(w => (long?)w.Id, ct) ?? 0;
+        if (Fresh(newest, mustKnow) is { } fresh)
         {
             return fresh;
         }
         await _one.WaitAsync(ct);
         try
         {
-            if (Fresh(mustKnow) is { } meanwhile)
+            if (Fresh(newest, mustKnow) is { } meanwhile)
             {
                 return meanwhile;
             }
-            await using var db = await databases.CreateDbContextAsync(ct);
             var now = time.GetUtcNow();
             var waiting = await queue.ReadAsync(db, ct);
             var fleet = await FleetReader.ReadAsync(db, now, ct);
-            return _latest = new PlannedQueue(now, fleet, waiting, Planner.Plan(fleet, waiting, now));
+            var made = new PlannedQueue(now, fleet, waiting, Planner.Plan(fleet, waiting, now));
+            _latest = new Made(newest, made);
+            return made;
         }
         finally
         {
@@ -78,9 +86,12 @@ public sealed class LivePlan(IDbContextFactory<ConsoleDb> databases, QueueReader
         }
     }
 
-    private PlannedQueue? Fresh(long? mustKnow) =>
-        _latest is { } l && time.GetUtcNow() - l.At < s_goodFor && (mustKnow is not { } id || l.Find(id) is not null)
-            ? l
+    private PlannedQueue? Fresh(long newest, long? mustKnow) =>
+        _latest is { } l
+        && l.Newest >= newest
+        && time.GetUtcNow() - l.Plan.At < s_goodFor
+        && (mustKnow is not { } id || l.Plan.Find(id) is not null)
+            ? l.Plan
             : null;
 
     public void Dispose() => _one.Dispose();

@@ -9,6 +9,17 @@ public static class StoredSpec
     public static JobSpec Read(string json) =>
         TryRead(json, out var trouble) ?? throw new InvalidOperationException(trouble);
 
+    /// <summary>For lists and pages, which show a workload whose spec does not read back too: by its name, with nothing in it.</summary>
+    public static JobSpec ReadToShow(Workload w) =>
+        TryRead(w.SpecJson, out _)
+        ?? new JobSpec
+        {
+            Name = w.Name,
+            Image = "",
+            Roles = [new RoleSpec { Name = "worker" }],
+            Environment = w.Kind == WorkloadKind.Environment ? new EnvironmentSpec { Jupyter = false } : null,
+        };
+
     /// <param name="trouble">where it is null, one sentence that says why</param>
     public static JobSpec? TryRead(string json, out string trouble)
     {

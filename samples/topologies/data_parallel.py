@@ -7,6 +7,7 @@ as well, by PET_…. Under mpirun the ranks are MPI's own. Rank 0 keeps the chec
 import argparse
 import os
 
+import deeplab
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
@@ -37,6 +38,7 @@ def main():
     dist.broadcast_object_list(first, device=device)
     if first[1] is not None:
         optimizer.load_state_dict(first[1])
+    curves = deeplab.SummaryWriter(purge_step=first[0] + 1 if first[0] else None) if rank == 0 else None
     # Broadcasts the weights of rank 0
     model = torch.nn.parallel.DistributedDataParallel(net)
 
@@ -48,7 +50,12 @@ def main():
         loss.backward()
         optimizer.step()
         if rank == 0:
-            checkpoints.save(step, net=net, optimizer=optimizer)
+            curves.add_scalar("train/loss", loss.item(), step)
+            if checkpoints.is_due(step):
+                curves.flush()  # first: who resumes from this checkpoint will not write the steps before it again
+                checkpoints.save(step, net=net, optimizer=optimizer)
+    if rank == 0:
+        curves.close()
     print(f"rank {rank}: step {options.steps}, loss {loss.item():.4f}, accuracy {digits.accuracy(net.cpu(), test):.4f}", flush=True)
     dist.barrier()
     dist.destroy_process_group()

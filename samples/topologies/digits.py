@@ -38,9 +38,12 @@ class Checkpoints:
     def __init__(self, keep=3):
         self.folder, self.every, self.keep = deeplab.checkpoint_dir(), deeplab.checkpoint_every(), keep
 
+    def is_due(self, step):
+        return self.folder is not None and step % self.every == 0
+
     def save(self, step, **parts):
         """Keeps the state of each part when its step has come."""
-        if self.folder is None or step % self.every:
+        if not self.is_due(step):
             return
         state = {"step": step, **{name: part.state_dict() for name, part in parts.items()}}
         deeplab.save(self.folder / f"step-{step:06d}.pt", lambda file: torch.save(state, file))

@@ -104,11 +104,12 @@ public sealed class CheckpointConsole : IAsyncLifetime
     }
 
     /// <summary>SIGKILL for the training program itself, as the kernel or an operator may send it.</summary>
-    public static Task KillAsync(ConsoleHarness console, Attempt attempt) =>
+    public static Task KillAsync(ConsoleHarness console, Attempt attempt, string program = "script.py") =>
         ExecAsync(
             console,
             attempt,
-            "for p in /proc/[0-9]*; do grep -q 'scrip[t].py' $p/cmdline && [ ${p#/proc/} != 1 ] && kill -9 ${p#/proc/}; done; true"
+            // The shell that looks names it too, in other letters
+            $"for p in /proc/[0-9]*; do grep -q '[{program[0]}]{program[1..]}' $p/cmdline && [ ${{p#/proc/}} != 1 ] && kill -9 ${{p#/proc/}}; done; true"
         );
 
     /// <summary>Steps of a curve that an attempt wrote, once it was read to its end.</summary>

@@ -95,7 +95,8 @@ public sealed class SampleTopologyTests(LabFleet fleet, TopologyConsole lab, ITe
         await SwarmCluster.AtRestAsync(console, fleet, lab.Jobs, Ct);
     }
 
-    private static async Task<string> UploadAsync(ConsoleHarness console)
+    /// <summary>Digest of the programs.</summary>
+    internal static async Task<string> UploadAsync(ConsoleHarness console)
     {
         using var archive = new MemoryStream();
         await using (var gzip = new GZipStream(archive, CompressionLevel.Fastest, leaveOpen: true))

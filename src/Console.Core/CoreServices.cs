@@ -61,6 +61,7 @@ public static class CoreServices
         services.AddSingleton<RestartEnvironment>();
         services.AddSingleton<DeleteEnvironment>();
         services.AddSingleton<CloneEnvironment>();
+        services.AddSingleton<JupyterPassword>();
         services.AddSingleton<KeptHomes>();
         services.AddSingleton<TouchEnvironment>();
         services.AddSingleton<EnvironmentQueries>();

@@ -20,6 +20,9 @@ public sealed class ConsoleProcess : IAsyncLifetime
 
     public string Address { get; private set; } = "";
 
+    /// <summary>The origin of a container's page.</summary>
+    public string GatewayAddress { get; private set; } = "";
+
     public string ConnectionString =>
         new NpgsqlConnectionStringBuilder(Need("DEEPLAB_TEST_DB")) { Database = _databaseName }.ConnectionString;
 
@@ -44,7 +47,9 @@ public sealed class ConsoleProcess : IAsyncLifetime
         };
         start.Environment["ASPNETCORE_ENVIRONMENT"] = "Development";
         start.Environment["ASPNETCORE_URLS"] = Address;
-        start.Environment["DEEPLAB_GATEWAY_URL"] = $"http://*.localhost:{FreePort()}";
+        var gateway = FreePort();
+        GatewayAddress = $"http://1-jupyter.localhost:{gateway}";
+        start.Environment["DEEPLAB_GATEWAY_URL"] = $"http://*.localhost:{gateway}";
         start.Environment["DEEPLAB_DB"] = ConnectionString;
         start.Environment["DEEPLAB_DATA"] = _data;
         start.Environment["DOCKER_HOST"] = Need("DEEPLAB_TEST_DOCKER");
@@ -131,7 +136,8 @@ public sealed class ConsoleProcess : IAsyncLifetime
         return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
-    private static string Root()
+    /// <summary>Of the repository.</summary>
+    internal static string Root()
     {
         var folder = new DirectoryInfo(AppContext.BaseDirectory);
         while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "DeepLab.sln")))

@@ -45,6 +45,7 @@ public sealed class EveryPageTests(ConsoleProcess console, Chromium chromium)
             ("hosts", "/hosts", $"section[aria-label='Host {ConsoleProcess.HostName}']"),
             ("host", $"/hosts/{ConsoleProcess.HostName}", ".charts canvas, .empty"),
             ("images", "/images", ".images .image"),
+            ("registries", "/images/registries", ".empty, .logins li"),
             ("tokens", "/tokens", ".tokens li"),
             ("not-found", "/jobs/999999999", ".empty"),
         ];

@@ -34,10 +34,10 @@ public sealed class Visit : IAsyncDisposable
 
     public IPage Page { get; }
 
-    public async Task SignInAsync(string password = ConsoleProcess.Password)
+    public async Task SignInAsync(string password = ConsoleProcess.Password, string userName = ConsoleProcess.UserName)
     {
         await Page.GotoAsync("/sign-in");
-        await Page.GetByLabel("User name").FillAsync(ConsoleProcess.UserName);
+        await Page.GetByLabel("User name").FillAsync(userName);
         await Page.GetByLabel("Password").FillAsync(password);
         await Page.GetByRole(AriaRole.Button, new() { Name = "Sign in" }).ClickAsync();
     }
@@ -48,6 +48,18 @@ public sealed class Visit : IAsyncDisposable
         await Page.GotoAsync(path);
         await Page.Locator(".shell h1").First.WaitForAsync(new() { State = WaitForSelectorState.Attached });
     }
+
+    /// <summary>Calls the console's API as whoever is signed in.</summary>
+    public Task<IAPIResponse> CallAsync(string method, string path, object? body = null) =>
+        Page.APIRequest.FetchAsync(
+            $"{Address}/api/v1/{path}",
+            new()
+            {
+                Method = method,
+                DataObject = body,
+                Headers = new Dictionary<string, string> { ["Origin"] = Address },
+            }
+        );
 
     /// <summary>Pixels by which the page is wider than the window.</summary>
     public Task<int> OverflowAsync() =>

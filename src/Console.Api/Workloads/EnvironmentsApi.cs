@@ -48,6 +48,12 @@ public static class EnvironmentsApi
         write.MapPost("/{id:long}/stop", StopAsync).WithSummary("Asks for a stop; the home stays. Again is fine.");
         write.MapPost("/{id:long}/start", StartAsync).WithSummary("Starts an ended one with its home. Again is fine.");
         write.MapPost("/{id:long}/restart", RestartAsync).WithSummary("Ends what runs and starts it anew.");
+        write
+            .MapPut("/{id:long}/password", PutPasswordAsync)
+            .WithSummary("Another password of one's own for Jupyter. It reaches one that runs, whose kernels live on.");
+        write
+            .MapDelete("/{id:long}/password", DeletePasswordAsync)
+            .WithSummary("No password any more: the console signs its user in.");
         write.MapPost("/{id:long}/clone", CloneAsync).WithSummary("Makes another of the same definition.");
     }
 
@@ -200,6 +206,35 @@ public static class EnvironmentsApi
         CancellationToken ct
     ) => await AnswerAsync(await restart.RunAsync(user.Actor(), id, ct), id, user, environments, ct);
 
+    private static Task<Results<NoContent, ProblemHttpResult>> PutPasswordAsync(
+        long id,
+        JupyterPasswordBody body,
+        ClaimsPrincipal user,
+        JupyterPassword passwords,
+        CancellationToken ct
+    ) => ChangePasswordAsync(passwords, user, id, body.Password ?? "", ct);
+
+    private static Task<Results<NoContent, ProblemHttpResult>> DeletePasswordAsync(
+        long id,
+        ClaimsPrincipal user,
+        JupyterPassword passwords,
+        CancellationToken ct
+    ) => ChangePasswordAsync(passwords, user, id, null, ct);
+
+    private static async Task<Results<NoContent, ProblemHttpResult>> ChangePasswordAsync(
+        JupyterPassword passwords,
+        ClaimsPrincipal user,
+        long id,
+        string? password,
+        CancellationToken ct
+    ) =>
+        await passwords.ChangeAsync(user.Actor(), id, password, ct) switch
+        {
+            Outcome<long>.Done => TypedResults.NoContent(),
+            Outcome<long>.Refused bad => Problems.Invalid(bad.Errors),
+            var other => Problems.Of(other, What),
+        };
+
     private static async Task<Results<Created<SubmittedResponse>, ProblemHttpResult>> CloneAsync(
         long id,
         ClaimsPrincipal user,
@@ -237,6 +272,9 @@ public static class EnvironmentsApi
     private static SubmittedResponse Answer(Submitted submitted) =>
         new(submitted.Id, $"/api/v1/environments/{submitted.Id}", submitted.Replayed);
 }
+
+/// <param name="Password">8-200 characters; never told again</param>
+public sealed record JupyterPasswordBody(string? Password = null);
 
 /// <summary>An environment as people write it. Read by <see cref="EnvironmentReader"/>; stands here for the API's document.</summary>
 /// <param name="IdleAfter">`hh:mm:ss`, `d.hh:mm:ss` or `never`</param>

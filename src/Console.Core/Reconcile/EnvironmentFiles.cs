@@ -23,6 +23,7 @@ public static class EnvironmentFiles
     public const int NoSshServer = 97;
     private const string Start = EnvironmentFolders.Own + "/start";
     public const string AuthorizedKeys = EnvironmentFolders.Own + "/authorized_keys";
+    private const string PasswordFile = EnvironmentFolders.Own + "/jupyter/password";
 
     public static IReadOnlyList<string> Command { get; } = ["/bin/sh", Start];
 
@@ -59,6 +60,10 @@ public static class EnvironmentFiles
                     )
                 );
             }
+            files.Add(
+                PlacedFile.Of($"{EnvironmentFolders.Own}/jupyter/jupyter_server_config.py", Private, FreshPassword)
+            );
+            files.Add(Password(token ?? "", password));
         }
         if (environment.Ssh)
         {
@@ -70,6 +75,43 @@ public static class EnvironmentFiles
 
     public static PlacedFile Keys(IReadOnlyList<string> keys) =>
         PlacedFile.Of(AuthorizedKeys, Private, string.Concat(keys.Select(k => k + "\n")));
+
+    /// <summary>What Jupyter asks for from now on. The same again where nothing changed, so that nobody is signed out.</summary>
+    public static PlacedFile Password(string token, string? password) =>
+        PlacedFile.Of(PasswordFile, Private, password is null ? "" : Hash(token, password));
+
+    /// <summary>
+    /// Jupyter reads its configuration once: this one's password is read at each sign-in, so that it can be changed while
+    /// kernels run. The cookie of who signed in with another has another name. The notebook server of before knows nothing of
+    /// it, and has a new password at its next start.
+    /// </summary>
+    private const string FreshPassword = $"""
+        # Written by the console at each start
+        import hashlib
+
+        from jupyter_server.auth.identity import PasswordIdentityProvider
+
+
+        class FreshPassword(PasswordIdentityProvider):
+            def _read(self):
+                try:
+                    with open("{PasswordFile}") as kept:
+                        self.hashed_password = kept.read().strip()
+                except OSError:
+                    pass  # it is being written
+                return self.hashed_password
+
+            def passwd_check(self, password):
+                return bool(self._read()) and super().passwd_check(password)
+
+            def get_cookie_name(self, handler):
+                mark = hashlib.sha256(self._read().encode()).hexdigest()[:16]
+                return super().get_cookie_name(handler) + "-" + mark
+
+
+        c.ServerApp.identity_provider_class = FreshPassword
+
+        """;
 
     /// <summary>Why it ended, where the script itself ended it; null where a program did.</summary>
     public static string? Explain(int exitCode) =>
@@ -106,7 +148,7 @@ public static class EnvironmentFiles
             var passwords = new JsonObject { ["allow_password_change"] = false };
             if (password is not null)
             {
-                passwords["hashed_password"] = Hash(password);
+                passwords["hashed_password"] = Hash(token, password);
                 passwords["password_required"] = true;
             }
             root["PasswordIdentityProvider"] = passwords;
@@ -120,15 +162,16 @@ public static class EnvironmentFiles
         else
         {
             server["token"] = token;
-            server["password"] = password is null ? "" : Hash(password);
+            server["password"] = password is null ? "" : Hash(token, password);
         }
         return root.ToJsonString();
     }
 
     /// <summary>`algorithm:salt:digest` over password and salt, the form that Jupyter takes with any algorithm of Python's hashlib.</summary>
-    private static string Hash(string password)
+    /// <param name="token">random, and the environment's own: the salt follows from it</param>
+    private static string Hash(string token, string password)
     {
-        var salt = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
+        var salt = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"salt/{token}")))[..32];
         return $"sha512:{salt}:{Convert.ToHexStringLower(SHA512.HashData(Encoding.UTF8.GetBytes(password + salt)))}";
     }
 

@@ -86,7 +86,7 @@ public sealed class EnvironmentTools(
             environment,
             id,
             environment.Jupyter ? await TokenAsync(id, ct) : null,
-            await SecretAsync(id, WorkloadSecret.JupyterPassword, ct),
+            await PasswordAsync(id, ct),
             await KeysAsync(read, environment, ct)
         );
     }
@@ -95,6 +95,11 @@ public sealed class EnvironmentTools(
     public async Task<string> TokenAsync(long workloadId, CancellationToken ct) =>
         await SecretAsync(workloadId, WorkloadSecret.JupyterToken, ct)
         ?? throw new EngineException(EngineErrorKind.Other, "its Jupyter token is not kept any more");
+
+    /// <summary>Its user's own for Jupyter; null = none.</summary>
+    /// <exception cref="EngineException">It cannot be read.</exception>
+    public Task<string?> PasswordAsync(long workloadId, CancellationToken ct) =>
+        SecretAsync(workloadId, WorkloadSecret.JupyterPassword, ct);
 
     /// <summary>Public keys of its owner's profile and its own, each once.</summary>
     public async Task<IReadOnlyList<string>> KeysAsync(

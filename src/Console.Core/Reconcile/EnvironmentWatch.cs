@@ -6,8 +6,8 @@ using DeepLab.Core.Workloads;
 namespace DeepLab.Core.Reconcile;
 
 /// <summary>
-/// Looks after an environment that runs: waits until its Jupyter answers, brings changed SSH keys into it, and stops it when
-/// nobody used it for too long.
+/// Looks after an environment that runs: waits until its Jupyter answers, brings changed SSH keys and a changed password into
+/// it, and stops it when nobody used it for too long.
 /// </summary>
 internal sealed class EnvironmentWatch(AttemptDriver driver, HostWorker host, DriverTools tools, LeaderTerm term)
 {
@@ -16,6 +16,9 @@ internal sealed class EnvironmentWatch(AttemptDriver driver, HostWorker host, Dr
     private static readonly TimeSpan s_lookEvery = TimeSpan.FromSeconds(60);
     private string? _token;
     private string? _keys;
+
+    /// <summary>That its container has, as far as this driver knows; null inside = none.</summary>
+    private (bool IsKnown, string? Text) _password;
     private bool _slowTold;
 
     /// <summary>What Jupyter tells of its last use since our own question, which it took for one, and what it told before.</summary>
@@ -31,6 +34,7 @@ internal sealed class EnvironmentWatch(AttemptDriver driver, HostWorker host, Dr
             return await AwaitReadyAsync(read, environment, jupyter, ct);
         }
         await RenewKeysAsync(read, environment, ct);
+        await RenewPasswordAsync(read, environment, ct);
         var limit = tools.Environments.IdleLimit(environment);
         return limit > TimeSpan.Zero && read.Workload is { State: WorkloadState.Running }
             ? await JudgeIdleAsync(read, environment, jupyter, limit, ct)
@@ -83,6 +87,30 @@ internal sealed class EnvironmentWatch(AttemptDriver driver, HostWorker host, Dr
             ct
         );
         _keys = text;
+    }
+
+    /// <summary>A change of the password wakes the driver; Jupyter reads the file at each sign-in.</summary>
+    private async Task RenewPasswordAsync(AttemptRead read, EnvironmentSpec environment, CancellationToken ct)
+    {
+        if (!environment.Jupyter)
+        {
+            return;
+        }
+        var password = await tools.Environments.PasswordAsync(read.Workload.Id, ct);
+        if (_password.IsKnown && password == _password.Text)
+        {
+            return;
+        }
+        _token ??= await tools.Environments.TokenAsync(read.Workload.Id, ct);
+        await tools.Files.PutAsync(
+            host.Engine,
+            read.Attempt.ContainerId!,
+            read.Spec,
+            [],
+            [EnvironmentFiles.Password(_token, password)],
+            ct
+        );
+        _password = (true, password);
     }
 
     private async Task<TimeSpan> JudgeIdleAsync(

@@ -110,15 +110,19 @@ public static class EnvironmentReader
     private static string? Password(SpecNode node)
     {
         var text = node.Value.ValueKind == JsonValueKind.String ? node.Text(LongestPassword * 4) : null;
-        if (text is null || text.Length is < ShortestPassword or > LongestPassword || text.Any(char.IsControl))
+        if (WhyNoPassword(text) is { } why)
         {
-            node.Fail(
-                $"{ShortestPassword} to {LongestPassword} characters without control characters are allowed, or none at all: the console signs you in by itself."
-            );
+            node.Fail(why);
             return null;
         }
         return text;
     }
+
+    /// <summary>A sentence; null where it may be one.</summary>
+    public static string? WhyNoPassword(string? text) =>
+        text is { Length: >= ShortestPassword and <= LongestPassword } && !text.Any(char.IsControl)
+            ? null
+            : $"{ShortestPassword} to {LongestPassword} characters without control characters are allowed, or none at all: the console signs you in by itself.";
 
     private static (bool On, ImmutableArray<string> Keys) Ssh(SpecNode? node)
     {

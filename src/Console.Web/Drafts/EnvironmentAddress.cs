@@ -34,7 +34,10 @@ public static class EnvironmentAddress
             new("name", d.Name),
             new("cluster", d.Cluster),
             new("image", d.Image),
+            new("team", d.Team.Length > 0 ? d.Team : null),
+            new("host", d.Host.Length > 0 ? d.Host : null),
             new("gpus", d.Gpus),
+            new("gpuModel", d.GpuModel.Length > 0 ? d.GpuModel : null),
             new("cpus", d.Cpus),
             new("memory", d.Memory),
             new("shm", d.Shm),
@@ -64,6 +67,11 @@ public static class EnvironmentAddress
         d.Name = Or("name", d.Name);
         d.Cluster = Or("cluster", d.Cluster);
         d.Image = Or("image", d.Image);
+        // One with a step holds them all: what it leaves out was left empty
+        var isWhole = given.ContainsKey("step");
+        d.Team = Or("team", isWhole ? "" : d.Team);
+        d.Host = Or("host", isWhole ? "" : d.Host);
+        d.GpuModel = Or("gpuModel", isWhole ? "" : d.GpuModel);
         d.Gpus = Or("gpus", d.Gpus);
         d.Cpus = Or("cpus", d.Cpus);
         d.Memory = Or("memory", d.Memory);

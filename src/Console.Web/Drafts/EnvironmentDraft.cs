@@ -17,7 +17,16 @@ public sealed class EnvironmentDraft
 
     /// <summary>A name of the catalogue or a reference; empty until the catalogue is known.</summary>
     public string Image { get; set; } = "";
+
+    /// <summary>Whose quota it counts against; empty = its owner's own.</summary>
+    public string Team { get; set; } = "";
+
+    /// <summary>The one host that it may be on; empty = any.</summary>
+    public string Host { get; set; } = "";
     public string Gpus { get; set; } = "0";
+
+    /// <summary>Empty = any.</summary>
+    public string GpuModel { get; set; } = "";
     public string Cpus { get; set; } = "1";
     public string Memory { get; set; } = "2GiB";
     public string Shm { get; set; } = "512MiB";

@@ -7,14 +7,18 @@ namespace DeepLab.Web.Drafts;
 public static class EnvironmentJson
 {
     public const string Mask = "••••••••";
+    private const string Placement = "placement";
+    private const string OnlyHosts = "onlyHosts";
 
     /// <summary>Keys that the wizard has a question for.</summary>
     private static readonly HashSet<string> s_own =
     [
         "name",
         "cluster",
+        "team",
         "image",
         "gpus",
+        "gpuModel",
         "cpus",
         "memory",
         "shm",
@@ -39,6 +43,12 @@ public static class EnvironmentJson
             ["memory"] = d.Memory,
             ["shm"] = d.Shm,
         };
+        DraftJson.Optional(json, "team", d.Team);
+        DraftJson.Optional(json, "gpuModel", d.GpuModel);
+        if (d.Host.Length > 0)
+        {
+            json[Placement] = new JsonObject { [OnlyHosts] = new JsonArray(d.Host) };
+        }
         if (d.Volumes.Count > 0)
         {
             json["volumes"] = new JsonArray([.. d.Volumes.Select(DraftJson.Volume)]);
@@ -90,16 +100,21 @@ public static class EnvironmentJson
     }
 
     /// <param name="specJson">as it is stored, with its role and its `environment`</param>
-    public static EnvironmentDraft FromSpec(string specJson)
+    public static EnvironmentDraft FromSpec(string specJson) =>
+        FromDefinition(EnvironmentDefinition.Of(JsonNode.Parse(specJson)!.AsObject()));
+
+    /// <param name="flat">as the API takes it</param>
+    public static EnvironmentDraft FromDefinition(JsonObject flat)
     {
-        var flat = EnvironmentDefinition.Of(JsonNode.Parse(specJson)!.AsObject());
         var plain = new EnvironmentDraft();
         var draft = new EnvironmentDraft
         {
             Name = DraftJson.Text(flat, "name", ""),
             Cluster = DraftJson.Text(flat, "cluster", ""),
             Image = DraftJson.Text(flat, "image", ""),
+            Team = DraftJson.Text(flat, "team", ""),
             Gpus = DraftJson.Text(flat, "gpus", plain.Gpus),
+            GpuModel = DraftJson.Text(flat, "gpuModel", ""),
             Cpus = DraftJson.Text(flat, "cpus", plain.Cpus),
             Memory = DraftJson.Text(flat, "memory", plain.Memory),
             Shm = DraftJson.Text(flat, "shm", plain.Shm),
@@ -115,10 +130,26 @@ public static class EnvironmentJson
             ),
         };
         draft.Volumes.AddRange(DraftJson.Volumes(flat));
+        draft.Host = OnlyHost(flat);
+        // An exported one has none; whoever wrote one by hand wants it
+        draft.Password = DraftJson.Text(DraftJson.At(flat, "jupyter") as JsonObject ?? [], "password", "");
+        draft.OwnPassword = draft.Password.Length > 0;
         foreach (var (key, value) in flat.Where(k => !s_own.Contains(k.Key)))
         {
-            draft.Others[key] = value?.DeepClone();
+            if (key != Placement || draft.Host.Length == 0)
+            {
+                draft.Others[key] = value?.DeepClone();
+            }
         }
         return draft;
     }
+
+    /// <summary>Where nothing else is said of its place; the wizard has no question for the rest.</summary>
+    private static string OnlyHost(JsonObject flat) =>
+        DraftJson.At(flat, Placement) is JsonObject { Count: 1 } placement
+        && DraftJson.At(placement, OnlyHosts) is JsonArray { Count: 1 } hosts
+        && hosts[0] is JsonValue value
+        && value.TryGetValue<string>(out var host)
+            ? host
+            : "";
 }

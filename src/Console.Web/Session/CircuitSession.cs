@@ -5,15 +5,15 @@ using Microsoft.AspNetCore.Components.Server;
 namespace DeepLab.Web.Session;
 
 /// <summary>
-/// A circuit lives long after the request that opened it: this looks twice a minute whether the session behind it was
-/// revoked, and then sends the page to the sign-in.
+/// A circuit lives long after the request that opened it: this looks every five seconds whether the session behind it was
+/// revoked, and then sends the page to the sign-in: access ends within ten.
 /// </summary>
 public sealed partial class CircuitSession(Sessions sessions, ILoggerFactory loggers)
     : RevalidatingServerAuthenticationStateProvider(loggers)
 {
     private readonly ILogger _logger = loggers.CreateLogger<CircuitSession>();
 
-    protected override TimeSpan RevalidationInterval { get; } = TimeSpan.FromSeconds(30);
+    protected override TimeSpan RevalidationInterval { get; } = TimeSpan.FromSeconds(5);
 
     protected override async Task<bool> ValidateAuthenticationStateAsync(
         AuthenticationState authenticationState,

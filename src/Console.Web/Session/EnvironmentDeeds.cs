@@ -17,6 +17,7 @@ public sealed class EnvironmentDeeds(
     DeleteEnvironment delete,
     TouchEnvironment touch,
     KeptHomes homes,
+    JupyterPassword passwords,
     IDialogService dialogs,
     ISnackbar snackbar
 )
@@ -44,6 +45,16 @@ public sealed class EnvironmentDeeds(
     /// <param name="withHome">its home goes too, for ever</param>
     public Task<bool> DeleteAsync(long id, bool withHome) =>
         DoAsync((actor, ct) => delete.RunAsync(actor, id, withHome, ct));
+
+    /// <param name="password">null = none</param>
+    public async Task<Outcome<string>?> TryPasswordAsync(long id, string? password) =>
+        await passwords.ChangeAsync(await current.GetAsync(), id, password, CancellationToken.None) switch
+        {
+            Outcome<long>.Done => new Outcome<string>.Done(""),
+            Outcome<long>.Refused refused => new Outcome<string>.Refused(refused.Errors),
+            Outcome<long>.Conflict conflict => new Outcome<string>.Conflict(conflict.Message),
+            _ => new Outcome<string>.Conflict("The environment is no longer there."),
+        };
 
     public async Task<bool> DiscardHomeAsync(KeptHomeView home) =>
         await ConfirmAsync(

@@ -163,13 +163,24 @@ public sealed class BrowserSessionTests(ApiHost host)
     }
 
     [Fact]
-    public async Task Json_as_plain_text_is_refused()
+    public async Task Json_as_plain_text_or_as_a_form_is_refused()
     {
+        const string Json = """{"name":"a"}""";
         using var browser = await Browser.SignedInAsync(host);
-        foreach (var path in (string[])["/api/v1/tokens", "/api/v1/jobs"])
+        foreach (var path in (string[])["/api/v1/tokens", "/api/v1/jobs", "/api/v1/environments"])
         {
-            using var answer = await browser.Http.PostAsync(path, new StringContent("""{"name":"a"}"""));
-            await answer.ProblemAsync(HttpStatusCode.UnsupportedMediaType);
+            // What a form of another site can send without asking first
+            HttpContent[] forms =
+            [
+                new StringContent(Json),
+                new FormUrlEncodedContent([new(Json, "")]),
+                new MultipartFormDataContent { { new StringContent(Json), "body" } },
+            ];
+            foreach (var form in forms)
+            {
+                using var answer = await browser.Http.PostAsync(path, form);
+                await answer.ProblemAsync(HttpStatusCode.UnsupportedMediaType);
+            }
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Http.Json;
 using System.Text.Json;
 using DeepLab.Core.Workloads;
 using Microsoft.EntityFrameworkCore;
@@ -92,6 +93,49 @@ public sealed class EnvironmentsApiTests(ApiHost host)
         {
             using var answer = await client.PostAsync($"/api/v1/environments/{id}/{verb}", null);
             return (await answer.OkAsync(HttpStatusCode.Accepted)).GetProperty("desired").GetString();
+        }
+    }
+
+    [Fact]
+    public async Task Its_password_can_be_changed_and_taken_away()
+    {
+        using var client = host.Admin();
+        var id = await CreateAsync(client, Body(NewName()));
+        var path = $"/api/v1/environments/{id}/password";
+        using (var bad = await client.PutAsJsonAsync(path, new { password = "short" }))
+        {
+            Assert.Equal(["password"], (await bad.ProblemAsync(HttpStatusCode.BadRequest)).Paths());
+        }
+        using (var missing = await client.PutAsJsonAsync(path, new { }))
+        {
+            Assert.Equal(["password"], (await missing.ProblemAsync(HttpStatusCode.BadRequest)).Paths());
+        }
+        var before = await KeptAsync();
+        using (var put = await client.PutAsJsonAsync(path, new { password = "a new one, and long" }))
+        {
+            Assert.Equal(HttpStatusCode.NoContent, put.StatusCode);
+        }
+        var after = Assert.Single(await KeptAsync());
+        Assert.NotEqual(Assert.Single(before), after);
+        Assert.DoesNotContain("a new one", after);
+        using (var away = await client.DeleteAsync(path))
+        {
+            Assert.Equal(HttpStatusCode.NoContent, away.StatusCode);
+        }
+        Assert.Empty(await KeptAsync());
+        using var gone = await client.PutAsJsonAsync(
+            "/api/v1/environments/99999999/password",
+            new { password = "long enough" }
+        );
+        await gone.ProblemAsync(HttpStatusCode.NotFound);
+
+        async Task<List<string>> KeptAsync()
+        {
+            await using var db = await host.DbAsync();
+            return await db
+                .Secrets.Where(s => s.WorkloadId == id && s.Name == WorkloadSecret.JupyterPassword)
+                .Select(s => s.Sealed)
+                .ToListAsync();
         }
     }
 

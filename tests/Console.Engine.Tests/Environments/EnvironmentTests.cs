@@ -1,10 +1,13 @@
 using System.Net;
 using System.Text;
+using System.Text.Json;
+using DeepLab.Core.Operations;
 using DeepLab.Core.Operations.Environments;
 using DeepLab.Core.Reconcile;
 using DeepLab.Core.Workloads;
 using DeepLab.Engine.Tests.Faults;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace DeepLab.Engine.Tests.Environments;
 
@@ -45,17 +48,15 @@ public sealed class EnvironmentTests(EnvironmentConsole lab) : IClassFixture<Env
         Assert.Equal(HttpStatusCode.Found, await SignInAsync(jupyter, Password));
         Assert.Equal(HttpStatusCode.Unauthorized, await SignInAsync(jupyter, Password + "!"));
 
-        await ssh.UntilInAsync(found, Ct);
-        var gpus = (await ssh.RunAsync(found, "nvidia-smi -L", Ct)).Trim().Split('\n');
+        var door = SshDoor.Of(found);
+        await ssh.UntilInAsync(door, Ct);
+        var gpus = (await ssh.RunAsync(door, "nvidia-smi -L", Ct)).Trim().Split('\n');
         Assert.Equal(2, gpus.Length);
         Assert.All(found.Job.Replicas[0].Attempts[0].Gpus, g => Assert.Contains(gpus, line => line.Contains(g)));
-        Assert.Equal(
-            $"1000 {id} /home/lab",
-            (await ssh.RunAsync(found, "echo $(id -u) $DEEPLAB_JOB $HOME", Ct)).Trim()
-        );
+        Assert.Equal($"1000 {id} /home/lab", (await ssh.RunAsync(door, "echo $(id -u) $DEEPLAB_JOB $HOME", Ct)).Trim());
         using (var stranger = await SshClient.MakeAsync(Ct))
         {
-            var refused = await Assert.ThrowsAnyAsync<Exception>(() => stranger.RunAsync(found, "true", Ct));
+            var refused = await Assert.ThrowsAnyAsync<Exception>(() => stranger.RunAsync(door, "true", Ct));
             Assert.Contains("Permission denied", refused.Message);
         }
 
@@ -78,6 +79,55 @@ public sealed class EnvironmentTests(EnvironmentConsole lab) : IClassFixture<Env
     }
 
     [Fact]
+    public async Task A_password_that_is_changed_while_it_runs_is_asked_for_within_seconds_and_kernels_live_on()
+    {
+        const string Other = "another quite secret word";
+        var id = await lab.CreateAsync(EnvironmentConsole.Spec("words", new EnvironmentSpec()), Password);
+        var found = await lab.UntilAsync(id, WorkloadState.Running);
+        var (jupyter, token) = (EnvironmentConsole.JupyterOf(found), await lab.TokenAsync(id));
+        using (var made = await lab.SendAsync(HttpMethod.Post, new Uri(jupyter, "api/kernels"), token, "{}"))
+        {
+            Assert.Equal(HttpStatusCode.Created, made.StatusCode);
+        }
+        var kernels = await KernelsAsync();
+
+        var passwords = lab.Console.Services.GetRequiredService<JupyterPassword>();
+        Assert.IsType<Outcome<long>.Refused>(await passwords.ChangeAsync(ConsoleHarness.Admin, id, "short", Ct));
+        Assert.IsType<Outcome<long>.Done>(await passwords.ChangeAsync(ConsoleHarness.Admin, id, Other, Ct));
+        await UntilSignsInAsync(Other, HttpStatusCode.Found);
+        Assert.Equal(HttpStatusCode.Unauthorized, await SignInAsync(jupyter, Password));
+        Assert.Equal(kernels, await KernelsAsync());
+        Assert.DoesNotContain(Other, await AllThatIsToldAsync(found));
+        Assert.DoesNotContain(Other, await DatabaseAsync());
+
+        Assert.IsType<Outcome<long>.Done>(await passwords.ChangeAsync(ConsoleHarness.Admin, id, null, Ct));
+        await UntilSignsInAsync(Other, HttpStatusCode.Unauthorized);
+        Assert.Equal(HttpStatusCode.Unauthorized, await SignInAsync(jupyter, ""));
+        Assert.Equal(kernels, await KernelsAsync());
+        await lab.Console.StopAsync(id, Ct);
+        await lab.UntilAsync(id, WorkloadState.Stopped);
+
+        async Task<string[]> KernelsAsync()
+        {
+            using var answer = await lab.SendAsync(HttpMethod.Get, new Uri(jupyter, "api/kernels"), token);
+            using var json = JsonDocument.Parse(await answer.Content.ReadAsStreamAsync(Ct));
+            var ids = json.RootElement.EnumerateArray().Select(k => k.GetProperty("id").GetString()!).ToArray();
+            Assert.Single(ids);
+            return ids;
+        }
+
+        async Task UntilSignsInAsync(string with, HttpStatusCode says)
+        {
+            using var patience = CancellationTokenSource.CreateLinkedTokenSource(Ct);
+            patience.CancelAfter(TimeSpan.FromSeconds(20));
+            while (await SignInAsync(jupyter, with) != says)
+            {
+                await Task.Delay(200, patience.Token);
+            }
+        }
+    }
+
+    [Fact]
     public async Task What_is_in_its_home_is_there_after_a_stop_and_all_of_it_goes_when_it_is_deleted_with_its_home()
     {
         using var ssh = await SshClient.MakeAsync(Ct);
@@ -87,8 +137,8 @@ public sealed class EnvironmentTests(EnvironmentConsole lab) : IClassFixture<Env
         var first = await lab.UntilAsync(id, WorkloadState.Running);
         var file = Path.GetTempFileName();
         await File.WriteAllTextAsync(file, "kept\n", Ct);
-        await ssh.UntilInAsync(first, Ct);
-        await ssh.CopyAsync(first, file, "kept.txt", Ct);
+        await ssh.UntilInAsync(SshDoor.Of(first), Ct);
+        await ssh.CopyAsync(SshDoor.Of(first), file, "kept.txt", Ct);
         File.Delete(file);
         await lab.Console.StopAsync(id, Ct);
         var stopped = await lab.UntilAsync(id, WorkloadState.Stopped);
@@ -97,9 +147,9 @@ public sealed class EnvironmentTests(EnvironmentConsole lab) : IClassFixture<Env
 
         await lab.StartAsync(id);
         var second = await lab.UntilAsync(id, WorkloadState.Running);
-        await ssh.UntilInAsync(second, Ct);
+        await ssh.UntilInAsync(SshDoor.Of(second), Ct);
         // Its host key too is the one of before, or ssh would refuse
-        Assert.Equal("kept", (await ssh.RunAsync(second, "cat kept.txt", Ct)).Trim());
+        Assert.Equal("kept", (await ssh.RunAsync(SshDoor.Of(second), "cat kept.txt", Ct)).Trim());
         Assert.Equal(first.HomeHost, second.HomeHost);
         Assert.Equal([1, 2], second.Job.Replicas[0].Attempts.Select(a => a.Number));
 

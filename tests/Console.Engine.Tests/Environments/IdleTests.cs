@@ -86,21 +86,21 @@ public sealed class IdleTests(EnvironmentConsole lab) : IClassFixture<Environmen
             IdleAfter = s_limit,
         };
         var id = await lab.CreateAsync(EnvironmentConsole.Spec("ssh", environment));
-        var found = await lab.UntilAsync(id, WorkloadState.Running);
+        var door = SshDoor.Of(await lab.UntilAsync(id, WorkloadState.Running));
         Assert.IsType<DeepLab.Core.Operations.Outcome<IReadOnlyList<string>>.Done>(
             await lab
                 .Console.Services.GetRequiredService<SshKeyVerbs>()
                 .ReplaceAsync(ConsoleHarness.Admin, [late.PublicKey], Ct)
         );
-        await late.UntilInAsync(found, Ct);
-        var signedIn = ssh.RunAsync(found, "sleep 600", Ct);
+        await late.UntilInAsync(door, Ct);
+        var signedIn = ssh.RunAsync(door, "sleep 600", Ct);
         var began = TimeProvider.System.GetUtcNow();
         await lab.Console.UntilAsync(
             db => db.Workloads.AnyAsync(w => w.Id == id && w.LastActiveAt > began + s_limit, Ct),
             TimeSpan.FromSeconds(40),
             Ct
         );
-        await late.RunAsync(found, "pkill sleep", Ct);
+        await late.RunAsync(door, "pkill sleep", Ct);
         await Assert.ThrowsAsync<InvalidOperationException>(() => signedIn);
         Assert.Equal(Reason.IdleCulled, (await lab.UntilAsync(id, WorkloadState.Stopped)).Job.Row.Reason);
     }

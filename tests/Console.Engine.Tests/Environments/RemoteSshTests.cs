@@ -1,8 +1,4 @@
 using System.Collections.Immutable;
-using System.Globalization;
-using System.Net;
-using System.Net.Http;
-using System.Net.Sockets;
 using DeepLab.Core.Operations;
 using DeepLab.Core.Operations.Environments;
 using DeepLab.Core.Operations.Fleet;
@@ -46,19 +42,26 @@ public sealed class RemoteSshTests(LabFleet fleet)
         var id = await console.SubmitAsync(spec, Ct);
         var first = await RunningAsync(console, id);
         Assert.Equal(machine.Name, first.Job.Row.Host);
-        await ssh.UntilInAsync(first, Ct);
+        var door = SshDoor.Of(first);
+        await ssh.UntilInAsync(door, Ct);
 
         // Exactly the GPUs that it leased, of all that its host has
-        var gpus = (await ssh.RunAsync(first, "nvidia-smi -L", Ct)).Trim().Split('\n');
+        var gpus = (await ssh.RunAsync(door, "nvidia-smi -L", Ct)).Trim().Split('\n');
         var leased = first.Job.Replicas[0].Attempts[0].Gpus;
         Assert.Equal(2, leased.Count);
         Assert.Equal(leased.Order(), gpus.Select(l => l[(l.IndexOf("UUID: ") + 6)..].TrimEnd(')', '\r')).Order());
         Assert.Equal(
             $"a \"quoted\" $word {id} environment 1000 /home/lab",
-            (await ssh.RunAsync(first, "echo \"$WORD\" $DEEPLAB_JOB $DEEPLAB_ROLE $(id -u) $PWD", Ct)).Trim()
+            (await ssh.RunAsync(door, "echo \"$WORD\" $DEEPLAB_JOB $DEEPLAB_ROLE $(id -u) $PWD", Ct)).Trim()
         );
-        await MovesFilesAsync(ssh, first);
-        await ForwardsAsync(ssh, first);
+        await MovesFilesAsync(ssh, door);
+        // Jupyter listens inside; this reaches it without the published port
+        await ssh.ThroughAsync(
+            door,
+            EnvironmentSpec.JupyterPort,
+            async http => Assert.Contains("version", await http.GetStringAsync($"e/{id}/jupyter/api", Ct)),
+            Ct
+        );
 
         var known = await ssh.KnownAsync(Ct);
         await console.StopAsync(id, Ct);
@@ -66,7 +69,7 @@ public sealed class RemoteSshTests(LabFleet fleet)
         Assert.IsType<Outcome<long>.Done>(
             await console.Services.GetRequiredService<StartEnvironment>().RunAsync(ConsoleHarness.Admin, id, Ct)
         );
-        var second = await RunningAsync(console, id);
+        var second = SshDoor.Of(await RunningAsync(console, id));
         await ssh.UntilInAsync(second, Ct);
         Assert.Equal("by scp", await ssh.RunAsync(second, "cat one.txt", Ct));
         Assert.Equal(known, await ssh.KnownAsync(Ct));
@@ -84,59 +87,28 @@ public sealed class RemoteSshTests(LabFleet fleet)
         );
     }
 
-    private static async Task MovesFilesAsync(SshClient ssh, EnvironmentDetail environment)
+    private static async Task MovesFilesAsync(SshClient ssh, SshDoor door)
     {
         var folder = Directory.CreateTempSubdirectory("deeplab-copied-");
         try
         {
             string At(string name) => Path.Combine(folder.FullName, name);
             await File.WriteAllTextAsync(At("one"), "by scp", Ct);
-            await ssh.CopyAsync(environment, At("one"), "one.txt", Ct);
-            await ssh.FetchAsync(environment, "one.txt", At("back"), Ct);
+            await ssh.CopyAsync(door, At("one"), "one.txt", Ct);
+            await ssh.FetchAsync(door, "one.txt", At("back"), Ct);
             Assert.Equal("by scp", await File.ReadAllTextAsync(At("back"), Ct));
             await ssh.SftpAsync(
-                environment,
+                door,
                 $"put {At("one")} two.txt\nrename two.txt three.txt\nget three.txt {At("three")}\n",
                 Ct
             );
             Assert.Equal("by scp", await File.ReadAllTextAsync(At("three"), Ct));
-            Assert.Equal("by scp", await ssh.RunAsync(environment, "cat three.txt", Ct));
+            Assert.Equal("by scp", await ssh.RunAsync(door, "cat three.txt", Ct));
         }
         finally
         {
             folder.Delete(recursive: true);
         }
-    }
-
-    /// <summary>Jupyter listens inside; as an editor that works over SSH, this reaches it without the published port.</summary>
-    private static async Task ForwardsAsync(SshClient ssh, EnvironmentDetail environment)
-    {
-        var port = FreePort();
-        var forwarding = ssh.ForwardAsync(environment, port, EnvironmentSpec.JupyterPort, Ct);
-        using var http = new HttpClient();
-        // ssh stays as long as anything is open through it
-        http.DefaultRequestHeaders.ConnectionClose = true;
-        var api = new Uri(
-            string.Create(
-                CultureInfo.InvariantCulture,
-                $"http://127.0.0.1:{port}/e/{environment.Job.Row.Id}/jupyter/api"
-            )
-        );
-        for (var n = 0; ; n++)
-        {
-            Assert.False(forwarding.IsCompleted, "ssh ended");
-            try
-            {
-                Assert.Contains("version", await http.GetStringAsync(api, Ct));
-                break;
-            }
-            catch (HttpRequestException) when (n < 50)
-            {
-                await Task.Delay(200, Ct);
-            }
-        }
-        await ssh.RunAsync(environment, "pkill sleep", Ct);
-        await Assert.ThrowsAsync<InvalidOperationException>(() => forwarding);
     }
 
     private async Task AddAsync(ConsoleHarness console, FleetHost machine)
@@ -181,12 +153,5 @@ public sealed class RemoteSshTests(LabFleet fleet)
             .Services.GetRequiredService<EnvironmentQueries>()
             .FindAsync(ConsoleHarness.Admin, id, Ct);
         return found!;
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

@@ -31,6 +31,9 @@ public sealed class EnvironmentDraftTests
             Ports = "app:8501, api:9000",
             IdleAfter = "04:00:00",
             Home = "17",
+            Team = "vision",
+            Host = "gpu1",
+            GpuModel = "NVIDIA A100-SXM4-40GB",
         };
         draft.Volumes.Add(
             new VolumeLine
@@ -63,6 +66,23 @@ public sealed class EnvironmentDraftTests
         Assert.True(environment is { Jupyter: true, TensorBoard: true, Ssh: true });
         Assert.Equal([new PortSpec("app", 8501), new PortSpec("api", 9000)], environment.Ports);
         Assert.Equal((TimeSpan.FromHours(4), 17), (environment.IdleAfter, environment.Home));
+        Assert.Equal(("vision", "NVIDIA A100-SXM4-40GB"), (spec.Team, resources.GpuModel));
+        Assert.Equal(["gpu1"], spec.Placement.OnlyHosts);
+    }
+
+    [Fact]
+    public void A_place_that_the_wizard_does_not_ask_for_passes_through_it()
+    {
+        const string Labelled =
+            """{"name":"mine","cluster":"lab","image":"pytorch-cpu","placement":{"onlyHosts":["a","b"],"hostLabels":{"zone":"z"}}}""";
+        var draft = EnvironmentJson.FromDefinition(System.Text.Json.Nodes.JsonNode.Parse(Labelled)!.AsObject());
+
+        Assert.Equal("", draft.Host);
+        var placement = Read(EnvironmentJson.Write(draft, masked: false)).Spec!.Placement;
+        Assert.Equal(["a", "b"], placement.OnlyHosts);
+        Assert.Equal("z", placement.HostLabels["zone"]);
+        draft.Host = "c";
+        Assert.Equal(["c"], Read(EnvironmentJson.Write(draft, masked: false)).Spec!.Placement.OnlyHosts);
     }
 
     [Fact]

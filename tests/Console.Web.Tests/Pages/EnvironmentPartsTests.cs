@@ -47,7 +47,7 @@ public sealed class EnvironmentPartsTests : BunitContext, IAsyncLifetime
         Assert.Equal("/open/7/jupyter", link.GetAttribute("href"));
         Assert.Equal(("_blank", "noopener"), (link.GetAttribute("target"), link.GetAttribute("rel")));
         Assert.Equal(
-            ["Open Jupyter", "Open app", "Terminal", "Stop", "Restart", "Snapshot", "Make a job", "Clone"],
+            ["Open Jupyter", "Open app", "Terminal", "Stop", "Restart", "Snapshot", "Password", "Make a job", "Clone"],
             Buttons(head)
         );
     }
@@ -55,7 +55,7 @@ public sealed class EnvironmentPartsTests : BunitContext, IAsyncLifetime
     [Fact]
     public void An_ended_one_can_be_started_and_deleted_and_opens_nothing() =>
         Assert.Equal(
-            ["Start", "Make a job", "Clone", "Delete"],
+            ["Start", "Password", "Make a job", "Clone", "Delete"],
             Buttons(Head(Environments.Detail(WorkloadState.Stopped)))
         );
 
@@ -114,6 +114,25 @@ public sealed class EnvironmentPartsTests : BunitContext, IAsyncLifetime
         await provider.FindAll("button").Single(b => b.TextContent.Trim() == word).ClickAsync(new());
 
         Assert.Equal(withHome, (await dialog.Result)!.Data);
+    }
+
+    [Fact]
+    public async Task A_password_that_is_too_short_is_refused_beside_its_field_and_nothing_shows_it()
+    {
+        var provider = Render<MudDialogProvider>();
+        await provider.InvokeAsync(() =>
+            Services
+                .GetRequiredService<IDialogService>()
+                .ShowAsync<PasswordDialog>("Password", new DialogParameters<PasswordDialog> { { d => d.Id, 7 } })
+        );
+        var field = provider.Find("input.field");
+        Assert.Equal("password", field.GetAttribute("type"));
+        await field.InputAsync(new ChangeEventArgs { Value = "short" });
+
+        await provider.Find("form").SubmitAsync();
+
+        Assert.Equal("true", provider.Find("input.field").GetAttribute("aria-invalid"));
+        Assert.Contains("8 to 200 characters", provider.Markup, StringComparison.Ordinal);
     }
 
     [Fact]

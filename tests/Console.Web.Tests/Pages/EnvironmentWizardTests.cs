@@ -9,6 +9,7 @@ using DeepLab.Web.Session;
 using DeepLab.Web.Tests.Shared;
 using Microsoft.AspNetCore.Components;
 using Microsoft.Extensions.DependencyInjection;
+using MudBlazor;
 using MudBlazor.Services;
 
 namespace DeepLab.Web.Tests.Pages;
@@ -117,6 +118,51 @@ public sealed class EnvironmentWizardTests : BunitContext, IAsyncLifetime
         Assert.Contains("1 of 2 GPUs", step.Find(".free").TextContent, StringComparison.Ordinal);
         step.FindAll(".segments button")[2].Click();
         Assert.Equal("2", _draft.Gpus);
+    }
+
+    [Fact]
+    public async Task A_model_and_a_host_can_be_chosen_of_those_that_the_cluster_has()
+    {
+        _draft.Gpus = "1";
+        var host = Fleet.Host(Fleet.Gpu(0));
+        var step = Render<ResourcesStep>(p =>
+            p.Add(c => c.Draft, _draft).Add(c => c.Errors, new DraftErrors([])).Add(c => c.Hosts, [host])
+        );
+
+        await step.FindAll("select")[0].ChangeAsync(new ChangeEventArgs { Value = host.Gpus[0].Model });
+        await step.FindAll("select")[1].ChangeAsync(new ChangeEventArgs { Value = host.Name });
+
+        Assert.Equal((host.Gpus[0].Model, host.Name), (_draft.GpuModel, _draft.Host));
+    }
+
+    [Fact]
+    public async Task A_definition_is_imported_as_answers_and_a_wrong_one_says_all_that_is_wrong()
+    {
+        var provider = Render<MudDialogProvider>();
+        var dialog = await provider.InvokeAsync(() =>
+            Services.GetRequiredService<IDialogService>().ShowAsync<ImportDialog>("Import")
+        );
+        await provider
+            .Find("textarea")
+            .InputAsync(new ChangeEventArgs { Value = """{"name":"Not A Name","gpus":-1}""" });
+        await provider.Find("form").SubmitAsync();
+        Assert.Equal(3, provider.FindAll("[role=alert] li").Count);
+
+        await provider
+            .Find("textarea")
+            .InputAsync(
+                new ChangeEventArgs
+                {
+                    Value =
+                        """{"name":"mine","image":"pytorch-cpu","gpus":2,"env":{"A":"b"},"jupyter":{"password":"long enough"}}""",
+                }
+            );
+        await provider.Find("form").SubmitAsync();
+
+        var draft = Assert.IsType<EnvironmentDraft>((await dialog.Result)!.Data);
+        Assert.Equal(("mine", "pytorch-cpu", "2"), (draft.Name, draft.Image, draft.Gpus));
+        Assert.Equal((true, "long enough"), (draft.OwnPassword, draft.Password));
+        Assert.True(draft.Others.ContainsKey("env"));
     }
 
     [Fact]

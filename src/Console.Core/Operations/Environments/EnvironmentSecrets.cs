@@ -23,9 +23,12 @@ internal static class EnvironmentSecrets
         yield return Seal(box, workloadId, WorkloadSecret.JupyterToken, token);
         if (password is not null)
         {
-            yield return Seal(box, workloadId, WorkloadSecret.JupyterPassword, password);
+            yield return Password(box, workloadId, password);
         }
     }
+
+    public static WorkloadSecret Password(SecretBox box, long workloadId, string password) =>
+        Seal(box, workloadId, WorkloadSecret.JupyterPassword, password);
 
     private static WorkloadSecret Seal(SecretBox box, long workloadId, string name, string text) =>
         new()

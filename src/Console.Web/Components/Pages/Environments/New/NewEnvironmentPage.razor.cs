@@ -6,6 +6,7 @@ using DeepLab.Web.Boards;
 using DeepLab.Web.Drafts;
 using DeepLab.Web.Wording;
 using Microsoft.AspNetCore.Components;
+using MudBlazor;
 using Endpoint = DeepLab.Core.Workloads.Endpoint;
 
 namespace DeepLab.Web.Components.Pages.Environments.New;
@@ -39,6 +40,9 @@ public sealed partial class NewEnvironmentPage
 
     [Inject]
     private SubmitJob Submit { get; set; } = default!;
+
+    [Inject]
+    private IDialogService Dialogs { get; set; } = default!;
 
     [Inject]
     private NavigationManager Navigation { get; set; } = default!;
@@ -98,6 +102,26 @@ public sealed partial class NewEnvironmentPage
     }
 
     private Task ChangedAsync() => JudgeAsync();
+
+    private async Task ImportAsync()
+    {
+        var dialog = await Dialogs.ShowAsync<ImportDialog>(
+            "Import a definition",
+            new DialogOptions { MaxWidth = MaxWidth.Small, FullWidth = true }
+        );
+        if (await dialog.Result is { Canceled: false, Data: EnvironmentDraft imported })
+        {
+            _draft = imported;
+            if (Board is { Loaded: true } board)
+            {
+                Prefill(board);
+            }
+            await ChangedAsync();
+        }
+    }
+
+    /// <summary>A host is one of its cluster's.</summary>
+    private Task ChooseClusterAsync(string cluster) => Set(() => (_draft.Cluster, _draft.Host) = (cluster, ""));
 
     private Task ChooseImageAsync(string image) =>
         Set(() =>
@@ -162,7 +186,9 @@ public sealed partial class NewEnvironmentPage
         {
             _draft.Cluster = board.Clusters[0].Name;
         }
-        if (image.Length == 0 && board.Images.FirstOrDefault(i => i.Has(Endpoint.Jupyter)) is { } first)
+        // Somebody's snapshot is nobody's first choice
+        var suited = board.Images.Where(i => i.Has(Endpoint.Jupyter)).OrderBy(i => i.Owner is not null);
+        if (image.Length == 0 && suited.FirstOrDefault() is { } first)
         {
             _draft.Image = first.Name;
             Suit();

@@ -7,9 +7,9 @@ public sealed record WizardStep(string Key, string Title, IReadOnlyList<string> 
     public static IReadOnlyList<WizardStep> All { get; } =
     [
         new("cluster", "Cluster", ["cluster"]),
-        new("name", "Name", ["name"]),
+        new("name", "Name", ["name", "team"]),
         new("image", "Framework", ["image"]),
-        new("resources", "Resources", ["gpus", "gpuModel", "gpuMemory", "cpus", "memory", "shm"]),
+        new("resources", "Resources", ["gpus", "gpuModel", "gpuMemory", "cpus", "memory", "shm", "placement"]),
         new("volumes", "Volumes", ["volumes", "home"]),
         new("access", "Access", ["jupyter", "tensorboard", "ssh", "ports", "idleAfter"]),
         new("review", "Review", []),

@@ -14,7 +14,7 @@ namespace DeepLab.Engine.Tests.Checkpoints;
 public sealed class CheckpointSoakTests(LabFleet fleet, ITestOutputHelper output)
 {
     private const int Period = 100;
-    private const int Steps = 3000;
+    private const int Steps = 8000;
     private const string Program = "data_parallel.py";
     private static readonly int s_rounds = int.Parse(
         Environment.GetEnvironmentVariable("DEEPLAB_TEST_ROUNDS") ?? "4",

@@ -51,7 +51,7 @@ public sealed class VolumeTests(ConsoleProcess console, Chromium chromium)
             select 'Job', 'old-' || i, u.id, u.user_name, c.id, '{"name":"old","cluster":"local","image":"base","roles":[{"name":"worker","replicas":1,"command":[],"resources":{"gpus":0,"cpus":1,"memory":"1GiB","shm":"256MiB"}}],"env":{},"restart":{"maxRestarts":0},"priority":50}',
               'x', 50, 0, 0, 'Run', (array['Succeeded', 'Failed', 'Stopped'])[1 + i % 3], 'Completed', 'ended', '[]',
               'elsewhere', 0, now() - interval '9 days', now() - interval '9 days', now() - interval '9 days', now() - interval '8 days', 0
-            from generate_series(1, {{{OldJobs}}}) i, users u, clusters c
+            from generate_series(1, {{{OldJobs}}}) i, clusters c, users u where u.user_name = 'admin'
             """
         );
         await using var visit = await chromium.VisitAsync(console);

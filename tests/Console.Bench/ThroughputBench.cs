@@ -105,7 +105,10 @@ internal static class ThroughputBench
                 await DockerAsync([.. create.SelectMany(c => c.Split(' ')), Jobs.Image, "sh", "-c", "echo done"], ct);
                 rates.Add(jobs / Stopwatch.GetElapsedTime(began).TotalSeconds);
                 await DockerAsync(["service", "rm", "bench"], ct);
-                var ended = await DockerAsync(["ps", "-aq", "--filter", "name=bench.", "--filter", "status=exited"], ct);
+                var ended = await DockerAsync(
+                    ["ps", "-aq", "--filter", "name=bench.", "--filter", "status=exited"],
+                    ct
+                );
                 var containers = ended.Split('\n', StringSplitOptions.RemoveEmptyEntries);
                 BenchException.Require(containers.Length == jobs, $"{containers.Length} of {jobs} tasks ended");
                 await DockerAsync(["rm", .. containers], ct);

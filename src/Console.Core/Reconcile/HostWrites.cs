@@ -156,6 +156,14 @@ public sealed class HostWrites(LeaderWrites writes, IDbContextFactory<ConsoleDb>
             term,
             async (db, ct) =>
             {
+                // Removed by an operator meanwhile, its GPUs went with it; while this is held, it is not
+                var there = await db
+                    .Database.SqlQuery<Guid>($"select id as \"Value\" from hosts where id = {hostId} for key share")
+                    .ToListAsync(ct);
+                if (there.Count == 0)
+                {
+                    return 0;
+                }
                 var now = time.GetUtcNow();
                 var uuids = rows.Select(r => r.Uuid).ToArray();
                 var known = await db

@@ -422,7 +422,17 @@ internal sealed class FakeLab : ILab, IEngineFactory
             }
             await PassAsync(s_slice, ct);
         }
-        Assert.Fail($"{condition} did not come true{Environment.NewLine}{Log}");
+        var there = await Invariants.ColumnAsync(
+            Sql,
+            """
+            select concat_ws(' ', h.name, h.state, h.state_message, 'preflight', h.preflight is not null) from hosts h
+            union all select concat_ws(' ', 'GPU', g.uuid, h.name, g.health) from gpus g left join hosts h on h.id = g.host_id
+            """,
+            ct
+        );
+        Assert.Fail(
+            $"{condition} did not come true{Environment.NewLine}{string.Join(Environment.NewLine, there)}{Environment.NewLine}{Log}"
+        );
     }
 
     /// <summary>Until the console seems to wait for the clock, or for so long.</summary>

@@ -77,7 +77,10 @@ internal static class ThroughputBench
         return jobs / Stopwatch.GetElapsedTime(began).TotalSeconds;
     }
 
-    /// <summary>From the service's creation until its last container is removed; the engine leaves the Swarm again afterwards.</summary>
+    /// <summary>
+    /// From the service's creation until its last container has ended: Swarm leaves them to its user, whose removal is not
+    /// timed. The engine leaves the Swarm again afterwards.
+    /// </summary>
     private static async Task<List<double>> SwarmAsync(int jobs, int rounds, CancellationToken ct)
     {
         var count = jobs.ToString(CultureInfo.InvariantCulture);
@@ -100,12 +103,12 @@ internal static class ThroughputBench
             {
                 var began = Stopwatch.GetTimestamp();
                 await DockerAsync([.. create.SelectMany(c => c.Split(' ')), Jobs.Image, "sh", "-c", "echo done"], ct);
-                await DockerAsync(["service", "rm", "bench"], ct);
-                while ((await DockerAsync(["ps", "-aq", "--filter", "name=bench."], ct)).Length > 0)
-                {
-                    await Task.Delay(TimeSpan.FromMilliseconds(20), ct);
-                }
                 rates.Add(jobs / Stopwatch.GetElapsedTime(began).TotalSeconds);
+                await DockerAsync(["service", "rm", "bench"], ct);
+                var ended = await DockerAsync(["ps", "-aq", "--filter", "name=bench.", "--filter", "status=exited"], ct);
+                var containers = ended.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+                BenchException.Require(containers.Length == jobs, $"{containers.Length} of {jobs} tasks ended");
+                await DockerAsync(["rm", .. containers], ct);
             }
         }
         finally

@@ -91,6 +91,7 @@ public static class DeepLabApi
         api.MapCheckpoints();
         api.MapJobMetrics();
         api.MapJobMedia();
+        api.MapCompare();
         api.MapCode();
         api.MapImages();
         api.MapImageTasks();

@@ -3,6 +3,7 @@ using DeepLab.Core.Feeds;
 using DeepLab.Core.Maintenance;
 using DeepLab.Core.Metrics;
 using DeepLab.Core.Operations.Accounts;
+using DeepLab.Core.Operations.Compare;
 using DeepLab.Core.Operations.Data;
 using DeepLab.Core.Operations.Environments;
 using DeepLab.Core.Operations.Fleet;
@@ -70,6 +71,7 @@ public static class CoreServices
         services.AddSingleton<WhatIfJob>();
         services.AddSingleton<UploadCode>();
         services.AddSingleton<JobQueries>();
+        services.AddSingleton<CompareJobs>();
         services.AddSingleton<CheckpointQueries>();
         services.AddSingleton<CheckpointVerbs>();
         services.AddSingleton<CheckpointDownloads>();

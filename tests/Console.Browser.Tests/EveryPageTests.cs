@@ -32,6 +32,7 @@ public sealed class EveryPageTests(ConsoleProcess console, Chromium chromium)
             ("job-curves", $"/jobs/{job}?tab=curves", ".charts canvas, .empty"),
             ("job-resources", $"/jobs/{job}?tab=resources", ".charts canvas, .empty"),
             ("job-spec", $"/jobs/{job}?tab=spec", ".spec"),
+            ("compare", "/jobs/compare", ".empty"),
             ("job-new", "/jobs/new", ".note.ok, .note.warn"),
             ("environments", "/environments", ".empty, main .row .name"),
             ("homes", "/environments/homes", ".empty, .homes li"),

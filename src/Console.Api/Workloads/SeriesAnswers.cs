@@ -27,7 +27,11 @@ public sealed record SeriesValue(long Step, DateTimeOffset At, double Value);
 public sealed record SeriesResponse(string Name, string Source, SeriesOwner Owner, long Points, SeriesValue? Last);
 
 /// <summary>One bucket of points.</summary>
-public sealed record SeriesBucket(long Step, DateTimeOffset At, double Min, double Mean, double Max);
+public sealed record SeriesBucket(long Step, DateTimeOffset At, double Min, double Mean, double Max)
+{
+    internal static SeriesBucket Of(ChartPoint p) =>
+        new(p.Step, DateTimeOffset.FromUnixTimeMilliseconds(p.UnixMillis), p.Min, p.Mean, p.Max);
+}
 
 public sealed record SeriesPointsResponse(
     string Name,
@@ -116,7 +120,7 @@ public sealed class SeriesAnswers(SeriesReader reader)
             source,
             info.Key.Owner,
             chart.TotalPoints,
-            [.. chart.Points.Select(p => new SeriesBucket(p.Step, Time(p.UnixMillis), p.Min, p.Mean, p.Max))]
+            [.. chart.Points.Select(SeriesBucket.Of)]
         );
     }
 

@@ -255,6 +255,17 @@ class Chart {
     this.root.setAttribute('aria-label', words.join(', '));
   }
 
+  // Lines of several runs are joined, so one has gaps where only others have a point: its nearest counts, within a 40th of the width
+  nearest(u, y, idx) {
+    const x = u.data[0], reach = (u.scales.x.max - u.scales.x.min) / 40;
+    for (let a = idx, b = idx; ; a--, b++) {
+      const before = a >= 0 && x[idx] - x[a] <= reach, after = b < x.length && x[b] - x[idx] <= reach;
+      if (before && y[a] != null) return a;
+      if (after && y[b] != null) return b;
+      if (!before && !after) return null;
+    }
+  }
+
   tip(u) {
     const { idx, left } = u.cursor;
     if (idx == null || left < 0 || !this.tooltip) {
@@ -270,12 +281,14 @@ class Chart {
     head.textContent = rows[0];
     this.tooltip.append(head);
     this.lines.forEach((l, i) => {
-      const v = u.data[i * 3 + 1]?.[idx];
-      if (v == null || this.hidden.has(l.label)) return;
+      const y = u.data[i * 3 + 1];
+      const at = y && !this.hidden.has(l.label) ? this.nearest(u, y, idx) : null;
+      if (at == null) return;
+      const v = y[at];
       const row = document.createElement('div');
       const swatch = document.createElement('i');
       swatch.style.background = palette[i % palette.length];
-      const low = u.data[i * 3 + 2][idx], high = u.data[i * 3 + 3][idx];
+      const low = u.data[i * 3 + 2][at], high = u.data[i * 3 + 3][at];
       const spread = low != null && high != null && low !== high ? ` (${this.format(low)} to ${this.format(high)})` : '';
       row.append(swatch, `${this.lines.length > 1 ? l.label + '  ' : ''}${this.format(v)}${spread}`);
       this.tooltip.append(row);

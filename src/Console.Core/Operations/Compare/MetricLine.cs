@@ -1,0 +1,88 @@
+using DeepLab.Core.Metrics;
+
+namespace DeepLab.Core.Operations.Compare;
+
+public enum BestBy
+{
+    /// <summary>The least value of a curve counts, as of a loss.</summary>
+    Least,
+
+    /// <summary>The greatest, as of an accuracy.</summary>
+    Greatest,
+}
+
+/// <summary>The curves of one metric of one run, in numbers. What is not a number counts only where nothing else is.</summary>
+/// <param name="Last">of the curve that was written to last</param>
+/// <param name="Step">of that value</param>
+/// <param name="Points">of all its curves</param>
+public sealed record CurveFigures(double Last, long Step, double Least, double Greatest, long Points)
+{
+    /// <param name="curves">the newest last; each with its least and greatest value</param>
+    public static CurveFigures? Of(IReadOnlyList<(SeriesInfo Series, double Least, double Greatest)> curves) =>
+        curves.Count == 0
+            ? null
+            : new CurveFigures(
+                curves[^1].Series.Last!.Value.Value,
+                curves[^1].Series.Last!.Value.Step,
+                curves
+                    .Select(c => c.Least)
+                    .Aggregate(
+                        (a, b) =>
+                            double.IsNaN(a) ? b
+                            : double.IsNaN(b) ? a
+                            : Math.Min(a, b)
+                    ),
+                curves
+                    .Select(c => c.Greatest)
+                    .Aggregate(
+                        (a, b) =>
+                            double.IsNaN(a) ? b
+                            : double.IsNaN(b) ? a
+                            : Math.Max(a, b)
+                    ),
+                curves.Sum(c => c.Series.Points)
+            );
+
+    public double By(BestBy by) => by == BestBy.Least ? Least : Greatest;
+}
+
+/// <summary>One metric of all runs.</summary>
+/// <param name="Runs">in the order of the runs; null where one wrote none</param>
+public sealed record MetricLine(string Name, IReadOnlyList<CurveFigures?> Runs)
+{
+    private static readonly string[] s_greater =
+    [
+        "acc",
+        "auc",
+        "bleu",
+        "dice",
+        "f1",
+        "iou",
+        "precision",
+        "psnr",
+        "recall",
+        "return",
+        "reward",
+        "score",
+        "throughput",
+    ];
+
+    /// <summary>Positions of the best runs: several where they are alike, none where no run has a finite value.</summary>
+    public IReadOnlyList<int> BestOf(BestBy by)
+    {
+        var finite = Runs.Index()
+            .Where(r => r.Item is { } f && double.IsFinite(f.By(by)))
+            .Select(r => (r.Index, Value: r.Item!.By(by)))
+            .ToArray();
+        if (finite.Length == 0)
+        {
+            return [];
+        }
+        var best = by == BestBy.Least ? finite.Min(f => f.Value) : finite.Max(f => f.Value);
+        return [.. finite.Where(f => f.Value == best).Select(f => f.Index)];
+    }
+
+    /// <summary>Which way is better, by the words in the metric's name; the least where none says otherwise.</summary>
+    public static BestBy Guess(string name) =>
+        s_greater.Any(w => name.Contains(w, StringComparison.OrdinalIgnoreCase)) ? BestBy.Greatest : BestBy.Least;
+}

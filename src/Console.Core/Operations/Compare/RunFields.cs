@@ -1,0 +1,129 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+
+namespace DeepLab.Core.Operations.Compare;
+
+/// <summary>What a field of a run is about, in the order in which fields are shown.</summary>
+public enum FieldKind
+{
+    /// <summary>A hyper-parameter that the program wrote.</summary>
+    Parameter,
+    Command,
+    Environment,
+    Code,
+    Image,
+
+    /// <summary>Volumes of the lab.</summary>
+    Data,
+
+    /// <summary>What it asked for, and where it might go.</summary>
+    Resources,
+    Other,
+}
+
+/// <param name="Path">as in the spec, `roles[0].resources.gpus`; an argument's is `roles[0].command --lr`, a parameter's its name</param>
+public sealed record RunField(FieldKind Kind, string Path, string Value);
+
+/// <summary>What made a run, spread out so that runs can be compared field by field.</summary>
+public static class RunFields
+{
+    /// <summary>Of a stored spec. Its name is left out: it names the run, and does not say how it was made.</summary>
+    /// <param name="pinnedImage">what its image's tag meant then, with its digest; null where that is not known</param>
+    public static IReadOnlyList<RunField> OfSpec(string specJson, string? pinnedImage)
+    {
+        var fields = new List<RunField>();
+        using var spec = JsonDocument.Parse(specJson);
+        Walk(spec.RootElement, "", fields);
+        if (pinnedImage is not null)
+        {
+            fields.Add(new RunField(FieldKind.Image, "pinnedImage", pinnedImage));
+        }
+        return fields;
+    }
+
+    /// <summary>
+    /// Of the hyper-parameters that the replicas of one run wrote, each a JSON object, by name. Where they say different
+    /// things, the value is all of them, in order.
+    /// </summary>
+    public static IReadOnlyList<RunField> OfParameters(IEnumerable<ReadOnlyMemory<byte>> written)
+    {
+        var found = new SortedDictionary<string, List<string>>(StringComparer.Ordinal);
+        foreach (var json in written)
+        {
+            using var document = JsonDocument.Parse(json);
+            foreach (var p in document.RootElement.EnumerateObject())
+            {
+                if (!found.TryGetValue(p.Name, out var values))
+                {
+                    found[p.Name] = values = [];
+                }
+                var text = Text(p.Value);
+                if (!values.Contains(text, StringComparer.Ordinal))
+                {
+                    values.Add(text);
+                }
+            }
+        }
+        return [.. found.Select(f => new RunField(FieldKind.Parameter, f.Key, string.Join(", ", f.Value)))];
+    }
+
+    private static void Walk(JsonElement at, string path, List<RunField> into)
+    {
+        switch (at.ValueKind)
+        {
+            case JsonValueKind.Object:
+                foreach (var p in at.EnumerateObject().Where(p => path.Length > 0 || p.Name != "name"))
+                {
+                    Walk(p.Value, path.Length == 0 ? p.Name : $"{path}.{p.Name}", into);
+                }
+                break;
+            case JsonValueKind.Array when InRole(path) == "command":
+                foreach (var (name, value) in CommandArguments.Read([.. at.EnumerateArray().Select(Text)]))
+                {
+                    var to = name[0] == '[' ? path + name : $"{path} {name}";
+                    into.Add(new RunField(FieldKind.Command, to, value));
+                }
+                break;
+            case JsonValueKind.Array:
+                foreach (var (i, item) in at.EnumerateArray().Index())
+                {
+                    Walk(item, $"{path}[{i}]", into);
+                }
+                break;
+            default:
+                into.Add(new RunField(KindOf(path), path, path == "script" ? Digest(Text(at)) : Text(at)));
+                break;
+        }
+    }
+
+    private static FieldKind KindOf(string path) =>
+        path.StartsWith("env.", StringComparison.Ordinal) ? FieldKind.Environment
+        : path is "code" or "script" ? FieldKind.Code
+        : path == "image" ? FieldKind.Image
+        : path.StartsWith("volumes[", StringComparison.Ordinal) ? FieldKind.Data
+        : path.StartsWith("placement.", StringComparison.Ordinal) ? FieldKind.Resources
+        : InRole(path) is not { } rest ? FieldKind.Other
+        : rest.StartsWith("env.", StringComparison.Ordinal) ? FieldKind.Environment
+        : rest == "replicas" || rest.StartsWith("resources.", StringComparison.Ordinal) ? FieldKind.Resources
+        : FieldKind.Other;
+
+    /// <summary>`command` of `roles[0].command`; null of what is in no role.</summary>
+    private static string? InRole(string path)
+    {
+        if (!path.StartsWith("roles[", StringComparison.Ordinal))
+        {
+            return null;
+        }
+        var end = path.IndexOf("].", StringComparison.Ordinal);
+        return end < 0 ? null : path[(end + 2)..];
+    }
+
+    /// <summary>A text without its quotes, anything else as JSON writes it.</summary>
+    private static string Text(JsonElement value) =>
+        value.ValueKind == JsonValueKind.String ? value.GetString()! : value.GetRawText();
+
+    /// <summary>A script may be long; that it differs is what matters here.</summary>
+    private static string Digest(string script) =>
+        $"sha256:{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(script)))} ({script.AsSpan().Count('\n') + 1} lines)";
+}

@@ -113,7 +113,6 @@ public static class CheckpointsApi
                         CultureInfo.InvariantCulture,
                         $"attachment; filename=\"job-{id}-checkpoint-{checkpoint}.tar\""
                     );
-                    response.Headers.XContentTypeOptions = "nosniff";
                     return response.Body;
                 },
                 ct

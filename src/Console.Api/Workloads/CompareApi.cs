@@ -112,10 +112,7 @@ public static class CompareApi
                 new SpecError("points", $"This is {query.Points}; 2 to {MostPoints} is allowed, or 0 for no curves.")
             );
         }
-        if (query.By is not ("time" or "step"))
-        {
-            errors.Add(new SpecError("by", "\"time\" or \"step\" is allowed."));
-        }
+        errors.AddRange(SeriesAnswers.CheckAxis(query.By));
         if (string.IsNullOrEmpty(query.Metric) && (query.Best is not null || query.Points > 0))
         {
             errors.Add(
@@ -131,12 +128,7 @@ public static class CompareApi
         {
             return null;
         }
-        var by = query.Best switch
-        {
-            "least" => BestBy.Least,
-            "greatest" => BestBy.Greatest,
-            _ => MetricLine.Guess(query.Metric),
-        };
+        var by = MetricLine.Way(query.Best, query.Metric);
         var line = compared.Metrics.FirstOrDefault(m => m.Name == query.Metric);
         var best = line?.BestOf(by) ?? [];
         return new BestResponse(

@@ -59,7 +59,7 @@ public static class JobMediaApi
         CancellationToken ct
     )
     {
-        if (await jobs.FindAsync(user.Actor(), id, ct) is null)
+        if (!await jobs.MaySeeAsync(user.Actor(), id, ct))
         {
             return Problems.NotFound("job");
         }
@@ -75,7 +75,6 @@ public static class JobMediaApi
         long id,
         string kind,
         [AsParameters] MediaQuery query,
-        HttpContext http,
         ClaimsPrincipal user,
         JobQueries jobs,
         IMediaStore media,
@@ -102,7 +101,7 @@ public static class JobMediaApi
         {
             return Problems.Invalid(errors);
         }
-        if (await jobs.FindAsync(user.Actor(), id, ct) is null)
+        if (!await jobs.MaySeeAsync(user.Actor(), id, ct))
         {
             return Problems.NotFound("job");
         }
@@ -119,8 +118,6 @@ public static class JobMediaApi
         {
             return Problems.NotFound(of == MediaKind.Parameters ? "parameters" : of.ToString().ToLowerInvariant());
         }
-        // A program's bytes are never taken for a page
-        http.Response.Headers.XContentTypeOptions = "nosniff";
         return of switch
         {
             MediaKind.Image => TypedResults.Bytes(

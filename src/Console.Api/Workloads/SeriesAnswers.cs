@@ -131,16 +131,17 @@ public sealed class SeriesAnswers(SeriesReader reader)
         {
             errors.Add(new SpecError("maxPoints", $"This is {query.MaxPoints}; 2 to {MostPoints} is allowed."));
         }
-        if (query.By is not ("time" or "step"))
-        {
-            errors.Add(new SpecError("by", "\"time\" or \"step\" is allowed."));
-        }
+        errors.AddRange(CheckAxis(query.By));
         if (query.From > query.To)
         {
             errors.Add(new SpecError("to", "The end lies before the beginning."));
         }
         return errors;
     }
+
+    /// <summary>By what points are put into buckets.</summary>
+    internal static IReadOnlyList<SpecError> CheckAxis(string by) =>
+        by is "time" or "step" ? [] : [new SpecError("by", "\"time\" or \"step\" is allowed.")];
 
     private static DateTimeOffset Time(long unixMillis) => DateTimeOffset.FromUnixTimeMilliseconds(unixMillis);
 }

@@ -1,3 +1,5 @@
+using System.Text.Json;
+
 namespace DeepLab.Core.Metrics;
 
 /// <summary>Where a run's histograms, images, texts and hyper-parameters are.</summary>
@@ -24,6 +26,17 @@ public static class RunMedia
         : data.StartsWith((ReadOnlySpan<byte>)[0xFF, 0xD8, 0xFF]) ? "image/jpeg"
         : data.StartsWith("GIF8"u8) ? "image/gif"
         : null;
+
+    /// <summary>Hyper-parameters as they are kept, a JSON object, by name: a text without its quotes, anything else as JSON writes it.</summary>
+    public static IReadOnlyList<(string Name, string Value)> ReadParameters(ReadOnlyMemory<byte> json)
+    {
+        using var document = JsonDocument.Parse(json);
+        return [.. document.RootElement.EnumerateObject().Select(p => (p.Name, TextOf(p.Value)))];
+    }
+
+    /// <summary>A text without its quotes, anything else as JSON writes it.</summary>
+    internal static string TextOf(JsonElement value) =>
+        value.ValueKind == JsonValueKind.String ? value.GetString()! : value.GetRawText();
 }
 
 /// <summary>One of them.</summary>

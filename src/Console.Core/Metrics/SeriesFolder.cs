@@ -64,10 +64,7 @@ internal sealed class SeriesFolder(ISeriesStore store)
         if (full.Length > 0)
         {
             await store.FoldAsync(full, settle: false, ct);
-            foreach (var shelf in full)
-            {
-                _shelves.Remove(shelf);
-            }
+            Clear(full);
         }
     }
 
@@ -78,10 +75,7 @@ internal sealed class SeriesFolder(ISeriesStore store)
         if (quiet.Count > 0)
         {
             await store.FoldAsync(quiet, settle: true, ct);
-            foreach (var shelf in quiet)
-            {
-                _shelves.Remove(shelf);
-            }
+            Clear(quiet);
         }
         return quiet;
     }

@@ -181,18 +181,26 @@ public sealed partial class LogPatterns
     [GeneratedRegex(@"\{(?<least>\d+)(,(?<greatest>\d*))?\}", RegexOptions.ExplicitCapture, 250)]
     private static partial Regex Repeats();
 
-    private sealed class Pattern(Regex regex)
+    private sealed class Pattern
     {
         private static readonly string[] s_known = [Name, Value, Step];
-        private readonly string[] _names = [.. regex.GetGroupNames().Where(n => !char.IsAsciiDigit(n[0]))];
 
-        public Regex Regex => regex;
-        public bool IsPlain => regex.ToString() == NameAndValue;
-        public bool HasName => _names.Contains(Name);
-        public bool HasValue => _names.Contains(Value);
-        public bool HasStep => _names.Contains(Step);
+        public Pattern(Regex regex)
+        {
+            string[] names = [.. regex.GetGroupNames().Where(n => !char.IsAsciiDigit(n[0]))];
+            Regex = regex;
+            IsPlain = regex.ToString() == NameAndValue;
+            (HasName, HasValue, HasStep) = (names.Contains(Name), names.Contains(Value), names.Contains(Step));
+            Tags = [.. names.Except(s_known)];
+        }
+
+        public Regex Regex { get; }
+        public bool IsPlain { get; }
+        public bool HasName { get; }
+        public bool HasValue { get; }
+        public bool HasStep { get; }
 
         /// <summary>Groups that are metrics of their own names.</summary>
-        public string[] Tags => field ??= [.. _names.Except(s_known)];
+        public string[] Tags { get; }
     }
 }

@@ -1,5 +1,4 @@
 using System.Text;
-using System.Text.Json;
 using DeepLab.Core.Feeds;
 using DeepLab.Core.Metrics;
 
@@ -74,14 +73,13 @@ public sealed class MediaBoard(
                 var item = (
                     await media.ReadAsync(workloadId, info.Kind, info.Tag, info.Source, info.Steps[^1], ct)
                 ).FirstOrDefault();
-                var text = Encoding.UTF8.GetString(item?.Data ?? []);
                 if (info.Kind == MediaKind.Text)
                 {
-                    texts.Add((info, text));
+                    texts.Add((info, Encoding.UTF8.GetString(item?.Data ?? [])));
                 }
-                else
+                else if (item is { Data.Length: > 0 })
                 {
-                    Spread(text, info.Source, parameters);
+                    Spread(item, parameters);
                 }
             }
         }
@@ -107,17 +105,15 @@ public sealed class MediaBoard(
         return new HistogramStep(item.Step, min, max, counts);
     }
 
-    private static void Spread(string json, string source, SortedDictionary<string, Dictionary<string, string>> into)
+    private static void Spread(MediaItem written, SortedDictionary<string, Dictionary<string, string>> into)
     {
-        using var document = JsonDocument.Parse(json.Length == 0 ? "{}" : json);
-        foreach (var p in document.RootElement.EnumerateObject())
+        foreach (var (name, value) in RunMedia.ReadParameters(written.Data))
         {
-            if (!into.TryGetValue(p.Name, out var values))
+            if (!into.TryGetValue(name, out var values))
             {
-                into[p.Name] = values = new Dictionary<string, string>(StringComparer.Ordinal);
+                into[name] = values = new Dictionary<string, string>(StringComparer.Ordinal);
             }
-            // As JSON writes it, a text without its quotes
-            values[source] = p.Value.ValueKind == JsonValueKind.String ? p.Value.GetString()! : p.Value.GetRawText();
+            values[written.Source] = value;
         }
     }
 }

@@ -89,10 +89,7 @@ public sealed class CompareJobs(IDbContextFactory<ConsoleDb> databases, SeriesRe
 
     /// <summary>With every default spelled out; what does not read back is told as it is stored.</summary>
     private static IReadOnlyList<RunField> SpecOf(Workload w) =>
-        RunFields.OfSpec(
-            StoredSpec.TryRead(w.SpecJson, out _) is { } spec ? SpecWriter.Write(spec) : w.SpecJson,
-            w.PinnedImage
-        );
+        RunFields.OfSpec(StoredSpec.Write(StoredSpec.TryRead(w.SpecJson, out _), w.SpecJson), w.PinnedImage);
 
     private async Task<IReadOnlyList<RunField>> ParametersAsync(long id, CancellationToken ct)
     {

@@ -24,22 +24,8 @@ public sealed record CurveFigures(double Last, long Step, double Least, double G
             : new CurveFigures(
                 curves[^1].Series.Last!.Value.Value,
                 curves[^1].Series.Last!.Value.Step,
-                curves
-                    .Select(c => c.Least)
-                    .Aggregate(
-                        (a, b) =>
-                            double.IsNaN(a) ? b
-                            : double.IsNaN(b) ? a
-                            : Math.Min(a, b)
-                    ),
-                curves
-                    .Select(c => c.Greatest)
-                    .Aggregate(
-                        (a, b) =>
-                            double.IsNaN(a) ? b
-                            : double.IsNaN(b) ? a
-                            : Math.Max(a, b)
-                    ),
+                curves.Select(c => c.Least).Aggregate(double.MinNumber),
+                curves.Select(c => c.Greatest).Aggregate(double.MaxNumber),
                 curves.Sum(c => c.Series.Points)
             );
 
@@ -81,6 +67,16 @@ public sealed record MetricLine(string Name, IReadOnlyList<CurveFigures?> Runs)
         var best = by == BestBy.Least ? finite.Min(f => f.Value) : finite.Max(f => f.Value);
         return [.. finite.Where(f => f.Value == best).Select(f => f.Index)];
     }
+
+    /// <summary>Which way is better.</summary>
+    /// <param name="word">`least` or `greatest`; else it is guessed from the metric's name</param>
+    public static BestBy Way(string? word, string name) =>
+        word switch
+        {
+            "least" => BestBy.Least,
+            "greatest" => BestBy.Greatest,
+            _ => Guess(name),
+        };
 
     /// <summary>Which way is better, by the words in the metric's name; the least where none says otherwise.</summary>
     public static BestBy Guess(string name) =>

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using DeepLab.Core.Metrics;
 
 namespace DeepLab.Core.Operations.Compare;
 
@@ -51,14 +52,12 @@ public static class RunFields
         var found = new SortedDictionary<string, List<string>>(StringComparer.Ordinal);
         foreach (var json in written)
         {
-            using var document = JsonDocument.Parse(json);
-            foreach (var p in document.RootElement.EnumerateObject())
+            foreach (var (name, text) in RunMedia.ReadParameters(json))
             {
-                if (!found.TryGetValue(p.Name, out var values))
+                if (!found.TryGetValue(name, out var values))
                 {
-                    found[p.Name] = values = [];
+                    found[name] = values = [];
                 }
-                var text = Text(p.Value);
                 if (!values.Contains(text, StringComparer.Ordinal))
                 {
                     values.Add(text);
@@ -79,7 +78,7 @@ public static class RunFields
                 }
                 break;
             case JsonValueKind.Array when InRole(path) == "command":
-                foreach (var (name, value) in CommandArguments.Read([.. at.EnumerateArray().Select(Text)]))
+                foreach (var (name, value) in CommandArguments.Read([.. at.EnumerateArray().Select(RunMedia.TextOf)]))
                 {
                     var to = name[0] == '[' ? path + name : $"{path} {name}";
                     into.Add(new RunField(FieldKind.Command, to, value));
@@ -92,7 +91,13 @@ public static class RunFields
                 }
                 break;
             default:
-                into.Add(new RunField(KindOf(path), path, path == "script" ? Digest(Text(at)) : Text(at)));
+                into.Add(
+                    new RunField(
+                        KindOf(path),
+                        path,
+                        path == "script" ? Digest(RunMedia.TextOf(at)) : RunMedia.TextOf(at)
+                    )
+                );
                 break;
         }
     }
@@ -118,10 +123,6 @@ public static class RunFields
         var end = path.IndexOf("].", StringComparison.Ordinal);
         return end < 0 ? null : path[(end + 2)..];
     }
-
-    /// <summary>A text without its quotes, anything else as JSON writes it.</summary>
-    private static string Text(JsonElement value) =>
-        value.ValueKind == JsonValueKind.String ? value.GetString()! : value.GetRawText();
 
     /// <summary>A script may be long; that it differs is what matters here.</summary>
     private static string Digest(string script) =>

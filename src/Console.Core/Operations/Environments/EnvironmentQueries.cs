@@ -58,7 +58,7 @@ public sealed class EnvironmentQueries(IDbContextFactory<ConsoleDb> databases, J
         {
             return null;
         }
-        var spec = StoredSpec.ReadToShow(w);
+        var spec = StoredSpec.ReadEnvironmentToShow(w);
         var endpoints = await db
             .Endpoints.AsNoTracking()
             .Where(e => e.WorkloadId == id && e.ReleasedAt == null)
@@ -86,7 +86,7 @@ public sealed class EnvironmentQueries(IDbContextFactory<ConsoleDb> databases, J
 
     private EnvironmentRow Row(Workload w)
     {
-        var spec = StoredSpec.ReadToShow(w);
+        var spec = StoredSpec.ReadEnvironmentToShow(w);
         var environment = spec.Environment!;
         return new EnvironmentRow(
             JobRows.Compiled(w),

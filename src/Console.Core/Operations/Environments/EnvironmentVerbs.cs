@@ -152,24 +152,10 @@ public sealed class DeleteEnvironment(IDbContextFactory<ConsoleDb> databases, Ti
 }
 
 /// <summary>Makes another environment of the same definition, with an empty home. Jupyter's password is not part of it.</summary>
-public sealed class CloneEnvironment(IDbContextFactory<ConsoleDb> databases, SubmitJob submit)
+public sealed class CloneEnvironment(CloneJob clone)
 {
-    public async Task<Outcome<Submitted>> RunAsync(Actor actor, long id, CancellationToken ct)
-    {
-        await using var db = await databases.CreateDbContextAsync(ct);
-        var json = await db
-            .Workloads.VisibleTo(actor)
-            .Where(w => w.Id == id && w.Kind == WorkloadKind.Environment)
-            .Select(w => w.SpecJson)
-            .SingleOrDefaultAsync(ct);
-        if (json is null)
-        {
-            return new Outcome<Submitted>.NotFound();
-        }
-        return StoredSpec.TryRead(json, out var trouble) is { } spec
-            ? await submit.RunAsync(actor, WithEmptyHome(spec), null, ct)
-            : new Outcome<Submitted>.Conflict($"Environment {id} cannot be cloned: {trouble}");
-    }
+    public Task<Outcome<Submitted>> RunAsync(Actor actor, long id, CancellationToken ct) =>
+        clone.RunAsync(actor, id, "Environment", WorkloadKind.Environment, WithEmptyHome, ct);
 
     /// <summary>The home that it took over is its own.</summary>
     private static JobSpec WithEmptyHome(JobSpec spec) =>

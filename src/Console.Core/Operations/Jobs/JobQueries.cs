@@ -67,6 +67,13 @@ public sealed class JobQueries(
             .ToListAsync(ct);
     }
 
+    /// <summary>Is there such a workload that the actor may see? For who needs nothing else of it.</summary>
+    public async Task<bool> MaySeeAsync(Actor actor, long id, CancellationToken ct)
+    {
+        await using var db = await databases.CreateDbContextAsync(ct);
+        return await db.Workloads.VisibleTo(actor).AnyAsync(w => w.Id == id, ct);
+    }
+
     public async Task<JobDetail?> FindAsync(Actor actor, long id, CancellationToken ct)
     {
         await using var db = await databases.CreateDbContextAsync(ct);
@@ -76,19 +83,16 @@ public sealed class JobQueries(
             return null;
         }
         var cluster = await db.Clusters.Where(c => c.Id == w.ClusterId).Select(c => c.Name).SingleAsync(ct);
-        var spec = StoredSpec.ReadToShow(w);
+        var spec = StoredSpec.TryRead(w.SpecJson, out _);
         var waiting = w.State == WorkloadState.Queued ? (await plan.GetAsync(ct, id)).Find(id) : null;
         return new JobDetail(
             JobRows.Compiled(w),
             cluster,
-            spec.Image,
-            // What does not read back is shown as it is stored
-            spec.Image.Length == 0
-                ? w.SpecJson
-                : SpecWriter.Write(spec),
+            spec?.Image ?? "",
+            StoredSpec.Write(spec, w.SpecJson),
             w.Desired,
             w.Restarts,
-            spec.Restart.MaxRestarts,
+            spec?.Restart.MaxRestarts ?? 0,
             // The loop writes the reasons a moment after the job came, or changed its place
             w.Waits.Count > 0
             || waiting is null

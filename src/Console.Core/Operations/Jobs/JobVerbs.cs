@@ -62,12 +62,25 @@ public sealed class DeleteWorkload(IDbContextFactory<ConsoleDb> databases, TimeP
 /// <summary>Submits a job's spec again as a new job.</summary>
 public sealed class CloneJob(IDbContextFactory<ConsoleDb> databases, SubmitJob submit)
 {
-    public async Task<Outcome<Submitted>> RunAsync(Actor actor, long id, CancellationToken ct)
+    public Task<Outcome<Submitted>> RunAsync(Actor actor, long id, CancellationToken ct) =>
+        RunAsync(actor, id, "Job", null, spec => spec, ct);
+
+    /// <param name="what">it is called so in the sentence of a conflict</param>
+    /// <param name="kind">any other is not found; null = all are</param>
+    /// <param name="adapt">what the new one has otherwise</param>
+    internal async Task<Outcome<Submitted>> RunAsync(
+        Actor actor,
+        long id,
+        string what,
+        WorkloadKind? kind,
+        Func<JobSpec, JobSpec> adapt,
+        CancellationToken ct
+    )
     {
         await using var db = await databases.CreateDbContextAsync(ct);
         var json = await db
             .Workloads.VisibleTo(actor)
-            .Where(w => w.Id == id)
+            .Where(w => w.Id == id && (kind == null || w.Kind == kind))
             .Select(w => w.SpecJson)
             .SingleOrDefaultAsync(ct);
         if (json is null)
@@ -75,8 +88,8 @@ public sealed class CloneJob(IDbContextFactory<ConsoleDb> databases, SubmitJob s
             return new Outcome<Submitted>.NotFound();
         }
         return StoredSpec.TryRead(json, out var trouble) is { } spec
-            ? await submit.RunAsync(actor, spec, null, ct)
-            : new Outcome<Submitted>.Conflict($"Job {id} cannot be cloned: {trouble}");
+            ? await submit.RunAsync(actor, adapt(spec), null, ct)
+            : new Outcome<Submitted>.Conflict($"{what} {id} cannot be cloned: {trouble}");
     }
 }
 

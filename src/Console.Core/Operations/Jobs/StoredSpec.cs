@@ -9,16 +9,20 @@ public static class StoredSpec
     public static JobSpec Read(string json) =>
         TryRead(json, out var trouble) ?? throw new InvalidOperationException(trouble);
 
-    /// <summary>For lists and pages, which show a workload whose spec does not read back too: by its name, with nothing in it.</summary>
-    public static JobSpec ReadToShow(Workload w) =>
+    /// <summary>For lists and pages, which show an environment whose spec does not read back too: by its name, with nothing in it.</summary>
+    public static JobSpec ReadEnvironmentToShow(Workload w) =>
         TryRead(w.SpecJson, out _)
         ?? new JobSpec
         {
             Name = w.Name,
             Image = "",
-            Roles = [new RoleSpec { Name = "worker" }],
-            Environment = w.Kind == WorkloadKind.Environment ? new EnvironmentSpec { Jupyter = false } : null,
+            Roles = [new RoleSpec { Name = EnvironmentSpec.Role }],
+            Environment = new EnvironmentSpec { Jupyter = false },
         };
+
+    /// <summary>With every default spelled out; what does not read back as it is stored.</summary>
+    /// <param name="read">what was read of it</param>
+    public static string Write(JobSpec? read, string json) => read is null ? json : SpecWriter.Write(read);
 
     /// <param name="trouble">where it is null, one sentence that says why</param>
     public static JobSpec? TryRead(string json, out string trouble)

@@ -34,13 +34,7 @@ public sealed partial class ComparePage
     private MetricLine? Chosen =>
         Shown?.Metrics.FirstOrDefault(m => m.Name == Metric) ?? Shown?.Metrics.FirstOrDefault();
 
-    private BestBy By =>
-        Best switch
-        {
-            "least" => BestBy.Least,
-            "greatest" => BestBy.Greatest,
-            _ => MetricLine.Guess(Chosen?.Name ?? ""),
-        };
+    private BestBy By => MetricLine.Way(Best, Chosen?.Name ?? "");
 
     protected override Task OnParametersSetAsync()
     {

@@ -92,6 +92,7 @@ public static class DeepLabApi
         api.MapJobMetrics();
         api.MapJobMedia();
         api.MapCompare();
+        api.MapHistory();
         api.MapCode();
         api.MapImages();
         api.MapImageTasks();

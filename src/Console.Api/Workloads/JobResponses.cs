@@ -59,6 +59,20 @@ public sealed record JobResponse(
 
     /// <summary>It is to give way, and has until its next checkpoint or this time.</summary>
     public DateTimeOffset? YieldBy { get; init; }
+    public IReadOnlyDictionary<string, string> Labels { get; init; } = new Dictionary<string, string>();
+    public string Notes { get; init; } = "";
+
+    /// <summary>It stays in the history, however old it gets.</summary>
+    public bool Pinned { get; init; }
+
+    /// <summary>The job that it was made from; null = its spec was written.</summary>
+    public OriginView? Origin { get; init; }
+
+    /// <summary>The very image that every replica runs; null before it is known, and where the spec's image says it all.</summary>
+    public string? PinnedImage { get; init; }
+
+    /// <summary>Models of the GPUs it held last; empty where it held none.</summary>
+    public string GpuModels { get; init; } = "";
 
     public static JobResponse Of(JobDetail job)
     {
@@ -101,6 +115,12 @@ public sealed record JobResponse(
             CheckpointStep = job.CheckpointStep,
             CheckpointSeconds = job.CheckpointSeconds,
             YieldBy = job.YieldBy,
+            Labels = r.Labels,
+            Notes = job.Notes,
+            Pinned = r.Pinned,
+            Origin = job.Origin,
+            PinnedImage = job.PinnedImage,
+            GpuModels = r.GpuModels,
         };
     }
 }

@@ -48,6 +48,15 @@ public static class JobsApi
             .WithSummary("Submits a job; with dryRun=true, says what would happen and changes nothing.");
         write.MapDelete("/{id:long}", DeleteAsync).WithSummary("Takes an ended job out of the history.");
         write.MapPost("/{id:long}/stop", StopAsync).WithSummary("Asks for a stop; again is fine.");
+        write
+            .MapPatch("/{id:long}", EditAsync)
+            .Accepts<RunEditRequest>("application/json")
+            .WithSummary("Changes labels, notes and the pin; what is not named stays.");
+        write
+            .MapPost("/{id:long}/run-again", RunAgainAsync)
+            .WithSummary(
+                "Submits the job's spec again, as a new job with the very image that this one ran; 422 names what can no longer be had."
+            );
         write.MapPost("/{id:long}/clone", CloneAsync).WithSummary("Submits the job's spec again, as a new job.");
     }
 
@@ -59,6 +68,7 @@ public static class JobsApi
         string? search = null,
         string? owner = null,
         string? host = null,
+        string? q = null,
         string? cursor = null,
         int limit = Paging.DefaultLimit
     )
@@ -77,6 +87,7 @@ public static class JobsApi
             Search = search,
             Owner = owner,
             Host = host,
+            Query = q,
         };
         var outcome = await jobs.ListAsync(user.Actor(), filter, cursor, limit, ct);
         return outcome switch
@@ -248,6 +259,41 @@ public static class JobsApi
     {
         var outcome = await clone.RunAsync(user.Actor(), id, ct);
         return outcome is Outcome<Submitted>.Done { Value: var made } ? Made(made) : Problems.Of(outcome, "job");
+    }
+
+    private static async Task<Results<Created<SubmittedResponse>, ProblemHttpResult>> RunAgainAsync(
+        long id,
+        ClaimsPrincipal user,
+        RunJobAgain again,
+        CancellationToken ct
+    )
+    {
+        var outcome = await again.RunAsync(user.Actor(), id, ct);
+        return outcome is Outcome<Submitted>.Done { Value: var made } ? Made(made) : Problems.Of(outcome, "job");
+    }
+
+    private static async Task<Results<Ok<JobResponse>, ProblemHttpResult>> EditAsync(
+        long id,
+        RunEditRequest body,
+        ClaimsPrincipal user,
+        EditRun edit,
+        JobQueries jobs,
+        CancellationToken ct
+    )
+    {
+        var (read, errors) = body.Read();
+        if (errors.Count > 0)
+        {
+            return Problems.Invalid(errors);
+        }
+        var outcome = await edit.RunAsync(user.Actor(), id, read, ct);
+        if (outcome is not Outcome<long>.Done)
+        {
+            return Problems.Of(outcome, "job");
+        }
+        return await jobs.FindAsync(user.Actor(), id, ct) is { } job
+            ? TypedResults.Ok(JobResponse.Of(job))
+            : Problems.NotFound("job");
     }
 
     private static Created<SubmittedResponse> Made(Submitted submitted)

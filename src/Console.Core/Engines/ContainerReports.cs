@@ -24,6 +24,7 @@ internal static class ContainerReports
         {
             Memory = c.HostConfig?.Memory,
             Cpus = c.HostConfig?.NanoCPUs / 1e9,
+            ImageId = c.Image,
         };
 
     public static ContainerSummary From(ContainerListResponse c) =>

@@ -17,7 +17,7 @@ public sealed partial class DockerEngine
             async (connection, bounded) =>
                 [
                     .. (await connection.Client.Images.ListImagesAsync(new ImagesListParameters(), bounded))
-                        .SelectMany(i => i.RepoTags ?? [])
+                        .SelectMany(i => (i.RepoTags ?? []).Append(i.ID))
                         .Where(t => t != "<none>:<none>")
                         .Distinct(StringComparer.Ordinal)
                         .Order(StringComparer.Ordinal),

@@ -398,6 +398,9 @@ public sealed record ContainerReport(
 
     /// <summary>Limit in cores, 0 = none; null where that is not told.</summary>
     public double? Cpus { get; init; }
+
+    /// <summary>`sha256:…`, what its image's name meant when it was made; null where that is not told.</summary>
+    public string? ImageId { get; init; }
 }
 
 /// <param name="Action">`start`, `die`, `oom`, `destroy`, `pause`, …</param>

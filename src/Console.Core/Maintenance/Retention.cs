@@ -56,9 +56,10 @@ public sealed partial class Retention(
         await db.EngineOutages.Where(o => o.To < outagesBefore).ExecuteDeleteAsync(ct);
         var tasksBefore = now - KeepingTimes.ImageTasks;
         await db.ImageTasks.Where(t => t.EndedAt < tasksBefore).ExecuteDeleteAsync(ct);
+        var expired = await ExpireJobsAsync(db, now, ct);
         var jobs = await DropJobsAsync(db, now - KeepingTimes.DeletedJobs, ct);
         var archives = await DropCodeAsync(db, now - KeepingTimes.UnusedCode, ct);
-        Log.Done(logger, samples, jobs, archives);
+        Log.Done(logger, samples, jobs, archives, expired);
     }
 
     /// <summary>Blocks of machine series only: a job's own curves (owner 1) stay as long as the job.</summary>
@@ -83,6 +84,51 @@ public sealed partial class Retention(
         } while (dropped == Piece);
         return total;
     }
+
+    /// <summary>
+    /// Takes jobs that are too old out of the history, as a user would who deletes them: the loop then takes their checkpoint
+    /// volumes away, and what is left of them goes with all that was deleted.
+    /// </summary>
+    private static async Task<int> ExpireJobsAsync(ConsoleDb db, DateTimeOffset now, CancellationToken ct)
+    {
+        if (await db.Installations.Select(i => i.HistoryDays).SingleOrDefaultAsync(ct) is not { } days)
+        {
+            return 0;
+        }
+        var (before, total) = (now.AddDays(-days), 0);
+        while (true)
+        {
+            var ids = await HistoryAge
+                .Over(db, before)
+                .OrderBy(w => w.EndedAt)
+                .Select(w => w.Id)
+                .Take(ExpiredAtOnce)
+                .ToArrayAsync(ct);
+            // Looked at again under its row: it may have been pinned meanwhile
+            var gone = await HistoryAge
+                .Over(db, before)
+                .Where(w => ids.Contains(w.Id))
+                .ExecuteUpdateAsync(s => s.SetProperty(w => w.DeletedAt, now), ct);
+            await db
+                .Secrets.Where(s =>
+                    ids.Contains(s.WorkloadId) && db.Workloads.Any(w => w.Id == s.WorkloadId && w.DeletedAt != null)
+                )
+                .ExecuteDeleteAsync(ct);
+            total += gone;
+            if (gone < ExpiredAtOnce)
+            {
+                break;
+            }
+        }
+        if (total > 0)
+        {
+            db.AddAudit(now, "console", "history.expire", $"{total} jobs that ended more than {days} days ago");
+            await db.SaveChangesAsync(ct);
+        }
+        return total;
+    }
+
+    private const int ExpiredAtOnce = 500;
 
     private static async Task<int> DropJobsAsync(ConsoleDb db, DateTimeOffset before, CancellationToken ct)
     {
@@ -113,6 +159,7 @@ public sealed partial class Retention(
                     or (owner = 0 and owner_id in (select id::text from attempts where workload_id = {id})))),
                   p as (delete from endpoints where workload_id = {id}),
                   k as (delete from workload_secrets where workload_id = {id}),
+                  t as (delete from workload_texts where workload_id = {id}),
                   m as (delete from run_media where workload_id = {id}),
                   q as (delete from checkpoints where workload_id = {id}),
                   g as (delete from leases where workload_id = {id}),
@@ -148,8 +195,8 @@ public sealed partial class Retention(
     {
         [LoggerMessage(
             LogLevel.Information,
-            "Retention took {Blocks} blocks of samples, {Jobs} deleted jobs and {Archives} code archives away"
+            "Retention took {Blocks} blocks of samples, {Jobs} deleted jobs and {Archives} code archives away; {Expired} jobs grew too old for the history"
         )]
-        public static partial void Done(ILogger logger, int blocks, int jobs, int archives);
+        public static partial void Done(ILogger logger, int blocks, int jobs, int archives, int expired);
     }
 }

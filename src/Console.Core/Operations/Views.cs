@@ -16,6 +16,9 @@ public sealed record JobFilter
     public string? Search { get; init; }
     public string? Owner { get; init; }
     public string? Host { get; init; }
+
+    /// <summary>A search of the history, see <see cref="History.SearchQuery"/>; all of it and of the others is to be met.</summary>
+    public string? Query { get; init; }
 }
 
 /// <summary>One line of a list of jobs.</summary>
@@ -38,7 +41,18 @@ public sealed record JobRow(
 {
     /// <summary>Since when its work is not kept: its newest complete checkpoint, or its start; null unless it runs or ends.</summary>
     public DateTimeOffset? UnsavedSince { get; init; }
+    public IReadOnlyDictionary<string, string> Labels { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>It stays in the history, however old it gets.</summary>
+    public bool Pinned { get; init; }
+
+    /// <summary>Models of the GPUs it held last, `A100, H100`; empty where it held none.</summary>
+    public string GpuModels { get; init; } = "";
 }
+
+/// <summary>The job that another one was made from.</summary>
+/// <param name="Exact">it runs the very image that that one ran; else it is a clone, whose image may have moved</param>
+public sealed record OriginView(long Id, bool Exact);
 
 public sealed record JobDetail(
     JobRow Row,
@@ -68,6 +82,13 @@ public sealed record JobDetail(
 
     /// <summary>It is to give way, and has until its next checkpoint or this time, whichever is first.</summary>
     public DateTimeOffset? YieldBy { get; init; }
+    public string Notes { get; init; } = "";
+
+    /// <summary>Null = its spec was written.</summary>
+    public OriginView? Origin { get; init; }
+
+    /// <summary>`name@sha256:…`, or an id of an image, that every replica runs; null where its image's name says it all, or before it is known.</summary>
+    public string? PinnedImage { get; init; }
 }
 
 public sealed record ReplicaView(string Name, string Role, int Index, IReadOnlyList<AttemptView> Attempts);
@@ -94,6 +115,9 @@ public sealed record AttemptView(
     /// <summary>The checkpoint it began with; null = it started from the beginning.</summary>
     public string? ResumeFrom { get; init; }
     public long? ResumeStep { get; init; }
+
+    /// <summary>`sha256:…`, what its container was made from; null before it ran.</summary>
+    public string? ImageId { get; init; }
 }
 
 public sealed record EventView(

@@ -72,7 +72,8 @@ internal sealed partial class AttemptDriver
             seen.ExitCode,
             seen.OomKilled,
             seen.StartedAt,
-            seen.FinishedAt
+            seen.FinishedAt,
+            imageId: seen.ImageId
         );
         tools.Failpoints.Hit(Failpoints.AfterExitSaved);
     }

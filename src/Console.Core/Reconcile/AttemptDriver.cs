@@ -146,7 +146,7 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
                 await WaitAsync(s_retry, ct);
                 break;
             case Step.NoteRunning:
-                await tools.Writes.RunningAsync(term, attemptId, seen!.Id, seen.StartedAt!.Value);
+                await tools.Writes.RunningAsync(term, attemptId, seen!.Id, seen.StartedAt!.Value, seen.ImageId);
                 _drift ??= Drift.None;
                 tools.Failpoints.Hit(Failpoints.AfterRunningSaved);
                 break;

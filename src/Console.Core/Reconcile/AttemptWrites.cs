@@ -124,7 +124,14 @@ public sealed partial class AttemptWrites(
         return kept;
     }
 
-    public Task RunningAsync(LeaderTerm term, long attemptId, string containerId, DateTimeOffset startedAt) =>
+    /// <param name="imageId">what its container was made from; null where the engine does not tell</param>
+    public Task RunningAsync(
+        LeaderTerm term,
+        long attemptId,
+        string containerId,
+        DateTimeOffset startedAt,
+        string? imageId
+    ) =>
         ChangeAsync(
             term,
             attemptId,
@@ -132,7 +139,7 @@ public sealed partial class AttemptWrites(
             {
                 if (a.State is AttemptState.Leased or AttemptState.Creating)
                 {
-                    Started(db, w, a, containerId, startedAt, now);
+                    Started(db, w, a, containerId, imageId, startedAt, now);
                     w.ExpectedSeconds ??= await MedianSecondsAsync(db, w, ct);
                 }
             }
@@ -157,6 +164,7 @@ public sealed partial class AttemptWrites(
         Workload w,
         Attempt a,
         string containerId,
+        string? imageId,
         DateTimeOffset startedAt,
         DateTimeOffset now
     )
@@ -166,6 +174,7 @@ public sealed partial class AttemptWrites(
             a.MoveTo(AttemptState.Creating, Reason.CreatingContainer, "");
         }
         a.ContainerId = containerId;
+        a.ImageId = imageId;
         a.StartedAt = startedAt;
         a.MoveTo(AttemptState.Running, Reason.StartedRunning, "runs");
         db.AddEvent(w, now, "console", "started", Reason.StartedRunning, $"{a.ReplicaName} started", a);
@@ -208,7 +217,8 @@ public sealed partial class AttemptWrites(
         bool oomKilled = false,
         DateTimeOffset? startedAt = null,
         DateTimeOffset? endedAt = null,
-        bool seenDead = true
+        bool seenDead = true,
+        string? imageId = null
     ) =>
         ChangeAsync(
             term,
@@ -222,7 +232,7 @@ public sealed partial class AttemptWrites(
                 if (startedAt is { } began && a.State != AttemptState.Running)
                 {
                     // It began and ended between two looks; its history tells both all the same
-                    Started(db, w, a, containerId!, began, now);
+                    Started(db, w, a, containerId!, imageId, began, now);
                     var round = await db
                         .Attempts.Where(x => x.WorkloadId == w.Id && x.Number == w.Round)
                         .OrderBy(x => x.Id)

@@ -60,12 +60,12 @@ internal static class ImagePull
         CancellationToken ct
     )
     {
-        if (MadeImages.IsMade(image))
+        if (MadeImages.HasNoRegistry(image))
         {
             // Whoever had its name at a registry would be believed
             await driver.FailAsync(
                 Reason.ImageNotFound,
-                $"the image {image} was made here, and host {host.Host.Name} does not have it any more"
+                $"the image {image} came from no registry, and host {host.Host.Name} does not have it any more"
             );
             return false;
         }

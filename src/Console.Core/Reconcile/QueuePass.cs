@@ -164,7 +164,7 @@ public sealed class QueuePass(
                     opened.Add(door with { Attempt = attempt });
                 }
             }
-            Place(db, w, request, placement, now);
+            Place(db, w, request, placement, fleet, now);
         }
         await db.SaveChangesAsync(ct);
         db.Leases.AddRange(
@@ -204,10 +204,18 @@ public sealed class QueuePass(
                 ],
             };
 
-    private void Place(ConsoleDb db, Workload w, JobRequest request, JobPlacement placement, DateTimeOffset now)
+    private void Place(
+        ConsoleDb db,
+        Workload w,
+        JobRequest request,
+        JobPlacement placement,
+        FleetSnapshot fleet,
+        DateTimeOffset now
+    )
     {
         w.HostNames = [.. placement.HostNames];
         w.HostName = string.Join(", ", w.HostNames);
+        w.GpuModels = ModelsOf(fleet, placement);
         if (w.Kind == WorkloadKind.Environment)
         {
             w.HomeHostId ??= placement.Replicas[0].HostId;
@@ -245,6 +253,24 @@ public sealed class QueuePass(
             $"placed on {w.HostName}{what}{borrowed}",
             now
         );
+    }
+
+    /// <summary>Kept with the run: its host may be taken out of the lab, and its GPUs with it.</summary>
+    private static string ModelsOf(FleetSnapshot fleet, JobPlacement placement)
+    {
+        var held = placement.Replicas.SelectMany(r => r.Gpus).ToHashSet(StringComparer.Ordinal);
+        return held.Count == 0
+            ? ""
+            : string.Join(
+                ", ",
+                fleet
+                    .Hosts.Where(h => placement.HostNames.Contains(h.Name))
+                    .SelectMany(h => h.Gpus)
+                    .Where(g => held.Contains(g.Uuid))
+                    .Select(g => g.Model)
+                    .Distinct(StringComparer.Ordinal)
+                    .Order(StringComparer.Ordinal)
+            );
     }
 
     private Attempt MakeAttempt(

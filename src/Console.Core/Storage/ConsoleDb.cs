@@ -37,6 +37,8 @@ public sealed class ConsoleDb(DbContextOptions<ConsoleDb> options) : DbContext(o
     public DbSet<Checkpoint> Checkpoints => Set<Checkpoint>();
     public DbSet<WorkloadSecret> Secrets => Set<WorkloadSecret>();
     public DbSet<WorkloadEvent> Events => Set<WorkloadEvent>();
+    public DbSet<WorkloadText> Texts => Set<WorkloadText>();
+    public DbSet<SavedView> SavedViews => Set<SavedView>();
     public DbSet<Volume> Volumes => Set<Volume>();
     public DbSet<CatalogueImage> Images => Set<CatalogueImage>();
     public DbSet<ImageTask> ImageTasks => Set<ImageTask>();
@@ -120,6 +122,9 @@ public sealed class Installation
     /// <summary>12 hex digits</summary>
     public required string InstallId { get; set; }
     public DateTimeOffset CreatedAt { get; set; }
+
+    /// <summary>Days after its end that a job stays in the history; null = for ever.</summary>
+    public int? HistoryDays { get; set; }
 }
 
 /// <summary>One row: who leads, until when by the database's clock, in which epoch.</summary>

@@ -36,6 +36,7 @@ internal static class Schema
         Accounts(model);
         Fleet(model);
         Jobs(model);
+        Views(model);
         Blocks(model);
     }
 
@@ -143,11 +144,21 @@ internal static class Schema
             e.HasIndex(x => new { x.OwnerId, x.Id }).HasFilter("deleted_at is null");
             e.HasIndex(x => new { x.State, x.Id }).HasFilter("deleted_at is null");
             e.HasIndex(x => x.EndedAt).HasFilter("ended_at is not null");
-            // Search by any part of a name in a long history. Without the list of what is not in the index yet, which every search would walk
+            e.HasIndex(x => x.SubmittedAt);
+            e.HasIndex(x => new { x.TeamName, x.Id }).HasFilter("deleted_at is null");
+            e.HasIndex(x => x.OriginId).HasFilter("origin_id is not null");
+            e.HasIndex(x => x.Id).HasDatabaseName("ix_workloads_pinned").HasFilter("pinned");
+            Json(e.Property(x => x.Labels).HasDefaultValueSql("'{}'"));
+            e.Property(x => x.LabelTerms).HasDefaultValueSql("'{}'");
+            e.Property(x => x.GpuModels).HasDefaultValue("");
+            e.Property(x => x.Notes).HasDefaultValue("");
+            // Search by any part of a text in a long history. Without the list of what is not in the index yet, which every search would walk
             e.HasIndex(x => x.Name)
                 .HasMethod("gin")
                 .HasOperators("gin_trgm_ops")
                 .HasStorageParameter("fastupdate", false);
+            e.HasIndex(x => x.LabelTerms).HasMethod("gin").HasStorageParameter("fastupdate", false);
+            e.HasIndex(x => x.HostNames).HasMethod("gin").HasStorageParameter("fastupdate", false);
             // Homes that go with the environments whose they were
             e.HasIndex(x => x.HomeHostId)
                 .HasDatabaseName("ix_workloads_discarded_homes")
@@ -160,6 +171,16 @@ internal static class Schema
                     x.Id,
                 })
                 .HasFilter("state = 'Succeeded'");
+        });
+        model.Entity<WorkloadText>(e =>
+        {
+            e.ToTable("workload_texts");
+            e.HasKey(x => x.WorkloadId);
+            e.Property(x => x.WorkloadId).ValueGeneratedNever();
+            e.HasIndex(x => new { x.Image, x.Command })
+                .HasMethod("gin")
+                .HasOperators("gin_trgm_ops", "gin_trgm_ops")
+                .HasStorageParameter("fastupdate", false);
         });
         model.Entity<Replica>(e =>
         {
@@ -230,6 +251,13 @@ internal static class Schema
             e.Property(x => x.Reason).HasConversion<string>();
         });
     }
+
+    private static void Views(ModelBuilder model) =>
+        model.Entity<SavedView>(e =>
+        {
+            e.HasIndex(x => new { x.OwnerId, x.Name }).IsUnique();
+            e.HasIndex(x => x.TeamId);
+        });
 
     private static void Blocks(ModelBuilder model)
     {

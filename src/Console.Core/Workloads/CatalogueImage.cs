@@ -77,6 +77,12 @@ public static partial class MadeImages
         && parsed.Registry is null or "docker.io" or "index.docker.io" or "registry-1.docker.io"
         && parsed!.Path.StartsWith(Root, StringComparison.Ordinal);
 
+    /// <summary>The id of an image on engines, `sha256:…`: what a run is pinned to whose image came from no registry.</summary>
+    public static bool IsId(string reference) => Id().IsMatch(reference);
+
+    /// <summary>It runs where it lies, or nowhere.</summary>
+    public static bool HasNoRegistry(string reference) => IsId(reference) || IsMade(reference);
+
     /// <summary>A name that is part of a reference, as engines take it.</summary>
     public static bool IsName(string name) => name.Length <= 63 && Name().IsMatch(name);
 
@@ -87,4 +93,7 @@ public static partial class MadeImages
 
     [GeneratedRegex(@"^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,31})?\z", RegexOptions.NonBacktracking)]
     private static partial Regex Version();
+
+    [GeneratedRegex(@"^sha256:[0-9a-f]{64}\z", RegexOptions.NonBacktracking)]
+    private static partial Regex Id();
 }

@@ -47,6 +47,12 @@ public sealed record JobSpec
     /// <summary>Null = none are read out of its log.</summary>
     public MetricsSpec? Metrics { get; init; }
 
+    /// <summary>What it is found by; what it has in the end is changed with the workload, and not here.</summary>
+    public ImmutableSortedDictionary<string, string> Labels { get; init; } = SpecLabels.None;
+
+    /// <summary>Null = whoever submitted said nothing of it.</summary>
+    public GitSpec? Git { get; init; }
+
     /// <summary>What makes it a development environment; null = a job.</summary>
     public EnvironmentSpec? Environment { get; init; }
     public WorkloadKind Kind => Environment is null ? WorkloadKind.Job : WorkloadKind.Environment;
@@ -79,8 +85,7 @@ public sealed record PlacementSpec
 
     /// <summary>Labels that a host must carry, each with this value.</summary>
     public ImmutableSortedDictionary<string, string> HostLabels { get; init; } = NoLabels;
-    internal static ImmutableSortedDictionary<string, string> NoLabels { get; } =
-        ImmutableSortedDictionary.Create<string, string>(StringComparer.Ordinal);
+    internal static ImmutableSortedDictionary<string, string> NoLabels => SpecLabels.None;
 
     /// <summary>Names of hosts it must not run on.</summary>
     public ImmutableArray<string> ExcludeHosts { get; init; } = [];

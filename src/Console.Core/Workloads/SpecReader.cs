@@ -49,6 +49,8 @@ public static partial class SpecReader
         "preemptible",
         "placement",
         "maxDuration",
+        "labels",
+        "git",
         "environment",
     ];
     private static readonly string[] RoleKeys = ["name", "replicas", "command", "env", "deciding", "resources"];
@@ -148,6 +150,8 @@ public static partial class SpecReader
         var preemptible = job.Find("preemptible")?.Flag();
         var placement = SpecPlacement.Read(job.Find("placement"));
         var maxDuration = job.Find("maxDuration")?.Duration();
+        var labels = SpecLabels.Read(job.Find("labels"));
+        var git = SpecGit.Read(job.Find("git"));
         var environment = SpecEnvironment.Read(job.Find("environment"));
         if (errors.All.Count > 0)
         {
@@ -175,6 +179,8 @@ public static partial class SpecReader
             MaxDuration = maxDuration,
             Checkpoint = checkpoint,
             Metrics = metrics,
+            Labels = labels,
+            Git = git,
             Environment = environment,
         };
         if (environment is not null)
@@ -287,6 +293,7 @@ public static partial class SpecReader
             "everySteps" or "keep" => $"checkpoint.{key}",
             "maxRestarts" => "restart.maxRestarts",
             "patterns" => "metrics.patterns",
+            "commit" or "diff" => $"git.{key}",
             _ when JobKeys.Contains(key) => $"{key}, at the top of the spec",
             _ => null,
         };

@@ -69,6 +69,15 @@ public static class SpecWriter
             w.WriteBoolean("preemptible", spec.Preemptible);
             Write(w, spec.Placement);
             Optional(w, "maxDuration", spec.MaxDuration?.ToString("c"));
+            // Left out where there are none, as in every spec that was stored before there were any
+            if (spec.Labels.Count > 0)
+            {
+                SpecLabels.Write(w, "labels", spec.Labels);
+            }
+            if (spec.Git is { } git)
+            {
+                SpecGit.Write(w, git);
+            }
             if (spec.Environment is { } environment)
             {
                 SpecEnvironment.Write(w, environment);
@@ -106,12 +115,7 @@ public static class SpecWriter
     {
         w.WriteStartObject("placement");
         w.WriteString("mode", SpecPlacement.NameOf(placement.Mode));
-        w.WriteStartObject("hostLabels");
-        foreach (var (name, value) in placement.HostLabels.OrderBy(l => l.Key, StringComparer.Ordinal))
-        {
-            w.WriteString(name, value);
-        }
-        w.WriteEndObject();
+        SpecLabels.Write(w, "hostLabels", placement.HostLabels);
         w.WriteStartArray("excludeHosts");
         foreach (var host in placement.ExcludeHosts.Order(StringComparer.Ordinal))
         {

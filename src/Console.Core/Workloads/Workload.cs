@@ -34,6 +34,25 @@ public sealed class Workload
     public string? HostName { get; set; }
     public string[] HostNames { get; set; } = [];
 
+    /// <summary>Models of the GPUs of the last round that had any, for people: `A100, H100`; empty where none was held.</summary>
+    public string GpuModels { get; set; } = "";
+
+    /// <summary>As they are now; the spec has those it was submitted with. See <see cref="SetLabels"/>.</summary>
+    public Dictionary<string, string> Labels { get; private set; } = [];
+
+    /// <summary>`name` and `name=text` of every label.</summary>
+    public string[] LabelTerms { get; private set; } = [];
+    public string Notes { get; set; } = "";
+
+    /// <summary>It stays in the history, however old it gets.</summary>
+    public bool Pinned { get; set; }
+
+    /// <summary>The job whose spec this one was made from; null = it was written.</summary>
+    public long? OriginId { get; set; }
+
+    /// <summary>It runs the very image that its origin ran.</summary>
+    public bool OriginExact { get; set; }
+
     /// <summary>Number of the present round of attempts, from 1: one attempt of this number for each replica.</summary>
     public int Round { get; set; } = 1;
 
@@ -149,6 +168,12 @@ public sealed class Workload
         : checkpointAt > began ? checkpointAt
         : began;
 
+    public void SetLabels(IReadOnlyDictionary<string, string> labels)
+    {
+        Labels = labels.OrderBy(l => l.Key, StringComparer.Ordinal).ToDictionary();
+        LabelTerms = [.. Labels.SelectMany(l => (string[])[l.Key, $"{l.Key}={l.Value}"])];
+    }
+
     public void MoveTo(WorkloadState to, Reason reason, string message)
     {
         Transitions.Require(Kind, State, to);
@@ -191,6 +216,9 @@ public sealed class Attempt
     public DateTimeOffset? EndedAt { get; set; }
     public int? ExitCode { get; set; }
     public bool OomKilled { get; set; }
+
+    /// <summary>`sha256:…`, what its container was made from; null before it ran, and where that is not known.</summary>
+    public string? ImageId { get; set; }
 
     /// <summary>An environment's: when its doors were seen open.</summary>
     public DateTimeOffset? ReadyAt { get; set; }

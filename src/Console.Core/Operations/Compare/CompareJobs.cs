@@ -61,7 +61,7 @@ public sealed class CompareJobs(IDbContextFactory<ConsoleDb> databases, SeriesRe
         var curves = new List<IReadOnlyList<SeriesInfo>>();
         foreach (var id in ids)
         {
-            fields.Add([.. await ParametersAsync(id, ct), .. SpecOf(found[id])]);
+            fields.Add([.. await ParametersAsync(id, ct), .. SpecOf(found[id]), .. await RunOfAsync(found[id], ct)]);
             curves.Add(await series.ListAsync(SeriesOwner.Job, id.ToString(CultureInfo.InvariantCulture), ct));
         }
         var shared = SharedMetrics.Of(curves, metric);
@@ -90,6 +90,39 @@ public sealed class CompareJobs(IDbContextFactory<ConsoleDb> databases, SeriesRe
     /// <summary>With every default spelled out; what does not read back is told as it is stored.</summary>
     private static IReadOnlyList<RunField> SpecOf(Workload w) =>
         RunFields.OfSpec(StoredSpec.Write(StoredSpec.TryRead(w.SpecJson, out _), w.SpecJson), w.PinnedImage);
+
+    private async Task<IReadOnlyList<RunField>> RunOfAsync(Workload w, CancellationToken ct)
+    {
+        await using var db = await databases.CreateDbContextAsync(ct);
+        var attempts = await db
+            .Attempts.AsNoTracking()
+            .Where(a => a.WorkloadId == w.Id)
+            // Its host may have been taken out since
+            .LeftJoin(
+                db.Hosts,
+                a => a.HostId,
+                h => h.Id,
+                (a, h) =>
+                    new
+                    {
+                        a.Id,
+                        a.Number,
+                        Host = h!.Name,
+                        a.ImageId,
+                    }
+            )
+            .ToListAsync(ct);
+        var last = attempts.Where(a => a.Number == attempts.Max(x => x.Number)).Select(a => a.Id).ToArray();
+        var gpus = await db
+            .Leases.Where(l => l.WorkloadId == w.Id && last.Contains(l.AttemptId))
+            .Select(l => l.GpuUuid)
+            .ToListAsync(ct);
+        return RunFields.OfRun(
+            w,
+            [.. attempts.Select(a => (a.Number, a.Host ?? "a host that is gone", a.ImageId))],
+            gpus
+        );
+    }
 
     private async Task<IReadOnlyList<RunField>> ParametersAsync(long id, CancellationToken ct)
     {

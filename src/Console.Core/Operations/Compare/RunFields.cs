@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using DeepLab.Core.Metrics;
+using DeepLab.Core.Workloads;
 
 namespace DeepLab.Core.Operations.Compare;
 
@@ -20,6 +21,9 @@ public enum FieldKind
 
     /// <summary>What it asked for, and where it might go.</summary>
     Resources,
+
+    /// <summary>The hosts and GPUs that it had in the end.</summary>
+    Machines,
     Other,
 }
 
@@ -29,7 +33,7 @@ public sealed record RunField(FieldKind Kind, string Path, string Value);
 /// <summary>What made a run, spread out so that runs can be compared field by field.</summary>
 public static class RunFields
 {
-    /// <summary>Of a stored spec. Its name is left out: it names the run, and does not say how it was made.</summary>
+    /// <summary>Of a stored spec. Its name and labels are left out: they name the run, and do not say how it was made.</summary>
     /// <param name="pinnedImage">what its image's tag meant then, with its digest; null where that is not known</param>
     public static IReadOnlyList<RunField> OfSpec(string specJson, string? pinnedImage)
     {
@@ -40,6 +44,32 @@ public static class RunFields
         {
             fields.Add(new RunField(FieldKind.Image, "pinnedImage", pinnedImage));
         }
+        return fields;
+    }
+
+    /// <summary>Of what was seen of it: which images its containers were made from, and what it had in its last round.</summary>
+    /// <param name="attempts">all of them</param>
+    /// <param name="gpus">UUIDs that the last round's attempts held</param>
+    public static IReadOnlyList<RunField> OfRun(
+        Workload run,
+        IReadOnlyList<(int Number, string Host, string? ImageId)> attempts,
+        IReadOnlyList<string> gpus
+    )
+    {
+        var fields = new List<RunField>();
+        void Add(FieldKind kind, string path, IEnumerable<string> values)
+        {
+            var text = string.Join(", ", values.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal));
+            if (text.Length > 0)
+            {
+                fields.Add(new RunField(kind, path, text));
+            }
+        }
+        Add(FieldKind.Image, "imageId", attempts.Select(a => a.ImageId).OfType<string>());
+        var last = attempts.Count == 0 ? 0 : attempts.Max(a => a.Number);
+        Add(FieldKind.Machines, "hosts", attempts.Where(a => a.Number == last).Select(a => a.Host));
+        Add(FieldKind.Machines, "gpuModels", [run.GpuModels]);
+        Add(FieldKind.Machines, "gpus", gpus);
         return fields;
     }
 
@@ -72,7 +102,9 @@ public static class RunFields
         switch (at.ValueKind)
         {
             case JsonValueKind.Object:
-                foreach (var p in at.EnumerateObject().Where(p => path.Length > 0 || p.Name != "name"))
+                foreach (
+                    var p in at.EnumerateObject().Where(p => path.Length > 0 || p.Name is not ("name" or "labels"))
+                )
                 {
                     Walk(p.Value, path.Length == 0 ? p.Name : $"{path}.{p.Name}", into);
                 }
@@ -95,7 +127,7 @@ public static class RunFields
                     new RunField(
                         KindOf(path),
                         path,
-                        path == "script" ? Digest(RunMedia.TextOf(at)) : RunMedia.TextOf(at)
+                        path is "script" or "git.diff" ? Digest(RunMedia.TextOf(at)) : RunMedia.TextOf(at)
                     )
                 );
                 break;
@@ -104,7 +136,7 @@ public static class RunFields
 
     private static FieldKind KindOf(string path) =>
         path.StartsWith("env.", StringComparison.Ordinal) ? FieldKind.Environment
-        : path is "code" or "script" ? FieldKind.Code
+        : path is "code" or "script" || path.StartsWith("git.", StringComparison.Ordinal) ? FieldKind.Code
         : path == "image" ? FieldKind.Image
         : path.StartsWith("volumes[", StringComparison.Ordinal) ? FieldKind.Data
         : path.StartsWith("placement.", StringComparison.Ordinal) ? FieldKind.Resources

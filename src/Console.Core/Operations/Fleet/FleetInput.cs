@@ -67,7 +67,7 @@ internal sealed partial class FleetInput
         foreach (var (name, value) in labels.Take(MostLabels))
         {
             // As a job may ask for them
-            if (!SpecPlacement.LabelPattern().IsMatch(name))
+            if (!SpecLabels.NamePattern().IsMatch(name))
             {
                 Add(
                     path,

@@ -220,7 +220,7 @@ internal static class HostReader
                     NetworkAddress = h.NetworkAddress,
                     NodeId = h.NodeId,
                     Preflight = h.Preflight,
-                    Images = h.Images.Length,
+                    Images = h.Images.Count(MadeImages.IsId),
                     Closed = h.Closed,
                 };
             }),

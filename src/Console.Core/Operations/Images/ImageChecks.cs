@@ -27,8 +27,24 @@ public static class ImageChecks
             .FirstOrDefaultAsync(ct);
 
     /// <summary>Why the image may not be used; null where it may. One that somebody keeps to themselves looks like one that is not there.</summary>
-    public static SpecError? WhyNot(CatalogueImage? entry, string image) =>
-        entry is null && MadeImages.IsMade(image)
+    /// <param name="entry">that the actor sees</param>
+    /// <param name="pinned">the very image that an earlier run had; null = what the spec's means</param>
+    public static async Task<SpecError?> WhyNotAsync(
+        ConsoleDb db,
+        CatalogueImage? entry,
+        string image,
+        string? pinned,
+        CancellationToken ct
+    ) =>
+        entry is null
+        && (
+            MadeImages.IsMade(image)
+            // An earlier run of it opens nothing that was closed since
+            || (
+                pinned is not null
+                && await db.Images.AnyAsync(i => i.Name == image || i.Reference == image || i.Reference == pinned, ct)
+            )
+        )
             ? new SpecError(
                 "image",
                 $"There is no image {SpecText.Quote(image)} that you may use; GET /api/v1/images lists those there are."
@@ -48,7 +64,7 @@ public static class ImageChecks
         CancellationToken ct
     )
     {
-        var made = references.Where(MadeImages.IsMade).Distinct(StringComparer.Ordinal).ToArray();
+        var made = references.Where(MadeImages.HasNoRegistry).Distinct(StringComparer.Ordinal).ToArray();
         if (made.Length == 0)
         {
             return ImmutableDictionary<string, ImmutableArray<string>>.Empty;

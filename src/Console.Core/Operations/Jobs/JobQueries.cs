@@ -1,5 +1,6 @@
 using System.Globalization;
 using DeepLab.Core.Feeds;
+using DeepLab.Core.Operations.History;
 using DeepLab.Core.Storage;
 using DeepLab.Core.Tenancy;
 using DeepLab.Core.Workloads;
@@ -23,9 +24,14 @@ public sealed class JobQueries(
         CancellationToken ct
     )
     {
+        var search = SearchQuery.Read(filter.Query, time.GetUtcNow());
+        if (search.Errors.Count > 0)
+        {
+            return new Outcome<Page<JobRow>>.Refused(search.Errors);
+        }
         await using var db = await databases.CreateDbContextAsync(ct);
         return await WorkloadLists.PageAsync(
-            Filter(db, actor, filter),
+            Filter(db, actor, filter).Matching(db, search.Terms),
             cursor,
             limit,
             list => list.Select(JobRows.FromWorkload).ToListAsync(ct),
@@ -33,7 +39,7 @@ public sealed class JobQueries(
         );
     }
 
-    /// <summary>A window of the list by position, for virtualized grids, and how many there are in all.</summary>
+    /// <summary>A window of the list by position, for virtualized grids, and how many there are in all. A search that is none finds none.</summary>
     public async Task<(IReadOnlyList<JobRow> Rows, int Total)> WindowAsync(
         Actor actor,
         JobFilter filter,
@@ -42,9 +48,14 @@ public sealed class JobQueries(
         CancellationToken ct
     )
     {
+        var search = SearchQuery.Read(filter.Query, time.GetUtcNow());
+        if (search.Errors.Count > 0)
+        {
+            return ([], 0);
+        }
         await using var db = await databases.CreateDbContextAsync(ct);
         return await WorkloadLists.WindowAsync(
-            Filter(db, actor, filter),
+            Filter(db, actor, filter).Matching(db, search.Terms),
             skip,
             take,
             list => list.Select(JobRows.FromWorkload).ToListAsync(ct),
@@ -112,6 +123,9 @@ public sealed class JobQueries(
             CheckpointStep = w.CheckpointStep,
             CheckpointSeconds = w.CheckpointSeconds,
             YieldBy = w.YieldBy,
+            Notes = w.Notes,
+            Origin = w.OriginId is { } origin ? new OriginView(origin, w.OriginExact) : null,
+            PinnedImage = w.PinnedImage,
         };
     }
 
@@ -243,7 +257,7 @@ public sealed class JobQueries(
         }
         if (filter.Search is { Length: > 0 } search)
         {
-            var pattern = "%" + search.Replace("\\", "\\\\").Replace("%", "\\%").Replace("_", "\\_") + "%";
+            var pattern = SearchFilter.Part(search);
             jobs = long.TryParse(search, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
                 ? jobs.Where(w => w.Id == number || EF.Functions.ILike(w.Name, pattern, "\\"))
                 : jobs.Where(w => EF.Functions.ILike(w.Name, pattern, "\\"));

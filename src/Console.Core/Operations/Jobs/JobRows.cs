@@ -25,6 +25,9 @@ internal static class JobRows
             w.EndedAt
         )
         {
+            Labels = w.Labels,
+            Pinned = w.Pinned,
+            GpuModels = w.GpuModels,
             // As Workload.UnsavedSince, for the database
             UnsavedSince =
                 w.State != WorkloadState.Running && w.State != WorkloadState.Stopping ? null
@@ -96,5 +99,6 @@ internal static class ReplicaReader
         {
             ResumeFrom = a.ResumeFrom,
             ResumeStep = a.ResumeStep,
+            ImageId = a.ImageId,
         };
 }

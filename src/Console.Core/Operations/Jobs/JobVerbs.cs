@@ -88,7 +88,7 @@ public sealed class CloneJob(IDbContextFactory<ConsoleDb> databases, SubmitJob s
             return new Outcome<Submitted>.NotFound();
         }
         return StoredSpec.TryRead(json, out var trouble) is { } spec
-            ? await submit.RunAsync(actor, adapt(spec), null, ct)
+            ? await submit.RunAsync(actor, adapt(spec), null, ct, origin: new Origin(id))
             : new Outcome<Submitted>.Conflict($"{what} {id} cannot be cloned: {trouble}");
     }
 }

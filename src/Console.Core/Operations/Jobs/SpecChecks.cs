@@ -19,12 +19,14 @@ internal sealed record CheckedSpec(IReadOnlyList<SpecError> Errors, Team? Team, 
 /// <summary>What only the database can say of a spec.</summary>
 internal static class SpecChecks
 {
+    /// <param name="pinned">the very image that it is to run; null = what the spec's means</param>
     public static async Task<CheckedSpec> RunAsync(
         ConsoleDb db,
         Actor actor,
         JobSpec spec,
         Cluster? cluster,
-        CancellationToken ct
+        CancellationToken ct,
+        string? pinned = null
     )
     {
         var errors = new List<SpecError>();
@@ -56,7 +58,7 @@ internal static class SpecChecks
             );
         }
         var image = await ImageChecks.FindAsync(db, actor, spec.Image, ct);
-        if (ImageChecks.WhyNot(image, spec.Image) is { } unusable)
+        if (await ImageChecks.WhyNotAsync(db, image, spec.Image, pinned, ct) is { } unusable)
         {
             errors.Add(unusable);
         }
@@ -83,7 +85,7 @@ internal static class SpecChecks
                 "",
                 actor.UserId,
                 default,
-                ImageChecks.PinnedBy(image),
+                pinned ?? ImageChecks.PinnedBy(image),
                 ct
             );
             errors.AddRange(

@@ -18,16 +18,24 @@ public sealed record Idempotency(string Key, string BodyHash);
 /// <param name="Replayed">the same key and body had been accepted before; this is that job</param>
 public sealed record Submitted(long Id, bool Replayed);
 
+/// <param name="PinnedImage">what that one ran, which this one is to run too; null = as its image's name means now</param>
+public sealed record Origin(long Id, string? PinnedImage = null)
+{
+    public bool IsExact => PinnedImage is not null;
+}
+
 /// <summary>Takes a job, or an environment, into the queue, durably, in one transaction.</summary>
 public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, SecretBox secrets, TimeProvider time)
 {
     /// <param name="password">an environment's own for Jupyter; null = none</param>
+    /// <param name="origin">the workload whose spec it is, which the actor may see; null = it was written</param>
     public async Task<Outcome<Submitted>> RunAsync(
         Actor actor,
         JobSpec spec,
         Idempotency? idempotency,
         CancellationToken ct,
-        string? password = null
+        string? password = null,
+        Origin? origin = null
     )
     {
         await using var db = await databases.CreateDbContextAsync(ct);
@@ -42,7 +50,7 @@ public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, SecretBox 
                 {
                     return new Outcome<Submitted>.Done(new Submitted(id, false));
                 }
-                return await SubmitAsync(db, actor, spec, idempotency, password, made => tried = made, ct);
+                return await SubmitAsync(db, actor, spec, idempotency, password, origin, made => tried = made, ct);
             });
     }
 
@@ -52,6 +60,7 @@ public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, SecretBox 
         JobSpec spec,
         Idempotency? idempotency,
         string? password,
+        Origin? origin,
         Action<long> numbered,
         CancellationToken ct
     )
@@ -63,7 +72,7 @@ public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, SecretBox 
             return earlier;
         }
         var cluster = await db.Clusters.AsNoTracking().SingleOrDefaultAsync(c => c.Name == spec.Cluster, ct);
-        var (errors, team, image) = await SpecChecks.RunAsync(db, actor, spec, cluster, ct);
+        var (errors, team, image) = await SpecChecks.RunAsync(db, actor, spec, cluster, ct, origin?.PinnedImage);
         if (errors.Count > 0)
         {
             return new Outcome<Submitted>.Refused(errors);
@@ -80,11 +89,14 @@ public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, SecretBox 
         }
         var workload = Make(actor, spec, cluster!.Id, team!, now);
         workload.HomeHostId = home?.HostId;
-        workload.PinnedImage = ImageChecks.PinnedBy(image);
+        workload.PinnedImage = origin?.PinnedImage ?? ImageChecks.PinnedBy(image);
+        workload.OriginId = origin?.Id;
+        workload.OriginExact = origin?.IsExact == true;
         db.Workloads.Add(workload);
         // The identity is needed by the rows below
         await db.SaveChangesAsync(ct);
         numbered(workload.Id);
+        db.Texts.Add(WorkloadText.Of(workload.Id, spec));
         foreach (var role in spec.Roles)
         {
             db.Replicas.AddRange(
@@ -98,7 +110,11 @@ public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, SecretBox 
                     })
             );
         }
-        db.AddEvent(workload, now, actor.UserName, "submitted", Reason.None, "submitted to the queue");
+        var from =
+            origin is null ? ""
+            : origin.IsExact ? $", to run again exactly what job {origin.Id} ran"
+            : $", as a clone of {origin.Id}";
+        db.AddEvent(workload, now, actor.UserName, "submitted", Reason.None, $"submitted to the queue{from}");
         if (spec.Environment is { } environment)
         {
             db.Secrets.AddRange(EnvironmentSecrets.Make(secrets, workload.Id, environment, password));
@@ -137,7 +153,7 @@ public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, SecretBox 
     private static Workload Make(Actor actor, JobSpec spec, Guid clusterId, Team team, DateTimeOffset now)
     {
         var json = SpecWriter.Write(spec);
-        return new Workload
+        var workload = new Workload
         {
             Kind = spec.Kind,
             Name = spec.Name,
@@ -157,6 +173,8 @@ public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, SecretBox 
             SubmittedAt = now,
             QueuedAt = now,
         };
+        workload.SetLabels(spec.Labels);
+        return workload;
     }
 
     /// <summary>Null where the key is new and now ours; a concurrent request with the same key waits here for the first.</summary>

@@ -369,6 +369,10 @@ namespace DeepLab.Core.Storage.Migrations
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("created_at");
 
+                    b.Property<int?>("HistoryDays")
+                        .HasColumnType("integer")
+                        .HasColumnName("history_days");
+
                     b.Property<string>("InstallId")
                         .IsRequired()
                         .HasColumnType("text")
@@ -977,6 +981,10 @@ namespace DeepLab.Core.Storage.Migrations
                         .HasColumnType("uuid")
                         .HasColumnName("host_id");
 
+                    b.Property<string>("ImageId")
+                        .HasColumnType("text")
+                        .HasColumnName("image_id");
+
                     b.Property<DateTimeOffset>("LeasedAt")
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("leased_at");
@@ -1575,6 +1583,53 @@ namespace DeepLab.Core.Storage.Migrations
                     b.ToTable("replicas", (string)null);
                 });
 
+            modelBuilder.Entity("DeepLab.Core.Workloads.SavedView", b =>
+                {
+                    b.Property<Guid>("Id")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("uuid")
+                        .HasColumnName("id");
+
+                    b.Property<DateTimeOffset>("CreatedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("created_at");
+
+                    b.Property<string>("Name")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("name");
+
+                    b.Property<Guid>("OwnerId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("owner_id");
+
+                    b.Property<string>("OwnerName")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("owner_name");
+
+                    b.Property<string>("Query")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("query");
+
+                    b.Property<Guid?>("TeamId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("team_id");
+
+                    b.HasKey("Id")
+                        .HasName("pk_saved_views");
+
+                    b.HasIndex("TeamId")
+                        .HasDatabaseName("ix_saved_views_team_id");
+
+                    b.HasIndex("OwnerId", "Name")
+                        .IsUnique()
+                        .HasDatabaseName("ix_saved_views_owner_id_name");
+
+                    b.ToTable("saved_views", (string)null);
+                });
+
             modelBuilder.Entity("DeepLab.Core.Workloads.Workload", b =>
                 {
                     b.Property<long>("Id")
@@ -1645,6 +1700,13 @@ namespace DeepLab.Core.Storage.Migrations
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("first_estimate");
 
+                    b.Property<string>("GpuModels")
+                        .IsRequired()
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("text")
+                        .HasDefaultValue("")
+                        .HasColumnName("gpu_models");
+
                     b.Property<int>("GpusAsked")
                         .HasColumnType("integer")
                         .HasColumnName("gpus_asked");
@@ -1683,6 +1745,20 @@ namespace DeepLab.Core.Storage.Migrations
                         .HasColumnType("text")
                         .HasColumnName("kind");
 
+                    b.PrimitiveCollection<string[]>("LabelTerms")
+                        .IsRequired()
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("text[]")
+                        .HasColumnName("label_terms")
+                        .HasDefaultValueSql("'{}'");
+
+                    b.Property<string>("Labels")
+                        .IsRequired()
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("jsonb")
+                        .HasColumnName("labels")
+                        .HasDefaultValueSql("'{}'");
+
                     b.Property<DateTimeOffset?>("LastActiveAt")
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("last_active_at");
@@ -1709,6 +1785,21 @@ namespace DeepLab.Core.Storage.Migrations
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("not_before");
 
+                    b.Property<string>("Notes")
+                        .IsRequired()
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("text")
+                        .HasDefaultValue("")
+                        .HasColumnName("notes");
+
+                    b.Property<bool>("OriginExact")
+                        .HasColumnType("boolean")
+                        .HasColumnName("origin_exact");
+
+                    b.Property<long?>("OriginId")
+                        .HasColumnType("bigint")
+                        .HasColumnName("origin_id");
+
                     b.Property<Guid>("OwnerId")
                         .HasColumnType("uuid")
                         .HasColumnName("owner_id");
@@ -1717,6 +1808,10 @@ namespace DeepLab.Core.Storage.Migrations
                         .IsRequired()
                         .HasColumnType("text")
                         .HasColumnName("owner_name");
+
+                    b.Property<bool>("Pinned")
+                        .HasColumnType("boolean")
+                        .HasColumnName("pinned");
 
                     b.Property<string>("PinnedImage")
                         .HasColumnType("text")
@@ -1833,6 +1928,22 @@ namespace DeepLab.Core.Storage.Migrations
                         .HasDatabaseName("ix_workloads_discarded_homes")
                         .HasFilter("home_discarded and home_host_id is not null");
 
+                    b.HasIndex("HostNames")
+                        .HasDatabaseName("ix_workloads_host_names")
+                        .HasAnnotation("Npgsql:StorageParameter:fastupdate", false);
+
+                    NpgsqlIndexBuilderExtensions.HasMethod(b.HasIndex("HostNames"), "gin");
+
+                    b.HasIndex("Id")
+                        .HasDatabaseName("ix_workloads_pinned")
+                        .HasFilter("pinned");
+
+                    b.HasIndex("LabelTerms")
+                        .HasDatabaseName("ix_workloads_label_terms")
+                        .HasAnnotation("Npgsql:StorageParameter:fastupdate", false);
+
+                    NpgsqlIndexBuilderExtensions.HasMethod(b.HasIndex("LabelTerms"), "gin");
+
                     b.HasIndex("Name")
                         .HasDatabaseName("ix_workloads_name")
                         .HasAnnotation("Npgsql:StorageParameter:fastupdate", false);
@@ -1840,9 +1951,16 @@ namespace DeepLab.Core.Storage.Migrations
                     NpgsqlIndexBuilderExtensions.HasMethod(b.HasIndex("Name"), "gin");
                     NpgsqlIndexBuilderExtensions.HasOperators(b.HasIndex("Name"), new[] { "gin_trgm_ops" });
 
+                    b.HasIndex("OriginId")
+                        .HasDatabaseName("ix_workloads_origin_id")
+                        .HasFilter("origin_id is not null");
+
                     b.HasIndex("State")
                         .HasDatabaseName("ix_workloads_live")
                         .HasFilter("state not in ('Succeeded','Failed','Stopped')");
+
+                    b.HasIndex("SubmittedAt")
+                        .HasDatabaseName("ix_workloads_submitted_at");
 
                     b.HasIndex("OwnerId", "Id")
                         .HasDatabaseName("ix_workloads_owner_id_id")
@@ -1850,6 +1968,10 @@ namespace DeepLab.Core.Storage.Migrations
 
                     b.HasIndex("State", "Id")
                         .HasDatabaseName("ix_workloads_state_id")
+                        .HasFilter("deleted_at is null");
+
+                    b.HasIndex("TeamName", "Id")
+                        .HasDatabaseName("ix_workloads_team_name_id")
                         .HasFilter("deleted_at is null");
 
                     b.HasIndex("OwnerId", "Name", "Id")
@@ -1926,6 +2048,35 @@ namespace DeepLab.Core.Storage.Migrations
                         .HasName("pk_workload_secrets");
 
                     b.ToTable("workload_secrets", (string)null);
+                });
+
+            modelBuilder.Entity("DeepLab.Core.Workloads.WorkloadText", b =>
+                {
+                    b.Property<long>("WorkloadId")
+                        .HasColumnType("bigint")
+                        .HasColumnName("workload_id");
+
+                    b.Property<string>("Command")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("command");
+
+                    b.Property<string>("Image")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("image");
+
+                    b.HasKey("WorkloadId")
+                        .HasName("pk_workload_texts");
+
+                    b.HasIndex("Image", "Command")
+                        .HasDatabaseName("ix_workload_texts_image_command")
+                        .HasAnnotation("Npgsql:StorageParameter:fastupdate", false);
+
+                    NpgsqlIndexBuilderExtensions.HasMethod(b.HasIndex("Image", "Command"), "gin");
+                    NpgsqlIndexBuilderExtensions.HasOperators(b.HasIndex("Image", "Command"), new[] { "gin_trgm_ops", "gin_trgm_ops" });
+
+                    b.ToTable("workload_texts", (string)null);
                 });
 #pragma warning restore 612, 618
         }

@@ -1,0 +1,106 @@
+using DeepLab.Core.Storage;
+using DeepLab.Core.Tenancy;
+using DeepLab.Core.Workloads;
+using Microsoft.EntityFrameworkCore;
+
+namespace DeepLab.Core.Operations.Jobs;
+
+/// <summary>
+/// Submits a job's spec again as a new job that runs the very image that was run then, wherever its name has moved since. What
+/// of it can no longer be had is refused, each thing by its field.
+/// </summary>
+public sealed class RunJobAgain(IDbContextFactory<ConsoleDb> databases, SubmitJob submit)
+{
+    public async Task<Outcome<Submitted>> RunAsync(Actor actor, long id, CancellationToken ct)
+    {
+        await using var db = await databases.CreateDbContextAsync(ct);
+        var job = await db
+            .Workloads.AsNoTracking()
+            .VisibleTo(actor)
+            .SingleOrDefaultAsync(w => w.Id == id && w.Kind == WorkloadKind.Job, ct);
+        if (job is null)
+        {
+            return new Outcome<Submitted>.NotFound();
+        }
+        if (StoredSpec.TryRead(job.SpecJson, out var trouble) is not { } spec)
+        {
+            return new Outcome<Submitted>.Conflict($"Job {id} cannot be run again: {trouble}");
+        }
+        var ids = await db
+            .Attempts.Where(a => a.WorkloadId == id && a.ImageId != null)
+            .Select(a => a.ImageId!)
+            .Distinct()
+            .ToListAsync(ct);
+        var (image, unknown) = RanImage.Of(spec.Image, job.PinnedImage, ids);
+        // SubmitJob looks at the rest once more; here all that is missing is told at once
+        var cluster = await db.Clusters.AsNoTracking().SingleOrDefaultAsync(c => c.Name == spec.Cluster, ct);
+        var others = await SpecChecks.RunAsync(db, actor, spec, cluster, ct, image);
+        var redefined = await RedefinedAsync(db, job, spec, ct);
+        SpecError[] errors = [.. unknown is null ? [] : (SpecError[])[unknown], .. others.Errors, .. redefined];
+        return errors.Length > 0
+            ? new Outcome<Submitted>.Refused(errors)
+            : await submit.RunAsync(actor, spec, null, ct, origin: new Origin(id, image));
+    }
+
+    /// <summary>Volumes whose names mean others now than when the job came.</summary>
+    private static async Task<IReadOnlyList<SpecError>> RedefinedAsync(
+        ConsoleDb db,
+        Workload job,
+        JobSpec spec,
+        CancellationToken ct
+    )
+    {
+        var names = spec.Mounts.Select(m => m.Name).ToArray();
+        var later = await db
+            .Volumes.Where(v => names.Contains(v.Name) && v.CreatedAt > job.SubmittedAt)
+            .Select(v => v.Name)
+            .ToHashSetAsync(ct);
+        return
+        [
+            .. spec
+                .Mounts.Index()
+                .Where(m => later.Contains(m.Item.Name))
+                .Select(m => new SpecError(
+                    m.Index < spec.Volumes.Length ? $"volumes[{m.Index}].name" : "checkpoint.volume",
+                    $"The volume \"{m.Item.Name}\" of then was removed; the one of that name is another. Clone the job to use it."
+                )),
+        ];
+    }
+}
+
+/// <summary>Which image a job ran, so that another can be told to run the same.</summary>
+internal static class RanImage
+{
+    /// <param name="asked">the spec's image</param>
+    /// <param name="pinned">the workload's pinned image</param>
+    /// <param name="ids">of the images that its containers were made from</param>
+    /// <returns>a reference that means one image for ever; or why there is none</returns>
+    public static (string? Image, SpecError? Unknown) Of(string asked, string? pinned, IReadOnlyList<string> ids)
+    {
+        if (new[] { pinned, asked }.FirstOrDefault(IsForEver) is { } known)
+        {
+            return (known, null);
+        }
+        return ids switch
+        {
+            [var one] => (one, null),
+            [] => (
+                null,
+                new SpecError(
+                    "image",
+                    "What its image was is not known: it never ran, or an older console ran it. Clone it."
+                )
+            ),
+            _ => (
+                null,
+                new SpecError(
+                    "image",
+                    $"It ran {ids.Count} images of one name, since its hosts had different ones; none of them is the one. Clone it."
+                )
+            ),
+        };
+    }
+
+    private static bool IsForEver(string? image) =>
+        image is not null && (image.Contains('@', StringComparison.Ordinal) || MadeImages.HasNoRegistry(image));
+}

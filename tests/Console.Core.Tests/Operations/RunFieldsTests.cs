@@ -126,4 +126,52 @@ public sealed class RunFieldsTests
                 """{"roles":[{"command":["train","--steps=5","--lr=1"]}]}"""
             ).Differs
         );
+
+    [Fact]
+    public void Labels_are_no_difference_and_the_code_s_origin_is_one()
+    {
+        var spec = SpecReader.Read(Stored()).Spec!;
+        string With(string label, string commit, string diff) =>
+            SpecWriter.Write(
+                spec with
+                {
+                    Labels = spec.Labels.Add("exp", label),
+                    Git = new GitSpec { Commit = commit, Diff = diff },
+                }
+            );
+        var one = new string('1', 40);
+        Assert.Empty(Compare(With("a", one, "x"), With("b", one, "x")).Differs);
+        var fields = Compare(With("a", one, "x\ny"), With("b", new string('2', 40), "x")).Differs;
+        Assert.Equal(["Code git.commit", "Code git.diff"], fields.Select(f => $"{f.Kind} {f.Path}"));
+        Assert.All(fields[1].Values, v => Assert.StartsWith("sha256:", v, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Where_it_ran_is_of_its_last_round_and_its_images_are_of_all()
+    {
+        var run = new Workload
+        {
+            Name = "a",
+            OwnerName = "ann",
+            SpecJson = "{}",
+            SpecHash = "",
+            GpuModels = "A100",
+        };
+        var fields = RunFields.OfRun(
+            run,
+            [(1, "gpu1", "sha256:1"), (2, "gpu3", "sha256:2"), (2, "gpu2", null)],
+            ["GPU-b", "GPU-a"]
+        );
+        Assert.Equal(
+            [
+                "Image imageId sha256:1, sha256:2",
+                "Machines hosts gpu2, gpu3",
+                "Machines gpuModels A100",
+                "Machines gpus GPU-a, GPU-b",
+            ],
+            fields.Select(f => $"{f.Kind} {f.Path} {f.Value}")
+        );
+        run.GpuModels = "";
+        Assert.Empty(RunFields.OfRun(run, [], []));
+    }
 }

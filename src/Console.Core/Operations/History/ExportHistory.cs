@@ -95,8 +95,9 @@ public sealed class ExportHistory(IDbContextFactory<ConsoleDb> databases, TimePr
                             w.SpecHash
                         )
                 )
-                .OrderByDescending(r => r.Id)
                 .ToListAsync(ct);
+            // A join keeps no order
+            piece.Sort((a, b) => b.Id.CompareTo(a.Id));
             if (piece.Count > 0)
             {
                 yield return piece;

@@ -5,7 +5,7 @@ using DeepLab.Core.Tenancy;
 
 namespace DeepLab.Web.Boards;
 
-/// <summary>The jobs.</summary>
+/// <summary>The jobs. What is typed to find some is a search of the history.</summary>
 public sealed class JobsBoard(
     Actor actor,
     JobQueries jobs,
@@ -18,5 +18,5 @@ public sealed class JobsBoard(
         int skip,
         int take,
         CancellationToken ct
-    ) => jobs.WindowAsync(actor, Filter, skip, take, ct);
+    ) => jobs.WindowAsync(actor, Filter with { Search = null, Query = Filter.Search }, skip, take, ct);
 }

@@ -1,4 +1,5 @@
 using DeepLab.Core.Operations;
+using DeepLab.Core.Operations.History;
 using DeepLab.Core.Workloads;
 
 namespace DeepLab.Web.Components.Shared;
@@ -22,6 +23,33 @@ public sealed record WorkloadListAddress(string? Search, string? State, string? 
     ];
 
     public bool IsEverything => this == new WorkloadListAddress(null, null, null, null);
+
+    /// <summary>All of it as one search of the history, see <see cref="SearchQuery"/>; empty where it is everything.</summary>
+    public string Query
+    {
+        get
+        {
+            var parts = new List<string>();
+            void Add(string name, string? value)
+            {
+                if (value is not null)
+                {
+                    parts.Add($"{name}:\"{value.Replace("\\", "\\\\").Replace("\"", "\\\"")}\"");
+                }
+            }
+            if (States(State) is { Length: > 0 } states)
+            {
+                parts.Add($"state:{string.Join(',', states.Select(s => s.ToString().ToLowerInvariant()))}");
+            }
+            Add("owner", Owner);
+            Add("host", Host);
+            if (Search is not null)
+            {
+                parts.Add(Search);
+            }
+            return string.Join(' ', parts);
+        }
+    }
 
     /// <summary>Words that name no state are left out; an address is typed by people.</summary>
     public JobFilter Filter =>

@@ -21,6 +21,12 @@ public sealed partial class JobHead
     private DeleteWorkload Delete { get; set; } = default!;
 
     [Inject]
+    private RunJobAgain Again { get; set; } = default!;
+
+    [Inject]
+    private EditRun Edit { get; set; } = default!;
+
+    [Inject]
     private CurrentActor CurrentActor { get; set; } = default!;
 
     [Inject]
@@ -35,7 +41,31 @@ public sealed partial class JobHead
     [Inject]
     private NavigationManager Navigation { get; set; } = default!;
 
+    private bool _busy;
+    private string? _read;
+    private (string Short, string Long) _code;
+
     private JobRow Row => Job.Row;
+
+    /// <summary>The beginning of the digest of what it ran; null before it ran.</summary>
+    private string? RanImage =>
+        Job.Replicas.SelectMany(r => r.Attempts).Select(a => a.ImageId).LastOrDefault(id => id is not null)
+            is { Length: > 19 } id
+            ? id[7..19]
+            : null;
+
+    /// <summary>What is known of the code that it ran.</summary>
+    private (string Short, string Long) Code
+    {
+        get
+        {
+            if (_read != Job.SpecJson)
+            {
+                (_read, _code) = (Job.SpecJson, CodeWords.Of(SpecReader.ReadStored(Job.SpecJson).Spec));
+            }
+            return _code;
+        }
+    }
     private string[] Hosts => Row.Host?.Split(", ") ?? [];
 
     /// <summary>Attempts that ended last and whose logs tell why; a gang fails alike, so a few say it all.</summary>
@@ -67,6 +97,37 @@ public sealed partial class JobHead
         )
         {
             Navigation.NavigateTo("/jobs");
+        }
+    }
+
+    private async Task PinAsync() =>
+        await SayAsync(
+            await Edit.RunAsync(
+                await CurrentActor.GetAsync(),
+                Row.Id,
+                new RunEdit(Pinned: !Row.Pinned),
+                CancellationToken.None
+            )
+        );
+
+    private async Task AgainAsync()
+    {
+        _busy = true;
+        try
+        {
+            var outcome = await Again.RunAsync(await CurrentActor.GetAsync(), Row.Id, CancellationToken.None);
+            if (outcome is Outcome<Submitted>.Done done)
+            {
+                Navigation.NavigateTo($"/jobs/{done.Value.Id}");
+            }
+            else if (outcome.Problem("The job is no longer there.") is { } problem)
+            {
+                Snackbar.Add($"It cannot be run again. {problem}", Severity.Error);
+            }
+        }
+        finally
+        {
+            _busy = false;
         }
     }
 

@@ -120,7 +120,10 @@ public sealed partial class NewJobPage
         _sending = true;
         try
         {
-            switch (await Submit.RunAsync(await CurrentActor.GetAsync(), spec, null, CancellationToken.None))
+            var origin = From is { } from && !_missing ? new Origin(from) : null;
+            switch (
+                await Submit.RunAsync(await CurrentActor.GetAsync(), spec, null, CancellationToken.None, origin: origin)
+            )
             {
                 case Outcome<Submitted>.Done done:
                     Navigation.NavigateTo($"/jobs/{done.Value.Id}");

@@ -29,7 +29,15 @@ internal static class HistoryWriter
         ("image", r => r.Image),
         ("pinnedImage", r => r.PinnedImage),
         ("command", r => r.Command),
-        ("labels", r => string.Join(' ', r.Labels.Select(l => l.Value.Length == 0 ? l.Key : $"{l.Key}={l.Value}"))),
+        (
+            "labels",
+            r =>
+                string.Join(
+                    ' ',
+                    r.Labels.OrderBy(l => l.Key, StringComparer.Ordinal)
+                        .Select(l => l.Value.Length == 0 ? l.Key : $"{l.Key}={l.Value}")
+                )
+        ),
         ("notes", r => r.Notes),
         ("pinned", r => r.Pinned ? "true" : "false"),
         ("gpusAsked", r => r.GpusAsked),

@@ -8,7 +8,7 @@ namespace DeepLab.Web.Drafts;
 public static class LabelLines
 {
     public static string Write(IReadOnlyDictionary<string, string> labels) =>
-        string.Join('\n', labels.Select(l => Word(l.Key, l.Value)));
+        string.Join('\n', labels.OrderBy(l => l.Key, StringComparer.Ordinal).Select(l => Word(l.Key, l.Value)));
 
     /// <summary>As a label is shown and searched for: `name=text`, or its name where it has no text.</summary>
     public static string Word(string name, string text) => text.Length == 0 ? name : $"{name}={text}";

@@ -157,14 +157,15 @@ public sealed class RunFieldsTests
             SpecHash = "",
             GpuModels = "A100",
         };
+        string Id(char digit) => "sha256:" + new string(digit, 64);
         var fields = RunFields.OfRun(
             run,
-            [(1, "gpu1", "sha256:1"), (2, "gpu3", "sha256:2"), (2, "gpu2", null)],
+            [(1, "gpu1", Id('1')), (2, "gpu3", Id('2')), (2, "gpu2", null)],
             ["GPU-b", "GPU-a"]
         );
         Assert.Equal(
             [
-                "Image imageId sha256:1, sha256:2",
+                $"Image imageId {Id('1')}, {Id('2')}",
                 "Machines hosts gpu2, gpu3",
                 "Machines gpuModels A100",
                 "Machines gpus GPU-a, GPU-b",
@@ -173,5 +174,10 @@ public sealed class RunFieldsTests
         );
         run.GpuModels = "";
         Assert.Empty(RunFields.OfRun(run, [], []));
+
+        // What is to run again exactly differs in no image from what ran first
+        run.PinnedImage = Id('1');
+        Assert.Equal(Id('1'), Assert.Single(RunFields.OfRun(run, [], [])).Value);
+        Assert.DoesNotContain(RunFields.OfSpec("{}", Id('1')), f => f.Kind == FieldKind.Image);
     }
 }

@@ -40,7 +40,8 @@ public static class RunFields
         var fields = new List<RunField>();
         using var spec = JsonDocument.Parse(specJson);
         Walk(spec.RootElement, "", fields);
-        if (pinnedImage is not null)
+        // An id is told with those that were seen, of which it is one
+        if (pinnedImage is not null && !MadeImages.IsId(pinnedImage))
         {
             fields.Add(new RunField(FieldKind.Image, "pinnedImage", pinnedImage));
         }
@@ -65,7 +66,11 @@ public static class RunFields
                 fields.Add(new RunField(kind, path, text));
             }
         }
-        Add(FieldKind.Image, "imageId", attempts.Select(a => a.ImageId).OfType<string>());
+        Add(
+            FieldKind.Image,
+            "imageId",
+            attempts.Select(a => a.ImageId).Append(run.PinnedImage).OfType<string>().Where(MadeImages.IsId)
+        );
         var last = attempts.Count == 0 ? 0 : attempts.Max(a => a.Number);
         Add(FieldKind.Machines, "hosts", attempts.Where(a => a.Number == last).Select(a => a.Host));
         Add(FieldKind.Machines, "gpuModels", [run.GpuModels]);

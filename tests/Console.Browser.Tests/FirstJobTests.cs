@@ -49,12 +49,12 @@ public sealed class FirstJobTests(ConsoleProcess console, Chromium chromium)
         Assert.True(await page.EvaluateAsync<bool>("() => window.notReloaded === true"));
 
         await page.GetByRole(AriaRole.Link, new() { Name = "Jobs", Exact = true }).ClickAsync();
-        await page.GetByLabel("Search by name or number").FillAsync("watch");
+        await page.GetByLabel("Search: Name, number, or field:value").FillAsync("watch");
         await page.WaitForURLAsync("**/jobs?q=watch");
         await Expect(page.GetByRole(AriaRole.Link, new() { Name = "watched" })).ToHaveCountAsync(1);
         await page.ReloadAsync();
         await Expect(page.GetByRole(AriaRole.Link, new() { Name = "watched" })).ToHaveCountAsync(1);
-        await Expect(page.GetByLabel("Search by name or number")).ToHaveValueAsync("watch");
+        await Expect(page.GetByLabel("Search: Name, number, or field:value")).ToHaveValueAsync("watch");
         visit.AssertQuiet();
     }
 

@@ -71,7 +71,7 @@ internal sealed class LabDatabase : IAsyncDisposable
         await using var command = Sql.CreateCommand(
             """
             truncate workloads, replicas, attempts, leases, workload_events, log_blocks, log_cursors, audit, idempotency_keys,
-              engine_outages, job_networks
+              engine_outages, job_networks, workload_texts
             """
         );
         await command.ExecuteNonQueryAsync(ct);

@@ -86,6 +86,7 @@ public static class DeepLabApi
         api.MapJobs();
         api.MapEnvironments();
         api.MapHomes();
+        api.MapTensorBoards();
         api.MapQueueMoves();
         api.MapJobLogs();
         api.MapCheckpoints();

@@ -65,6 +65,7 @@ public static class CoreServices
         services.AddSingleton<JupyterPassword>();
         services.AddSingleton<KeptHomes>();
         services.AddSingleton<TouchEnvironment>();
+        services.AddSingleton<OpenTensorBoard>();
         services.AddSingleton<EnvironmentQueries>();
         services.AddSingleton<SshKeyVerbs>();
         services.AddSingleton<QueueVerbs>();

@@ -6,7 +6,7 @@ using DeepLab.Core.Workloads;
 namespace DeepLab.Core.Reconcile;
 
 /// <summary>
-/// Looks after an environment that runs: waits until its Jupyter answers, brings changed SSH keys and a changed password into
+/// Looks after an environment that runs: waits until its Jupyter, or its TensorBoard, answers, brings changed SSH keys and a changed password into
 /// it, and stops it when nobody used it for too long.
 /// </summary>
 internal sealed class EnvironmentWatch(AttemptDriver driver, HostWorker host, DriverTools tools, LeaderTerm term)
@@ -31,7 +31,15 @@ internal sealed class EnvironmentWatch(AttemptDriver driver, HostWorker host, Dr
         var jupyter = doors.FirstOrDefault(d => d.Name == Endpoint.Jupyter) is { } door ? AddressOf(door) : null;
         if (read.Attempt.ReadyAt is null)
         {
-            return await AwaitReadyAsync(read, environment, jupyter, ct);
+            var board = environment.IsBoard ? doors.FirstOrDefault(d => d.Name == Endpoint.TensorBoard) : null;
+            return await AwaitReadyAsync(
+                read,
+                environment,
+                jupyter is not null ? new Uri(jupyter, "api")
+                    : board is not null ? AddressOf(board)
+                    : null,
+                ct
+            );
         }
         await RenewKeysAsync(read, environment, ct);
         await RenewPasswordAsync(read, environment, ct);
@@ -44,18 +52,18 @@ internal sealed class EnvironmentWatch(AttemptDriver driver, HostWorker host, Dr
     private async Task<TimeSpan> AwaitReadyAsync(
         AttemptRead read,
         EnvironmentSpec environment,
-        Uri? jupyter,
+        Uri? page,
         CancellationToken ct
     )
     {
-        if (jupyter is not null && await tools.Environments.Jupyter.WhyNotUpAsync(jupyter, ct) is { } why)
+        if (page is not null && await tools.Environments.Jupyter.WhyNotUpAsync(page, ct) is { } why)
         {
             if (!_slowTold && tools.Time.GetUtcNow() - read.Attempt.LeasedAt > s_slow)
             {
                 _slowTold = true;
                 AttemptNote note = new(
                     "slow",
-                    $"Jupyter {why} at {jupyter.Authority} after {s_slow.TotalSeconds:0} seconds; its log may tell why"
+                    $"{(environment.IsBoard ? "TensorBoard" : "Jupyter")} {why} at {page.Authority} after {s_slow.TotalSeconds:0} seconds; its log may tell why"
                 );
                 await tools.Writes.TellAsync(term, driver.AttemptId, [note]);
             }
@@ -195,10 +203,5 @@ internal sealed class EnvironmentWatch(AttemptDriver driver, HostWorker host, Dr
     }
 
     private static Uri AddressOf(Endpoint door) =>
-        new UriBuilder(
-            Uri.UriSchemeHttp,
-            door.Address,
-            door.Port,
-            Endpoint.PathOf(door.WorkloadId, Endpoint.Jupyter)
-        ).Uri;
+        new UriBuilder(Uri.UriSchemeHttp, door.Address, door.Port, Endpoint.PathOf(door.WorkloadId, door.Name)).Uri;
 }

@@ -11,7 +11,11 @@ namespace DeepLab.Core.Reconcile;
 /// </summary>
 internal sealed class EnvironmentWatch(AttemptDriver driver, HostWorker host, DriverTools tools, LeaderTerm term)
 {
-    private static readonly TimeSpan s_askEvery = TimeSpan.FromMilliseconds(300);
+    /// <summary>A refused connection costs next to nothing, and somebody waits.</summary>
+    private static readonly TimeSpan s_askEvery = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>Then the engine is asked again what became of its container, which takes time from what starts in it.</summary>
+    private static readonly TimeSpan s_askFor = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan s_slow = TimeSpan.FromSeconds(45);
     private static readonly TimeSpan s_lookEvery = TimeSpan.FromSeconds(60);
     private string? _token;
@@ -56,7 +60,8 @@ internal sealed class EnvironmentWatch(AttemptDriver driver, HostWorker host, Dr
         CancellationToken ct
     )
     {
-        if (page is not null && await tools.Environments.Jupyter.WhyNotUpAsync(page, ct) is { } why)
+        var began = tools.Time.GetTimestamp();
+        while (page is not null && await tools.Environments.Jupyter.WhyNotUpAsync(page, ct) is { } why)
         {
             if (!_slowTold && tools.Time.GetUtcNow() - read.Attempt.LeasedAt > s_slow)
             {
@@ -67,7 +72,10 @@ internal sealed class EnvironmentWatch(AttemptDriver driver, HostWorker host, Dr
                 );
                 await tools.Writes.TellAsync(term, driver.AttemptId, [note]);
             }
-            return s_askEvery;
+            if (await driver.WaitAsync(s_askEvery, ct) || tools.Time.GetElapsedTime(began) > s_askFor)
+            {
+                return TimeSpan.Zero;
+            }
         }
         await tools.Writes.ReadyAsync(term, driver.AttemptId, tools.Environments.IdleLimit(environment));
         return TimeSpan.Zero;

@@ -20,6 +20,9 @@ lab_bench() {
   provide_test_database kept
   pg_sql postgres "ALTER ROLE deeplab CREATEDB"
   provide_test_host "$BENCH_HOST"
+  publish_console
+  DEEPLAB_BENCH_CONSOLE=$(console_dll)
+  export DEEPLAB_BENCH_CONSOLE
   step "Benchmark $1"
   (cd -- "$ROOT" && exec dotnet run -c Release --project tests/Console.Bench -- "$@" 9>&-) </dev/null || rc=$?
   exit "$rc"

@@ -31,7 +31,8 @@ publish_console() {
   if [ "$(cat "$DATA/app.hash" 2>/dev/null)" = "$hash" ] && console_dll >/dev/null; then return; fi
   step "Building the console"
   rm -rf -- "$DATA/app.new" "$DATA/app.hash"
-  if ! dotnet publish "$ROOT/src/Console.Web" -c Release -o "$DATA/app.new" --nologo >"$log" 2>&1 </dev/null 9>&-; then
+  if ! dotnet publish "$ROOT/src/Console.Web" -c Release --use-current-runtime --self-contained false -o "$DATA/app.new" --nologo \
+    >"$log" 2>&1 </dev/null 9>&-; then
     show_errors "$log"
     die "The console could not be built."
   fi

@@ -82,12 +82,12 @@ internal sealed class BenchConsole : IAsyncDisposable
     /// <summary>Starts the process, and returns when it answers that it is ready.</summary>
     public async Task StartAsync(CancellationToken ct)
     {
-        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "DeepLab.Web.dll")])
+        var start = new ProcessStartInfo("dotnet", [Setting.Console])
         {
             UseShellExecute = false,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
-            WorkingDirectory = AppContext.BaseDirectory,
+            WorkingDirectory = Path.GetDirectoryName(Setting.Console),
         };
         start.Environment["DEEPLAB_DB"] = _database;
         start.Environment["DEEPLAB_DATA"] = _folder;

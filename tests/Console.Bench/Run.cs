@@ -60,6 +60,9 @@ internal static class Setting
     /// <summary>The engine's address.</summary>
     public static string Engine => Need("DEEPLAB_TEST_DOCKER");
 
+    /// <summary>The console's program, as `./lab up` would start it.</summary>
+    public static string Console => Need("DEEPLAB_BENCH_CONSOLE");
+
     /// <summary>Folder of the results.</summary>
     public static string Out =>
         Environment.GetEnvironmentVariable("DEEPLAB_BENCH_OUT") is { Length: > 0 } chosen ? chosen

@@ -7,7 +7,7 @@ using DeepLab.Engine.Tests.Faults;
 namespace DeepLab.Engine.Tests.Model;
 
 /// <summary>
-/// Sequence after sequence of random commands on one lab, until so many steps are done or the time is over. A sequence that
+/// Sequence after sequence of random commands on labs, until so many steps are done or the time is over. A sequence that
 /// breaks a law is made shorter, on labs of its own, and told as commands.
 /// </summary>
 internal sealed class Campaign(
@@ -19,34 +19,55 @@ internal sealed class Campaign(
 )
 {
     private static readonly TimeSpan s_shrinkFor = TimeSpan.FromMinutes(1);
+    private bool _isTold;
 
     /// <param name="length">commands in a sequence</param>
+    /// <param name="labs">at work side by side, each on sequences of its own: a lab mostly waits, for answers and for clocks</param>
     /// <param name="budget">no sequence is begun after it</param>
     /// <returns>steps that were done</returns>
-    public async Task<int> RunAsync(int steps, int length, TimeSpan budget, CancellationToken ct)
+    public async Task<int> RunAsync(int steps, int length, int labs, TimeSpan budget, CancellationToken ct)
     {
         var seed = Seed();
         output.WriteLine($"DEEPLAB_TEST_SEED={seed}");
         var began = Stopwatch.GetTimestamp();
+        var sequences = 0u;
         var done = 0;
-        await using var lab = await start(ct);
-        for (var sequence = 0u; done < steps && Stopwatch.GetElapsedTime(began) < budget; sequence++)
-        {
-            var list = Make(seed, sequence, length);
-            if (await TryAsync(lab, list, ct) is { } broken)
-            {
-                await FailAsync(seed, sequence, list, broken, lab, ct);
-            }
-            done += list.Length;
-        }
+        using var broke = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        await Task.WhenAll(Enumerable.Range(0, labs).Select(_ => Task.Run(WorkAsync, ct)));
         var took = Stopwatch.GetElapsedTime(began);
         output.WriteLine(
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"{done} steps in {took.TotalSeconds:0} s, {done / took.TotalSeconds:0} a second"
+                $"{done} steps in {took.TotalSeconds:0} s on {labs} labs, {done / took.TotalSeconds:0} a second"
             )
         );
         return done;
+
+        async Task WorkAsync()
+        {
+            await using var lab = await start(ct);
+            while (!broke.IsCancellationRequested && Stopwatch.GetElapsedTime(began) < budget)
+            {
+                var sequence = Interlocked.Increment(ref sequences) - 1;
+                if (sequence * (long)length >= steps)
+                {
+                    return;
+                }
+                var list = Make(seed, sequence, length);
+                if (await TryAsync(lab, list, broke.Token) is not { } broken)
+                {
+                    Interlocked.Add(ref done, list.Length);
+                    continue;
+                }
+                // One is told, the others leave off
+                ct.ThrowIfCancellationRequested();
+                if (Interlocked.Exchange(ref _isTold, true) is false)
+                {
+                    await broke.CancelAsync();
+                    await FailAsync(seed, sequence, list, broken, lab, ct);
+                }
+            }
+        }
     }
 
     private static ulong Seed() =>
@@ -74,7 +95,12 @@ internal sealed class Campaign(
             await new Walk(lab, tick, patience).RunAsync(list, s => at = s, ct);
             return null;
         }
-        catch (Exception e) when (!ct.IsCancellationRequested)
+        catch (Exception) when (ct.IsCancellationRequested)
+        {
+            // Another lab broke, and this one was left where it was
+            return new Broken(at, "left off");
+        }
+        catch (Exception e)
         {
             return new Broken(at, e is BrokenLawException ? e.Message : e.ToString());
         }

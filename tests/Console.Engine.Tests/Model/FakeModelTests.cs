@@ -9,6 +9,7 @@ namespace DeepLab.Engine.Tests.Model;
 public sealed class FakeModelTests(ITestOutputHelper output)
 {
     private static readonly int s_steps = Number("DEEPLAB_TEST_MODEL_STEPS", 100_000);
+    private static readonly int s_labs = Number("DEEPLAB_TEST_MODEL_LABS", 2 * Environment.ProcessorCount);
     private static readonly TimeSpan s_budget = TimeSpan.FromSeconds(Number("DEEPLAB_TEST_MODEL_SECONDS", 30));
 
     [Fact]
@@ -21,7 +22,13 @@ public sealed class FakeModelTests(ITestOutputHelper output)
             TimeSpan.FromMinutes(20),
             output
         );
-        var done = await campaign.RunAsync(s_steps, length: 100, s_budget, TestContext.Current.CancellationToken);
+        var done = await campaign.RunAsync(
+            s_steps,
+            length: 100,
+            s_labs,
+            s_budget,
+            TestContext.Current.CancellationToken
+        );
         Assert.True(done > 0);
     }
 

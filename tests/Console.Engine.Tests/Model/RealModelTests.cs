@@ -23,7 +23,13 @@ public sealed class RealModelTests(LabFleet fleet, ITestOutputHelper output)
             TimeSpan.FromSeconds(120),
             output
         );
-        var done = await campaign.RunAsync(s_steps, length: 50, s_budget, TestContext.Current.CancellationToken);
+        var done = await campaign.RunAsync(
+            s_steps,
+            length: 50,
+            labs: 1,
+            s_budget,
+            TestContext.Current.CancellationToken
+        );
         Assert.True(done > 0);
     }
 }

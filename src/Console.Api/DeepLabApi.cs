@@ -96,6 +96,7 @@ public static class DeepLabApi
         api.MapCode();
         api.MapImages();
         api.MapImageTasks();
+        api.MapImagePolicy();
         api.MapRegistries();
         api.MapVolumes();
         api.MapEndpoints();

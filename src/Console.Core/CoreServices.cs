@@ -90,6 +90,8 @@ public static class CoreServices
         services.AddSingleton<ImageVerbs>();
         services.AddSingleton<RegistryVerbs>();
         services.AddSingleton<ImageTaskVerbs>();
+        services.AddSingleton<ImagePolicyVerbs>();
+        services.AddSingleton<ImagePruning>();
         services.AddSingleton<SnapshotEnvironment>();
         services.AddSingleton<BuildImage>();
         return services;

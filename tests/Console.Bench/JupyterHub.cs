@@ -33,9 +33,18 @@ internal sealed class JupyterHub : IAsyncDisposable
         var file = Path.Combine(hub._folder, "config.py");
         await File.WriteAllTextAsync(file, hub.Configuration, ct);
         hub._process = Process.Start(
-            new ProcessStartInfo("jupyterhub", ["-f", file, "--log-level=ERROR"]) { WorkingDirectory = hub._folder }
+            new ProcessStartInfo("jupyterhub", ["-f", file, "--log-level=ERROR"])
+            {
+                WorkingDirectory = hub._folder,
+                // A Node.js that is not Debian's own does not look where Debian's packages lie
+                Environment = { ["NODE_PATH"] = "/usr/share/nodejs" },
+            }
         )!;
-        await hub.UntilAsync(async () => (await hub.AskAsync(HttpMethod.Get, "", ct)).IsSuccessStatusCode, "the hub", ct);
+        await hub.UntilAsync(
+            async () => (await hub.AskAsync(HttpMethod.Get, "", ct)).IsSuccessStatusCode,
+            "the hub",
+            ct
+        );
         using var made = await hub.AskAsync(HttpMethod.Post, $"users/{User}", ct);
         BenchException.Require(made.StatusCode == HttpStatusCode.Created, $"the hub made no user: {made.StatusCode}");
         return hub;
@@ -49,7 +58,11 @@ internal sealed class JupyterHub : IAsyncDisposable
         {
             BenchException.Require(asked.IsSuccessStatusCode, $"the hub started no notebook: {asked.StatusCode}");
         }
-        await UntilAsync(async () => await ServerAsync(ct) is { } server && (bool?)server["ready"] == true, "a notebook", ct);
+        await UntilAsync(
+            async () => await ServerAsync(ct) is { } server && (bool?)server["ready"] == true,
+            "a notebook",
+            ct
+        );
         var took = Stopwatch.GetElapsedTime(began).TotalMilliseconds;
         using (await AskAsync(HttpMethod.Delete, $"users/{User}/server", ct)) { }
         await UntilAsync(async () => await ServerAsync(ct) is null, "the notebook's end", ct);

@@ -11,6 +11,7 @@ public sealed class ImageDeeds(
     CurrentActor current,
     ImageVerbs images,
     ImageTaskVerbs tasks,
+    ImagePolicyVerbs policy,
     BuildImage build,
     SnapshotEnvironment snapshot,
     IDialogService dialogs,
@@ -49,6 +50,18 @@ public sealed class ImageDeeds(
         DoAsync(
             (actor, ct) => tasks.PruneAsync(actor, ImageTaskVerbs.UnusedFor, ct),
             "They are being taken away.",
+            adminsOnly: true
+        );
+
+    public async Task<Outcome<IReadOnlyList<PolicyRow>>?> TryPreviewAsync(ImagePolicyInput given) =>
+        (await current.GetAsync()).IsAdmin ? await policy.PreviewAsync(given, CancellationToken.None) : null;
+
+    public Task<Outcome<string>?> TryPolicyAsync(ImagePolicyInput given) =>
+        TryAsync(
+            async (actor, ct) =>
+                await policy.SaveAsync(actor, given, ct) is Outcome<ImagePolicyInput>.Refused refused
+                    ? new Outcome<string>.Refused(refused.Errors)
+                    : new Outcome<string>.Done(""),
             adminsOnly: true
         );
 

@@ -33,7 +33,8 @@ internal sealed class JupyterHub : IAsyncDisposable
         var file = Path.Combine(hub._folder, "config.py");
         await File.WriteAllTextAsync(file, hub.Configuration, ct);
         hub._process = Process.Start(
-            new ProcessStartInfo("jupyterhub", ["-f", file, "--log-level=ERROR"])
+            // What it and its notebooks say would stand among the figures
+            new ProcessStartInfo("bash", ["-c", $"exec jupyterhub -f '{file}' >'{hub._folder}/log' 2>&1"])
             {
                 WorkingDirectory = hub._folder,
                 // A Node.js that is not Debian's own does not look where Debian's packages lie

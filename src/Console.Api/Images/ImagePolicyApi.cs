@@ -1,6 +1,7 @@
 using System.Security.Claims;
 using DeepLab.Api.Auth;
 using DeepLab.Api.Errors;
+using DeepLab.Core.Maintenance;
 using DeepLab.Core.Operations;
 using DeepLab.Core.Operations.Images;
 using DeepLab.Core.Tenancy;
@@ -35,16 +36,16 @@ public static class ImagePolicyApi
         ImagePolicyInput request,
         ClaimsPrincipal user,
         ImagePolicyVerbs policy,
+        ImagePruning pruning,
         CancellationToken ct,
         bool dryRun = false
     )
     {
         if (dryRun)
         {
-            var seen = await policy.PreviewAsync(request, ct);
-            return seen is Outcome<IReadOnlyList<PolicyRow>>.Done { Value: var rows }
-                ? TypedResults.Ok(Paging.All(rows))
-                : Problems.Of(seen, "policy");
+            return ImagePolicyVerbs.Refuse(request) is { } refused
+                ? Problems.Invalid([refused], StatusCodes.Status422UnprocessableEntity)
+                : TypedResults.Ok(Paging.All(await pruning.PreviewAsync(request.ToPolicy(), ct)));
         }
         var outcome = await policy.SaveAsync(user.Actor(), request, ct);
         return outcome is Outcome<ImagePolicyInput>.Done { Value: var saved }

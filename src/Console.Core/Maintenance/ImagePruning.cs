@@ -1,3 +1,4 @@
+using DeepLab.Core.Engines;
 using DeepLab.Core.Feeds;
 using DeepLab.Core.Storage;
 using DeepLab.Core.Workloads;
@@ -6,9 +7,20 @@ using Microsoft.Extensions.Logging;
 
 namespace DeepLab.Core.Maintenance;
 
+/// <summary>What a policy would take away.</summary>
+/// <param name="Bytes">with the layers that it shares with others; null where its host does not say</param>
+public sealed record PolicyRow(
+    string Reference,
+    string Host,
+    ImageSource Source,
+    DateTimeOffset? LastUsedAt,
+    long? Bytes
+);
+
 /// <summary>Has images that nothing uses taken off their hosts, where the policy says so. Run by the schedule; safe to run twice at once.</summary>
 public sealed partial class ImagePruning(
     IDbContextFactory<ConsoleDb> databases,
+    IEngineFactory engines,
     ConsoleOptions options,
     TimeProvider time,
     ILogger<ImagePruning> logger
@@ -19,6 +31,62 @@ public sealed partial class ImagePruning(
 
     /// <summary>Removals that one run begins; the next goes on.</summary>
     private const int MostAtOnce = 200;
+
+    /// <summary>A host that does not say how large its images are in this time shows them without.</summary>
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
+
+    /// <summary>What a policy would take away now, were it in force. Changes nothing.</summary>
+    public async Task<IReadOnlyList<PolicyRow>> PreviewAsync(ImagePolicy policy, CancellationToken ct)
+    {
+        if (policy.Cutoff(time.GetUtcNow()) is not { } usedBefore)
+        {
+            return [];
+        }
+        await using var db = await databases.CreateDbContextAsync(ct);
+        var unused = await UnusedImages.FindAsync(db, policy.Sources, usedBefore, options.ProbeImage, ct);
+        var names = unused.Select(u => u.Host).Distinct().ToArray();
+        var hosts = await db.Hosts.AsNoTracking().Where(h => names.Contains(h.Name)).ToListAsync(ct);
+        var sizes = await Task.WhenAll(hosts.Select(h => SizesAsync(h, [.. unused.Where(u => u.Host == h.Name)], ct)));
+        var all = sizes.SelectMany(s => s).ToDictionary(s => (s.Reference, s.Host), s => s.Bytes);
+        return
+        [
+            .. unused.Select(u => new PolicyRow(
+                u.Reference,
+                u.Host,
+                u.Source,
+                u.LastUsedAt,
+                all.GetValueOrDefault((u.Reference, u.Host))
+            )),
+        ];
+    }
+
+    private async Task<IReadOnlyList<(string Reference, string Host, long? Bytes)>> SizesAsync(
+        Clusters.Host host,
+        IReadOnlyList<UnusedImage> images,
+        CancellationToken ct
+    )
+    {
+        var engine = engines.Get(host.Address, host.SealedCredentials);
+        var found = new List<(string, string, long?)>();
+        using var bound = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        bound.CancelAfter(s_patience);
+        try
+        {
+            foreach (var image in images)
+            {
+                var info = await engine.FindImageAsync(image.Reference, bound.Token);
+                found.Add((image.Reference, image.Host, info?.Bytes));
+            }
+        }
+        catch (Exception e)
+            when (e is EngineException or EngineUnreachableException
+                || (e is OperationCanceledException && !ct.IsCancellationRequested)
+            )
+        {
+            // What it did not say in time is shown without
+        }
+        return found;
+    }
 
     public async Task RunAsync(CancellationToken ct)
     {

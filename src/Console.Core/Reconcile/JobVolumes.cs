@@ -2,7 +2,6 @@ using System.Collections.Concurrent;
 using System.Globalization;
 using DeepLab.Core.Clusters;
 using DeepLab.Core.Engines;
-using DeepLab.Core.Operations.Environments;
 using DeepLab.Core.Operations.Fleet;
 using DeepLab.Core.Operations.Jobs;
 using DeepLab.Core.Storage;

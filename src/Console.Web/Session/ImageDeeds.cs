@@ -1,3 +1,4 @@
+using DeepLab.Core.Maintenance;
 using DeepLab.Core.Operations;
 using DeepLab.Core.Operations.Images;
 using DeepLab.Core.Tenancy;
@@ -12,6 +13,7 @@ public sealed class ImageDeeds(
     ImageVerbs images,
     ImageTaskVerbs tasks,
     ImagePolicyVerbs policy,
+    ImagePruning pruning,
     BuildImage build,
     SnapshotEnvironment snapshot,
     IDialogService dialogs,
@@ -54,7 +56,11 @@ public sealed class ImageDeeds(
         );
 
     public async Task<Outcome<IReadOnlyList<PolicyRow>>?> TryPreviewAsync(ImagePolicyInput given) =>
-        (await current.GetAsync()).IsAdmin ? await policy.PreviewAsync(given, CancellationToken.None) : null;
+        !(await current.GetAsync()).IsAdmin ? null
+        : ImagePolicyVerbs.Refuse(given) is { } refused ? new Outcome<IReadOnlyList<PolicyRow>>.Refused([refused])
+        : new Outcome<IReadOnlyList<PolicyRow>>.Done(
+            await pruning.PreviewAsync(given.ToPolicy(), CancellationToken.None)
+        );
 
     public Task<Outcome<string>?> TryPolicyAsync(ImagePolicyInput given) =>
         TryAsync(

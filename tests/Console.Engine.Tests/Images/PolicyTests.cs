@@ -132,12 +132,8 @@ public sealed class PolicyTests(ImageConsole images)
         return await db.ImageTasks.AsNoTracking().Where(t => t.ActorName == ImagePruning.ActorName).ToListAsync(Ct);
     }
 
-    private async Task<IReadOnlyList<PolicyRow>> PreviewAsync(ImagePolicyInput policy) =>
-        Assert
-            .IsType<Outcome<IReadOnlyList<PolicyRow>>.Done>(
-                await images.Get<ImagePolicyVerbs>().PreviewAsync(policy, Ct)
-            )
-            .Value;
+    private Task<IReadOnlyList<PolicyRow>> PreviewAsync(ImagePolicyInput policy) =>
+        images.Get<ImagePruning>().PreviewAsync(policy.ToPolicy(), Ct);
 
     private async Task SaveAsync(ImagePolicyInput policy) =>
         Assert.IsType<Outcome<ImagePolicyInput>.Done>(

@@ -1,8 +1,7 @@
-using DeepLab.Core.Storage;
 using DeepLab.Core.Workloads;
 using Microsoft.EntityFrameworkCore;
 
-namespace DeepLab.Core.Operations.Environments;
+namespace DeepLab.Core.Storage;
 
 /// <summary>Which hosts have event files of a job, on a volume of its own.</summary>
 internal static class EventFileHosts

@@ -132,21 +132,23 @@ internal sealed partial class AttemptDriver
                 ct
             );
             tools.Failpoints.Hit(Failpoints.AfterCode);
+            _started = (containerId, tools.Time.GetUtcNow());
             try
             {
                 await Network.StartAsync(containerId, read.Workload, ct);
             }
             catch (EngineException e) when (NetworkWait.IsGone(e, read.Workload))
             {
+                _started = null;
                 if (!await Network.RenewAsync(read, ct))
                 {
                     return;
                 }
+                _started = (containerId, tools.Time.GetUtcNow());
                 await host.Engine.StartAsync(containerId, ct);
             }
             host.Remember(read.Attempt.ContainerName);
             LastSeen = ContainerState.Running;
-            _hasStarted = true;
             tools.Failpoints.Hit(Failpoints.AfterStart);
         }
         catch (EngineException e)
@@ -165,6 +167,7 @@ internal sealed partial class AttemptDriver
                 // It runs, or ran: no failed start, and its GPUs are not free
                 return;
             }
+            _started = null;
             if (e.Kind == EngineErrorKind.PortTaken)
             {
                 await MovePortsAsync(containerId, e.Message, ct);

@@ -43,8 +43,11 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
     /// <summary>What the engine showed last; the full list wakes a driver that saw something else.</summary>
     public ContainerState? LastSeen { get; private set; }
 
-    /// <summary>Then no second container is made for it: one that is gone was removed by somebody else.</summary>
-    private bool _hasStarted;
+    /// <summary>
+    /// The container that was seen started, or was asked to start so that it may have: no second one is made for this attempt,
+    /// and one that is gone was removed by somebody else.
+    /// </summary>
+    private (string ContainerId, DateTimeOffset At)? _started;
 
     public void Wake()
     {
@@ -105,6 +108,7 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
         var seen =
             a.State == AttemptState.Leased
             && LastSeen is null
+            && _started is null
             && !read.StopWanted
             && host.Knows(a.ContainerName) is false
             && host.ContainerOf(attemptId) is null
@@ -112,7 +116,10 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
                 : await LookAsync(a, ct);
         LastSeen = seen?.State;
         var isOurs = LaunchPlan.IsOurs(seen, tools.InstallId, a, w.SpecHash);
-        _hasStarted |= isOurs && seen is { StartedAt: not null };
+        if (isOurs && seen is { StartedAt: { } at })
+        {
+            _started = (seen.Id, at);
+        }
         if (_telemetry is { IsBroken: true })
         {
             await _telemetry.DisposeAsync();
@@ -122,7 +129,7 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
         {
             _telemetry ??= tools.Telemetry.Start(host, read, seen.Id, term);
         }
-        switch (AttemptSteps.Next(read.Facts with { HasStarted = _hasStarted }, seen, isOurs))
+        switch (AttemptSteps.Next(read.Facts with { HasStarted = _started is not null }, seen, isOurs))
         {
             case Step.Create or Step.Start when !host.Wall.View.IsOpen:
                 await AwaitWallAsync(read, ct);
@@ -171,7 +178,9 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
                     term,
                     attemptId,
                     AttemptState.Lost,
-                    (_, _) => (Reason.ContainerLost, "its container was removed from the engine by somebody else")
+                    (_, _) => (Reason.ContainerLost, "its container was removed from the engine by somebody else"),
+                    _started?.ContainerId,
+                    startedAt: _started?.At
                 );
                 break;
             case Step.NameTaken:

@@ -120,7 +120,7 @@ internal sealed class LogReading(
                 {
                     await archive.FlushAsync(ct);
                 }
-                if (query.Follow && !(watch.MayFollow && watch.IsSafe(frames.Current.UnixNanos, time.GetUtcNow())))
+                if (query.Follow && !await MayGoOnAsync(frames.Current.UnixNanos, ct))
                 {
                     return Splice.Joined;
                 }
@@ -128,6 +128,28 @@ internal sealed class LogReading(
         }
         NewLines = splice.NewLines;
         return query.Follow ? Splice.Joined : splice.End(isAll: splice.Frames < query.Tail, isEnd);
+    }
+
+    /// <summary>
+    /// Whoever reads slower than a program wrote lags behind, and may think that it writes still: the newest line of all, which
+    /// costs the engine a millisecond, tells how long it did.
+    /// </summary>
+    private async ValueTask<bool> MayGoOnAsync(long frameUnixNanos, CancellationToken ct)
+    {
+        if (!watch.MayFollow)
+        {
+            return false;
+        }
+        if (watch.IsSafe(frameUnixNanos, time.GetUtcNow()))
+        {
+            return true;
+        }
+        var asked = time.GetUtcNow();
+        await foreach (var newest in engine.LogsAsync(containerId, new LogQuery(Follow: false, Tail: 1), ct))
+        {
+            watch.Newest(newest.UnixNanos, asked);
+        }
+        return watch.IsSafe(frameUnixNanos, time.GetUtcNow());
     }
 
     /// <summary>Waits for the next frame, and meanwhile stores what is due. False where patience ran out.</summary>

@@ -33,6 +33,8 @@ internal sealed class RotationWatch(long maxSize)
     private double _bytes;
     private long _frames;
     private double _leastLag = double.MaxValue;
+    private long _newest;
+    private DateTimeOffset _newestAt = DateTimeOffset.MaxValue;
 
     public bool MayFollow => maxSize >= LeastToFollow && _bytes < maxSize * 0.9;
 
@@ -59,6 +61,10 @@ internal sealed class RotationWatch(long maxSize)
         }
     }
 
+    /// <summary>The engine's newest line bore this stamp, or an older one, at this moment.</summary>
+    public void Newest(long unixNanos, DateTimeOffset asked) =>
+        (_newest, _newestAt) = (Math.Max(_newest, unixNanos), asked);
+
     /// <summary>
     /// False where the engine may by now have written so much more than we have read that its file rotated. The clocks of
     /// engine and console differ, so a lag counts from the least that was seen.
@@ -67,8 +73,13 @@ internal sealed class RotationWatch(long maxSize)
     {
         var lag = (now - DateTimeOffset.UnixEpoch).TotalSeconds - (frameUnixNanos / 1e9);
         _leastLag = Math.Min(_leastLag, lag);
+        var unread = lag - _leastLag;
+        if (now >= _newestAt)
+        {
+            unread = Math.Min(unread, Math.Max(0, (_newest - frameUnixNanos) / 1e9) + (now - _newestAt).TotalSeconds);
+        }
         var frame = _frames == 0 ? EnvelopeBytes : _bytes / _frames;
         var rate = Math.Min(BytesPerSecond, FramesPerSecond * frame);
-        return _bytes + ((lag - _leastLag) * rate) < maxSize * 0.9;
+        return _bytes + (unread * rate) < maxSize * 0.9;
     }
 }

@@ -3,6 +3,7 @@ using DeepLab.Core.Engines;
 using DeepLab.Core.Streams;
 using DeepLab.Core.Tests.Engines;
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
 
 namespace DeepLab.Core.Tests.Streams;
 
@@ -212,6 +213,26 @@ public sealed class LogCollectorTests
     }
 
     [Fact]
+    public async Task A_reader_who_lags_behind_a_program_that_wrote_its_last_line_reads_on_where_it_is()
+    {
+        var time = new FakeTimeProvider(TimeProvider.System.GetUtcNow());
+        var c = await StartAsync();
+        Write(c, 0, 64);
+        var run = RunAsync(Ct, time: time);
+        await StoredAsync(64, time);
+        // As much as an engine could write in this time would have rotated its file twice
+        time.Advance(TimeSpan.FromSeconds(10));
+
+        Write(c, 64, 6_464);
+        await StoredAsync(6_464, time);
+        Assert.Empty(_engine.Calls.Where(x => x.Verb == "LogsAsync").Skip(2));
+
+        _engine.End(c.Id, 0);
+        await run;
+        AssertExact(6_464);
+    }
+
+    [Fact]
     public async Task A_container_that_vanished_completes_with_a_gap()
     {
         var c = await StartAsync();
@@ -298,22 +319,27 @@ public sealed class LogCollectorTests
             Shm = 1,
         };
 
-    private LogCollector Make(long maxSize) =>
+    private LogCollector Make(long maxSize, TimeProvider? time = null) =>
         new(
             _store,
             new RecentBlocks(),
             new EnginePolicy { LogMaxSize = maxSize },
-            TimeProvider.System,
+            time ?? TimeProvider.System,
             NullLogger<LogCollector>.Instance
         );
 
-    private Task<LogCursor> RunAsync(CancellationToken? ct = null, long maxSize = 256 << 20) =>
-        Make(maxSize).RunAsync(_engine, Attempt, "c", ct ?? Ct);
+    private Task<LogCursor> RunAsync(
+        CancellationToken? ct = null,
+        long maxSize = 256 << 20,
+        TimeProvider? time = null
+    ) => Make(maxSize, time).RunAsync(_engine, Attempt, "c", ct ?? Ct);
 
-    private async Task StoredAsync(long lines)
+    /// <param name="time">the collector's own, which stands still otherwise</param>
+    private async Task StoredAsync(long lines, FakeTimeProvider? time = null)
     {
         while ((await _store.FindCursorAsync(Attempt, Ct))?.Lines is not { } n || n < lines)
         {
+            time?.Advance(TimeSpan.FromMilliseconds(20));
             await Task.Delay(5, Ct);
         }
     }

@@ -54,6 +54,38 @@ public sealed class EndSightTests
         Assert.Equal(3, Assert.Single(Assert.Single(job.Replicas).Attempts).ExitCode);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_container_removed_as_soon_as_it_started_was_lost_and_its_log_says_that_lines_may_be_missing(
+        bool replyIsLost
+    )
+    {
+        var fleet = new FakeFleet();
+        await using var console = await fleet.ConsoleAsync(Ct);
+        fleet.OnStart = c =>
+        {
+            fleet.OnStart = second => fleet.Engine.End(second.Id, 0);
+            c.Write("a first line");
+            fleet.Engine.Vanish(c.Id);
+            if (replyIsLost)
+            {
+                throw new EngineUnreachableException("the reply was lost");
+            }
+        };
+
+        var id = await console.SubmitAsync(Specs.Shell("program", maxRestarts: 1), Ct);
+
+        var job = await console.WaitForEndAsync(id, Ct);
+        var attempts = Assert.Single(job.Replicas).Attempts;
+        Assert.Equal(WorkloadState.Succeeded, job.Row.State);
+        Assert.Equal([Reason.ContainerLost, Reason.Completed], attempts.OrderBy(a => a.Number).Select(a => a.Reason));
+        var logs = console.Services.GetRequiredService<LogReader>();
+        var lost = attempts.Single(a => a.Reason == Reason.ContainerLost);
+        await console.UntilCleanAsync(Ct);
+        Assert.True(Assert.Single(await logs.ReadAsync(lost.Id, 0, 10, Ct)).IsGap);
+    }
+
     [Fact]
     public async Task A_log_whose_stream_ends_early_is_no_end_and_loses_no_line()
     {

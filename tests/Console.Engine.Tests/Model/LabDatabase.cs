@@ -20,7 +20,7 @@ internal sealed class LabDatabase : IAsyncDisposable
             ApplicationName = Checker,
             // Never closed, so that it stays while the database takes no new ones
             MinPoolSize = 1,
-            ConnectionIdleLifetime = int.MaxValue,
+            ConnectionIdleLifetime = (int)TimeSpan.FromDays(1).TotalSeconds,
         };
         _name = address.Database!;
         Sql = NpgsqlDataSource.Create(address);

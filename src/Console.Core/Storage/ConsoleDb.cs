@@ -11,9 +11,14 @@ namespace DeepLab.Core.Storage;
 /// The one database. Changes announced with <see cref="Tell"/> reach every console when the transaction commits, and
 /// not before: they ride on it as notifications.
 /// </summary>
-public sealed class ConsoleDb(DbContextOptions<ConsoleDb> options) : DbContext(options)
+public sealed class ConsoleDb : DbContext
 {
     private readonly HashSet<Change> _changes = [];
+
+    public ConsoleDb(DbContextOptions<ConsoleDb> options)
+        : base(options) =>
+        // What fails half-way is rolled back whole: a savepoint around each save would cost two round trips and serve nobody
+        Database.AutoSavepointsEnabled = false;
 
     public DbSet<Installation> Installations => Set<Installation>();
     public DbSet<LeaderRow> Leaders => Set<LeaderRow>();

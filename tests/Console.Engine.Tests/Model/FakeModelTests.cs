@@ -10,7 +10,7 @@ public sealed class FakeModelTests(ITestOutputHelper output)
 {
     private static readonly int s_steps = Number("DEEPLAB_TEST_MODEL_STEPS", 100_000);
     private static readonly int s_labs = Number("DEEPLAB_TEST_MODEL_LABS", 2 * Environment.ProcessorCount);
-    private static readonly TimeSpan s_budget = TimeSpan.FromSeconds(Number("DEEPLAB_TEST_MODEL_SECONDS", 30));
+    private static readonly TimeSpan s_budget = TimeSpan.FromSeconds(Number("DEEPLAB_TEST_MODEL_SECONDS", 60));
 
     [Fact]
     public async Task Whatever_comes_every_law_holds_with_engines_in_memory()

@@ -86,6 +86,7 @@ public static class DeepLabApi
         api.MapJobs();
         api.MapEnvironments();
         api.MapHomes();
+        api.MapTensorBoards();
         api.MapQueueMoves();
         api.MapJobLogs();
         api.MapCheckpoints();
@@ -96,6 +97,7 @@ public static class DeepLabApi
         api.MapCode();
         api.MapImages();
         api.MapImageTasks();
+        api.MapImagePolicy();
         api.MapRegistries();
         api.MapVolumes();
         api.MapEndpoints();

@@ -71,6 +71,7 @@ public static class CoreServices
         services.AddSingleton<JupyterPassword>();
         services.AddSingleton<KeptHomes>();
         services.AddSingleton<TouchEnvironment>();
+        services.AddSingleton<OpenTensorBoard>();
         services.AddSingleton<EnvironmentQueries>();
         services.AddSingleton<SshKeyVerbs>();
         services.AddSingleton<QueueVerbs>();
@@ -95,6 +96,8 @@ public static class CoreServices
         services.AddSingleton<ImageVerbs>();
         services.AddSingleton<RegistryVerbs>();
         services.AddSingleton<ImageTaskVerbs>();
+        services.AddSingleton<ImagePolicyVerbs>();
+        services.AddSingleton<ImagePruning>();
         services.AddSingleton<SnapshotEnvironment>();
         services.AddSingleton<BuildImage>();
         return services;

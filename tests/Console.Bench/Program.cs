@@ -11,6 +11,7 @@ var benchmarks = new SortedDictionary<string, Func<Run, CancellationToken, Task>
     ["logs"] = LogsBench.RunAsync,
     ["metrics-in"] = MetricsBench.InAsync,
     ["metrics-out"] = MetricsBench.OutAsync,
+    ["notebook"] = NotebookBench.RunAsync,
     ["placement"] = PlacementBench.RunAsync,
     ["recover"] = RecoverBench.RunAsync,
     ["submit"] = SubmitBench.RunAsync,

@@ -2,6 +2,7 @@ using DeepLab.Api.Auth;
 using DeepLab.Api.Errors;
 using DeepLab.Core;
 using DeepLab.Core.Operations.Gateway;
+using DeepLab.Core.Workloads;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Logging;
@@ -21,6 +22,7 @@ internal sealed partial class GatewayMiddleware(
     Doors doors,
     OpenRequests open,
     ContainerForwarder forwarder,
+    GatewayUse use,
     ILogger<GatewayMiddleware> logger
 )
 {
@@ -107,6 +109,10 @@ internal sealed partial class GatewayMiddleware(
             var page = door.State == DoorState.Starting ? GatewayPage.Starting : GatewayPage.Ended;
             await page.WriteAsync(context, pass.Console, door.Kind, door.IsDeleted ? 0 : route.WorkloadId);
             return;
+        }
+        if (door.Kind == WorkloadKind.Environment)
+        {
+            await use.NoteAsync(route, Identities.ActorOf(who), context.RequestAborted);
         }
         await ForwardAsync(context, route, pass, door);
     }

@@ -36,6 +36,7 @@ public static class GatewayServices
         services.AddSingleton<Doors>();
         services.AddSingleton<OpenRequests>();
         services.AddSingleton<ContainerForwarder>();
+        services.AddSingleton<GatewayUse>();
         services.AddHostedService<AccessWatch>();
     }
 }

@@ -113,9 +113,7 @@ public sealed partial class DockerEngine
                     ).Stream,
                 ct
             );
-            // A tar reader asks for nothing at the end of an entry; the client's chunked stream takes that for its own
-            // end and throws. A buffer answers it without asking further.
-            return tar is null ? null : new BufferedStream(tar, 64 << 10);
+            return tar is null ? null : new ArchiveStream(tar);
         }
         catch (EngineException e) when (e.Kind == EngineErrorKind.NotFound && !e.Message.Contains("No such container"))
         {

@@ -118,6 +118,17 @@ public static class HostConfigs
                 Own(checkpoints, plan.CheckpointPath, false, plan, (Labels.Workload, plan.Labels[Labels.Workload]))
             );
         }
+        mounts.AddRange(
+            plan.EventFiles.Select(e =>
+                Own(
+                    e.Source,
+                    e.Target,
+                    e.ReadOnly,
+                    plan,
+                    (Labels.Workload, e.WorkloadId.ToString(System.Globalization.CultureInfo.InvariantCulture))
+                )
+            )
+        );
         if (plan.HomeVolume is { } home)
         {
             // First: what lies in it is mounted after it. Without the label of a workload: it outlives the containers

@@ -275,6 +275,9 @@ public sealed record ContainerPlan
     /// <summary>Where <see cref="HomeVolume"/> is mounted.</summary>
     public string HomePath { get; init; } = "";
 
+    /// <summary>Event files of jobs: its own to write, or those of others to read.</summary>
+    public IReadOnlyList<PlannedEventFiles> EventFiles { get; init; } = [];
+
     /// <summary>Ports of the container that its host publishes.</summary>
     public IReadOnlyList<PublishedPort> Ports { get; init; } = [];
 
@@ -305,6 +308,11 @@ public sealed record ContainerPlan
 /// <param name="Source">name of the engine's own volume, or the path that an admin approved on the host</param>
 /// <param name="Target">absolute path in the container</param>
 public sealed record PlannedMount(string Name, string Source, bool IsPath, string Target, bool ReadOnly);
+
+/// <summary>The console's own volume for a job's event files, made with the container where the engine lacks it.</summary>
+/// <param name="WorkloadId">the job that they are of</param>
+/// <param name="Target">absolute path in the container</param>
+public sealed record PlannedEventFiles(string Source, long WorkloadId, string Target, bool ReadOnly);
 
 /// <param name="Address">IP address of the host: published there and nowhere else</param>
 /// <param name="Port">of the host</param>

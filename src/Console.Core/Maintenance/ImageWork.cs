@@ -204,8 +204,13 @@ public sealed class ImageWork(
         {
             throw new ImageTaskException("An entry of the catalogue names it again; it stays.");
         }
-        var own = await engine.OwnImagesAsync(await InstallIdAsync(db, ct), ct);
-        if (own.Any(i => i.References.Contains(task.Reference)))
+        var mayGo =
+            task.ActorName == ImagePruning.ActorName && task.ActorId == Guid.Empty
+                ? await MayPruneAsync(db, task, ct)
+                : (await engine.OwnImagesAsync(await InstallIdAsync(db, ct), ct)).Any(i =>
+                    i.References.Contains(task.Reference)
+                );
+        if (mayGo)
         {
             progress.Say($"takes the image off {task.HostName}", null);
             try
@@ -223,13 +228,37 @@ public sealed class ImageWork(
         }
         return (d, row, token) =>
             d.Database.ExecuteSqlAsync(
-                $"update hosts set images = array_remove(images, {row.Reference}) where id = {row.HostId}",
+                $"""
+                with gone as (delete from pulled_images where host_id = {row.HostId} and reference = {row.Reference})
+                update hosts set images = array_remove(images, {row.Reference}) where id = {row.HostId}
+                """,
                 token
             );
     }
 
+    /// <summary>The policy that asked for it, and what uses images, may have changed since.</summary>
+    private async Task<bool> MayPruneAsync(ConsoleDb db, ImageTask task, CancellationToken ct)
+    {
+        var policy = await db.ImagePolicies.AsNoTracking().SingleOrDefaultAsync(ct);
+        if (policy?.Cutoff(time.GetUtcNow()) is not { } usedBefore)
+        {
+            throw new ImageTaskException("Images do not leave hosts by themselves any more; it stays.");
+        }
+        var unused = await UnusedImages.FindAsync(
+            db,
+            policy.Sources,
+            usedBefore,
+            options.ProbeImage,
+            ct,
+            except: task.Id
+        );
+        return unused.Any(u => u.Reference == task.Reference && u.Host == task.HostName)
+            ? true
+            : throw new ImageTaskException("Something uses it again; it stays.");
+    }
+
     /// <summary>The host has it; its entry learns its size, and what a pull found.</summary>
-    private static async Task<Func<ConsoleDb, ImageTask, CancellationToken, Task>> FoundAsync(
+    private async Task<Func<ConsoleDb, ImageTask, CancellationToken, Task>> FoundAsync(
         IContainerEngine engine,
         ImageTask task,
         CancellationToken ct
@@ -241,6 +270,7 @@ public sealed class ImageWork(
         return async (db, row, token) =>
         {
             await NoteHostAsync(db, row, token);
+            await PulledImage.NoteAsync(db, row.HostId, row.Reference, time.GetUtcNow(), token);
             // The catalogue may spell it otherwise than engines do
             foreach (var entry in await db.Images.Where(i => i.Origin == ImageOrigin.Listed).ToListAsync(token))
             {

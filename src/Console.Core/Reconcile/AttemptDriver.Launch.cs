@@ -127,7 +127,7 @@ internal sealed partial class AttemptDriver
                 host.Engine,
                 containerId,
                 read.Spec,
-                CheckpointLaunch.Owned(read, mounts),
+                [.. CheckpointLaunch.Owned(read, mounts), .. EventFileLaunch.Owned(read.Spec, read.Attempt)],
                 placed,
                 ct
             );

@@ -270,22 +270,24 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
     internal async Task<bool> IsStopWantedAsync(CancellationToken ct) =>
         (await tools.Writes.ReadAsync(attemptId, ct)).StopWanted;
 
-    /// <summary>Waits for a wake-up, or no longer than <paramref name="patience"/>.</summary>
-    internal async Task WaitAsync(TimeSpan patience, CancellationToken ct)
+    /// <summary>Waits for a wake-up, or no longer than <paramref name="patience"/>. Answers whether it was woken.</summary>
+    internal async Task<bool> WaitAsync(TimeSpan patience, CancellationToken ct)
     {
         if (patience <= TimeSpan.Zero)
         {
-            return;
+            return false;
         }
         using var timeout = new CancellationTokenSource(patience, tools.Time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(ct, timeout.Token);
         try
         {
             await _wake.Reader.ReadAsync(both.Token);
+            return true;
         }
         catch (OperationCanceledException) when (!ct.IsCancellationRequested)
         {
             // Patience ran out: look again
+            return false;
         }
     }
 

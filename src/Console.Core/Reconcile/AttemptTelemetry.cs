@@ -29,7 +29,10 @@ public sealed class TelemetryStarter(
             Collector(),
             new EventFileCollector(
                 host.Engine,
-                new EventFileTarget(containerId, a.WorkloadId, a.Id, a.ReplicaName, a.Number),
+                new EventFileTarget(containerId, a.WorkloadId, a.Id, a.ReplicaName, a.Number)
+                {
+                    Folder = EventFileLaunch.FolderOf(read.Spec, a),
+                },
                 series,
                 writer,
                 time,

@@ -21,6 +21,7 @@ public static class EnvironmentFiles
     /// <summary>Exit codes of the script, for what the image lacks; no program of the image ends with them.</summary>
     public const int NoJupyter = 96;
     public const int NoSshServer = 97;
+    public const int NoTensorBoard = 98;
     private const string Start = EnvironmentFolders.Own + "/start";
     public const string AuthorizedKeys = EnvironmentFolders.Own + "/authorized_keys";
     private const string PasswordFile = EnvironmentFolders.Own + "/jupyter/password";
@@ -119,6 +120,8 @@ public static class EnvironmentFiles
         {
             NoJupyter =>
                 "its image has no Jupyter: neither jupyter-lab nor jupyter-notebook was found in it; choose an image that has one, or turn Jupyter off",
+            NoTensorBoard =>
+                "its image has no TensorBoard, whatever the catalogue says of it; the console draws the curves of event files by itself",
             NoSshServer =>
                 "its image has no SSH server: sshd was not found in it; choose an image that has one, or turn SSH off",
             _ => null,
@@ -215,6 +218,10 @@ public static class EnvironmentFiles
 
             """
         );
+        if (e.IsBoard)
+        {
+            return script.Append(Board(workloadId)).ToString();
+        }
         script.Append(e.Jupyter ? JupyterFound : "").Append(e.Ssh ? SshFound : "");
         if (e.TensorBoard)
         {
@@ -244,6 +251,22 @@ public static class EnvironmentFiles
         );
         return script.ToString();
     }
+
+    private static string Board(long workloadId) =>
+        string.Create(
+            CultureInfo.InvariantCulture,
+            $"""
+            board=$(find_program tensorboard) || {'{'}
+                say 'this image has no tensorboard'
+                exit {NoTensorBoard}
+            {'}'}
+            exec "$board" --logdir {EnvironmentSpec.BoardFolder} --host 0.0.0.0 --port {EnvironmentSpec.TensorBoardPort} --path_prefix {Endpoint.PathOf(
+                workloadId,
+                Endpoint.TensorBoard
+            ).TrimEnd('/')}
+
+            """
+        );
 
     private static readonly string JupyterFound = $"""
         jupyter=$(find_program jupyter-lab jupyter-notebook) || {'{'}

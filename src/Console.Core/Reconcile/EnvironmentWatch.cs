@@ -6,12 +6,16 @@ using DeepLab.Core.Workloads;
 namespace DeepLab.Core.Reconcile;
 
 /// <summary>
-/// Looks after an environment that runs: waits until its Jupyter answers, brings changed SSH keys and a changed password into
+/// Looks after an environment that runs: waits until its Jupyter, or its TensorBoard, answers, brings changed SSH keys and a changed password into
 /// it, and stops it when nobody used it for too long.
 /// </summary>
 internal sealed class EnvironmentWatch(AttemptDriver driver, HostWorker host, DriverTools tools, LeaderTerm term)
 {
-    private static readonly TimeSpan s_askEvery = TimeSpan.FromMilliseconds(300);
+    /// <summary>A refused connection costs next to nothing, and somebody waits.</summary>
+    private static readonly TimeSpan s_askEvery = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>Then the engine is asked again what became of its container, which takes time from what starts in it.</summary>
+    private static readonly TimeSpan s_askFor = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan s_slow = TimeSpan.FromSeconds(45);
     private static readonly TimeSpan s_lookEvery = TimeSpan.FromSeconds(60);
     private string? _token;
@@ -31,7 +35,15 @@ internal sealed class EnvironmentWatch(AttemptDriver driver, HostWorker host, Dr
         var jupyter = doors.FirstOrDefault(d => d.Name == Endpoint.Jupyter) is { } door ? AddressOf(door) : null;
         if (read.Attempt.ReadyAt is null)
         {
-            return await AwaitReadyAsync(read, environment, jupyter, ct);
+            var board = environment.IsBoard ? doors.FirstOrDefault(d => d.Name == Endpoint.TensorBoard) : null;
+            return await AwaitReadyAsync(
+                read,
+                environment,
+                jupyter is not null ? new Uri(jupyter, "api")
+                    : board is not null ? AddressOf(board)
+                    : null,
+                ct
+            );
         }
         await RenewKeysAsync(read, environment, ct);
         await RenewPasswordAsync(read, environment, ct);
@@ -44,22 +56,26 @@ internal sealed class EnvironmentWatch(AttemptDriver driver, HostWorker host, Dr
     private async Task<TimeSpan> AwaitReadyAsync(
         AttemptRead read,
         EnvironmentSpec environment,
-        Uri? jupyter,
+        Uri? page,
         CancellationToken ct
     )
     {
-        if (jupyter is not null && await tools.Environments.Jupyter.WhyNotUpAsync(jupyter, ct) is { } why)
+        var began = tools.Time.GetTimestamp();
+        while (page is not null && await tools.Environments.Jupyter.WhyNotUpAsync(page, ct) is { } why)
         {
             if (!_slowTold && tools.Time.GetUtcNow() - read.Attempt.LeasedAt > s_slow)
             {
                 _slowTold = true;
                 AttemptNote note = new(
                     "slow",
-                    $"Jupyter {why} at {jupyter.Authority} after {s_slow.TotalSeconds:0} seconds; its log may tell why"
+                    $"{(environment.IsBoard ? "TensorBoard" : "Jupyter")} {why} at {page.Authority} after {s_slow.TotalSeconds:0} seconds; its log may tell why"
                 );
                 await tools.Writes.TellAsync(term, driver.AttemptId, [note]);
             }
-            return s_askEvery;
+            if (await driver.WaitAsync(s_askEvery, ct) || tools.Time.GetElapsedTime(began) > s_askFor)
+            {
+                return TimeSpan.Zero;
+            }
         }
         await tools.Writes.ReadyAsync(term, driver.AttemptId, tools.Environments.IdleLimit(environment));
         return TimeSpan.Zero;
@@ -195,10 +211,5 @@ internal sealed class EnvironmentWatch(AttemptDriver driver, HostWorker host, Dr
     }
 
     private static Uri AddressOf(Endpoint door) =>
-        new UriBuilder(
-            Uri.UriSchemeHttp,
-            door.Address,
-            door.Port,
-            Endpoint.PathOf(door.WorkloadId, Endpoint.Jupyter)
-        ).Uri;
+        new UriBuilder(Uri.UriSchemeHttp, door.Address, door.Port, Endpoint.PathOf(door.WorkloadId, door.Name)).Uri;
 }

@@ -98,6 +98,13 @@ public sealed class HostWrites(LeaderWrites writes, IDbContextFactory<ConsoleDb>
         );
     }
 
+    /// <summary>Its engine has the image because it was asked to get it.</summary>
+    public Task PulledAsync(LeaderTerm term, Guid hostId, string image) =>
+        writes.RunAsync(
+            term,
+            (db, ct) => PulledImage.NoteAsync(db, hostId, ImageReference.FamiliarOf(image), time.GetUtcNow(), ct)
+        );
+
     public Task SeenAsync(LeaderTerm term, Guid hostId) =>
         writes.RunAsync(
             term,

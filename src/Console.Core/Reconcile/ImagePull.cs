@@ -79,6 +79,7 @@ internal static class ImagePull
                 {
                     return false;
                 }
+                await tools.Hosts.PulledAsync(term, host.Host.Id, image);
                 await tools.Writes.NoteAsync(term, driver.AttemptId, "pulled", $"the image {image} is there");
                 return true;
             }

@@ -12,8 +12,8 @@ using Microsoft.Extensions.Logging;
 namespace DeepLab.Core.Reconcile;
 
 /// <summary>
-/// Removes the checkpoint volumes of jobs that are over, host by host, but those with a pinned checkpoint in them and those of
-/// jobs that say how many to keep, until these are deleted. They need no row: their labels name the job, and a look finds them
+/// Removes the volumes of jobs that are over, host by host: of checkpoints all but those with a pinned one in them and those of
+/// jobs that say how many to keep, until these are deleted; of event files those that are empty, and others after a time. They need no row: their labels name the job, and a look finds them
 /// again after any crash. One of a job that this database does not know is left alone.
 /// </summary>
 public sealed partial class JobVolumes(
@@ -67,6 +67,7 @@ public sealed partial class JobVolumes(
             }
             var jobs = volumes.Select(v => v.Key).ToArray();
             await using var db = await databases.CreateDbContextAsync(ct);
+            var writing = EventFileHosts.Writing(db);
             var over = await db
                 .Workloads.Where(w =>
                     jobs.Contains(w.Id)
@@ -88,17 +89,24 @@ public sealed partial class JobVolumes(
                     Pinned = db.Checkpoints.Any(c =>
                         c.WorkloadId == w.Id && c.HostId == host.Id && c.DeletedAt == null && c.Pinned
                     ),
+                    w.EndedAt,
+                    HasEvents = writing.Any(a => a.WorkloadId == w.Id && a.HostId == host.Id),
                 })
                 .ToListAsync(ct);
             foreach (var job in over)
             {
+                var events = VolumeNames.EventFiles(installation.Value, job.Id);
+                if (job.IsDeleted || !job.HasEvents || job.EndedAt + EventFileHosts.Kept < time.GetUtcNow())
+                {
+                    await RemoveEventsAsync(engine, events, volumes[job.Id], ct);
+                }
                 // What a user pinned, or asked to keep, goes when the job is deleted and not before
                 var keeps = StoredSpec.TryRead(job.SpecJson, out _)?.Checkpoint?.Keep is not null;
                 if (!job.IsDeleted && (job.Pinned || (job.Kept > 0 && keeps)))
                 {
                     continue;
                 }
-                foreach (var name in volumes[job.Id])
+                foreach (var name in volumes[job.Id].Where(v => v != events))
                 {
                     await engine.RemoveVolumeAsync(name, ct);
                 }
@@ -112,6 +120,27 @@ public sealed partial class JobVolumes(
         catch (Exception e) when (e is EngineException or EngineUnreachableException)
         {
             // The next sweep looks again
+            Log.Failed(logger, e.Message);
+        }
+    }
+
+    /// <summary>A TensorBoard that looks at them keeps them until it ends.</summary>
+    private async Task RemoveEventsAsync(
+        IContainerEngine engine,
+        string events,
+        IEnumerable<string> volumes,
+        CancellationToken ct
+    )
+    {
+        try
+        {
+            if (volumes.Contains(events))
+            {
+                await engine.RemoveVolumeAsync(events, ct);
+            }
+        }
+        catch (EngineException e) when (e.Kind == EngineErrorKind.Conflict)
+        {
             Log.Failed(logger, e.Message);
         }
     }
@@ -154,7 +183,7 @@ public sealed partial class JobVolumes(
 
     private static partial class Log
     {
-        [LoggerMessage(LogLevel.Warning, "A job's checkpoint volume is not removed yet: {Error}")]
+        [LoggerMessage(LogLevel.Warning, "A job's volume is not removed yet: {Error}")]
         public static partial void Failed(ILogger logger, string error);
     }
 }

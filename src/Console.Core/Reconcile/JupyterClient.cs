@@ -28,12 +28,12 @@ public sealed class JupyterClient : IDisposable
         MaxResponseContentBufferSize = MostBytes,
     };
 
-    /// <summary>Null where it answers; else what it does instead, as the rest of a sentence.</summary>
-    public async Task<string?> WhyNotUpAsync(Uri jupyter, CancellationToken ct)
+    /// <summary>Null where the page answers; else what it does instead, as the rest of a sentence.</summary>
+    public async Task<string?> WhyNotUpAsync(Uri page, CancellationToken ct)
     {
         try
         {
-            using var answer = await _http.GetAsync(new Uri(jupyter, "api"), ct);
+            using var answer = await _http.GetAsync(page, HttpCompletionOption.ResponseHeadersRead, ct);
             return answer.StatusCode == HttpStatusCode.OK ? null : $"answers {(int)answer.StatusCode}";
         }
         catch (Exception e) when (IsTrouble(e, ct))

@@ -1,6 +1,5 @@
 using System.Globalization;
 using DeepLab.Core.Engines;
-using DeepLab.Core.Metrics;
 using DeepLab.Core.Workloads;
 
 namespace DeepLab.Core.Reconcile;
@@ -66,7 +65,7 @@ public static class LaunchPlan
         env["DEEPLAB_ROLE"] = role.Name;
         env["DEEPLAB_REPLICA"] = attempt.ReplicaName;
         env["DEEPLAB_ATTEMPT"] = attempt.Number.ToString(CultureInfo.InvariantCulture);
-        env["DEEPLAB_LOG_DIR"] = ProgramFolders.Logs;
+        env["DEEPLAB_LOG_DIR"] = EventFileLaunch.FolderOf(spec, attempt);
         CheckpointLaunch.SetEnv(env, spec, workload.Id, attempt);
         if (environment is not null)
         {
@@ -107,7 +106,11 @@ public static class LaunchPlan
             NetworkAlias = workload.NetworkName is null ? null : attempt.ReplicaName,
             CheckpointVolume = CheckpointLaunch.OwnVolume(installId, spec, workload.Id),
             CheckpointPath = CheckpointFolders.Mount,
-            HomeVolume = environment is null ? null : HomeOf(installId, environment.Home ?? workload.Id),
+            EventFiles = EventFileLaunch.Mounts(installId, spec, workload.Id),
+            // A TensorBoard leaves nothing behind
+            HomeVolume = environment is null or { IsBoard: true }
+                ? null
+                : HomeOf(installId, environment.Home ?? workload.Id),
             HomePath = EnvironmentFolders.Home,
             Ports = [.. (doors ?? []).Select(d => new PublishedPort(d.Address, d.Port, d.ContainerPort))],
             Mounts = mounts ?? [],

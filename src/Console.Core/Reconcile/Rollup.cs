@@ -62,14 +62,17 @@ public static class Rollup
         if (w.State == WorkloadState.Starting && round.All(a => a.State is AttemptState.Running or AttemptState.Exited))
         {
             if (
-                spec.Environment is { Jupyter: true }
+                spec.Environment is { Jupyter: true } or { IsBoard: true }
                 && round.Any(a => a is { State: AttemptState.Running, ReadyAt: null })
             )
             {
-                if (w.Reason != Reason.WaitingForJupyter)
+                var (reason, what) = spec.Environment.IsBoard
+                    ? (Reason.WaitingForTensorBoard, "waits for TensorBoard")
+                    : (Reason.WaitingForJupyter, "waits for Jupyter");
+                if (w.Reason != reason)
                 {
-                    w.Reason = Reason.WaitingForJupyter;
-                    w.Message = "waits for Jupyter";
+                    w.Reason = reason;
+                    w.Message = what;
                     db.AddEvent(w, now, "console", "waiting", w.Reason, w.Message);
                 }
                 return;

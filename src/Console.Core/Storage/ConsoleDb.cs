@@ -47,6 +47,8 @@ public sealed class ConsoleDb : DbContext
     public DbSet<Volume> Volumes => Set<Volume>();
     public DbSet<CatalogueImage> Images => Set<CatalogueImage>();
     public DbSet<ImageTask> ImageTasks => Set<ImageTask>();
+    public DbSet<ImagePolicy> ImagePolicies => Set<ImagePolicy>();
+    public DbSet<PulledImage> PulledImages => Set<PulledImage>();
     public DbSet<RegistryLogin> RegistryLogins => Set<RegistryLogin>();
     public DbSet<CodeArchive> CodeArchives => Set<CodeArchive>();
 

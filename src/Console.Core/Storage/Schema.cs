@@ -112,6 +112,18 @@ internal static class Schema
                 .HasFilter("state in ('Waiting','Running') and reference <> ''");
             e.HasIndex(x => x.State).HasDatabaseName("ix_image_tasks_open").HasFilter("state in ('Waiting','Running')");
         });
+        model.Entity<ImagePolicy>(e =>
+        {
+            e.ToTable("image_policy");
+            e.Property(x => x.Id).ValueGeneratedNever();
+            e.Ignore(x => x.Sources);
+        });
+        model.Entity<PulledImage>(e =>
+        {
+            e.ToTable("pulled_images");
+            e.HasKey(x => new { x.HostId, x.Reference });
+            e.HasOne<Clusters.Host>().WithMany().HasForeignKey(x => x.HostId).OnDelete(DeleteBehavior.Cascade);
+        });
         model.Entity<RegistryLogin>(e =>
         {
             e.ToTable("registry_logins");

@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Globalization;
-using System.IO.Pipelines;
 using System.Text;
 using DeepLab.Core.Engines;
 using DeepLab.Core.Workloads;
@@ -123,7 +122,7 @@ public sealed class CheckpointDownloads(IEngineFactory engines, ConsoleOptions o
                 continue;
             }
             target ??= begin();
-            await CopyPartAsync(tar, target, ct);
+            await CopyEntriesAsync(tar, target, ct);
         }
         if (target is null)
         {
@@ -131,33 +130,6 @@ public sealed class CheckpointDownloads(IEngineFactory engines, ConsoleOptions o
         }
         await target.WriteAsync(new byte[2 * Block], ct);
         return true;
-    }
-
-    /// <summary>By a pipe: the engine's stream cannot be asked any more once it gave its last byte.</summary>
-    private static async Task CopyPartAsync(Stream tar, Stream target, CancellationToken ct)
-    {
-        var pipe = new Pipe();
-        var fill = FillAsync(tar, pipe.Writer, ct);
-        await using (var entries = pipe.Reader.AsStream())
-        {
-            await CopyEntriesAsync(entries, target, ct);
-        }
-        await fill;
-    }
-
-    private static async Task FillAsync(Stream tar, PipeWriter pipe, CancellationToken ct)
-    {
-        Exception? failure = null;
-        try
-        {
-            // A stream's own copy asks once whether it can be read, and not after each piece
-            await tar.CopyToAsync(pipe.AsStream(leaveOpen: true), ct);
-        }
-        catch (Exception e) when (e is IOException or EngineUnreachableException or OperationCanceledException)
-        {
-            failure = e;
-        }
-        await pipe.CompleteAsync(failure);
     }
 
     /// <summary>All but the two empty blocks at its end, so that another tar may follow.</summary>

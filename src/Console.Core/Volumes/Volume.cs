@@ -77,6 +77,7 @@ public static class VolumePaths
         "/run",
         "/sbin",
         "/sys",
+        "/tmp/deeplab",
         "/usr",
         "/var/run",
     ];

@@ -11,6 +11,9 @@ public sealed record EnvironmentSpec
     public const int TensorBoardPort = 6006;
     public const int SshPort = 2222;
 
+    /// <summary>Where the event files of <see cref="Jobs"/> are, a folder each, which nobody can write to.</summary>
+    public const string BoardFolder = "/tensorboard";
+
     public bool Jupyter { get; init; } = true;
     public bool TensorBoard { get; init; }
     public bool Ssh { get; init; }
@@ -23,6 +26,10 @@ public sealed record EnvironmentSpec
     /// the home was made for.
     /// </summary>
     public long? Home { get; init; }
+
+    /// <summary>The jobs whose TensorBoard it is, which is all that it is then; empty = an environment to work in.</summary>
+    public ImmutableArray<long> Jobs { get; init; } = [];
+    public bool IsBoard => Jobs.Length > 0;
 
     /// <summary>HTTP ports of the user's own programs.</summary>
     public ImmutableArray<PortSpec> Ports { get; init; } = [];

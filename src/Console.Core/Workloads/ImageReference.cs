@@ -111,6 +111,9 @@ public sealed partial record ImageReference(string? Registry, string Path, strin
         }
     }
 
+    /// <summary>As engines list it; what is no reference stays as it is.</summary>
+    public static string FamiliarOf(string text) => TryParse(text, out var parsed, out _) ? parsed.Familiar : text;
+
     public override string ToString() =>
         $"{(Registry is null ? "" : Registry + "/")}{Path}{(Tag is null ? "" : ":" + Tag)}{(Digest is null ? "" : "@" + Digest)}";
 

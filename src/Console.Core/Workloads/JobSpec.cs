@@ -53,6 +53,16 @@ public sealed record JobSpec
     /// <summary>Null = whoever submitted said nothing of it.</summary>
     public GitSpec? Git { get; init; }
 
+    /// <summary>
+    /// Whether its event files outlive its containers, so that TensorBoard can be opened on them; null = where the console brings
+    /// files into its containers anyway, so that it costs nothing.
+    /// </summary>
+    public bool? TensorBoard { get; init; }
+
+    /// <summary>They are on a volume of its own on each of its hosts.</summary>
+    public bool KeepsEventFiles =>
+        Environment is null && (TensorBoard ?? (Code is not null || Script is not null || Checkpoint is not null));
+
     /// <summary>What makes it a development environment; null = a job.</summary>
     public EnvironmentSpec? Environment { get; init; }
     public WorkloadKind Kind => Environment is null ? WorkloadKind.Job : WorkloadKind.Environment;

@@ -9,6 +9,7 @@ internal static class SpecEnvironment
     public const string Never = "never";
     public const int MostPorts = 10;
     public const int MostKeys = 20;
+    public const int MostJobs = 20;
 
     /// <summary>A program that its kernel's port opens to the world is no program of a user's.</summary>
     private const int LeastPort = 1024;
@@ -19,6 +20,7 @@ internal static class SpecEnvironment
         "ssh",
         "sshKeys",
         "home",
+        "jobs",
         "ports",
         "idleAfter",
     ];
@@ -37,6 +39,7 @@ internal static class SpecEnvironment
             Ssh = read.Find("ssh")?.Flag() ?? false,
             SshKeys = Keys(read.Find("sshKeys")),
             Home = read.Find("home")?.Whole(1, int.MaxValue),
+            Jobs = Jobs(read.Find("jobs")),
             Ports = Ports(read.Find("ports")),
             IdleAfter = Idle(read.Find("idleAfter")),
         };
@@ -46,7 +49,14 @@ internal static class SpecEnvironment
 
     public static void NeedDoor(SpecNode node, EnvironmentSpec environment)
     {
-        if (!environment.Jupyter && !environment.Ssh)
+        if (environment.IsBoard)
+        {
+            if (environment is not { Jupyter: false, TensorBoard: true, Ssh: false, Home: null, Ports.IsEmpty: true })
+            {
+                node.Fail("The TensorBoard of jobs is nothing besides: no Jupyter, no SSH, no home and no ports.");
+            }
+        }
+        else if (!environment.Jupyter && !environment.Ssh)
         {
             node.Fail("An environment without Jupyter and without SSH has no door; turn one of them on.");
         }
@@ -104,6 +114,16 @@ internal static class SpecEnvironment
         {
             w.WriteNumber("home", home);
         }
+        // Left out where there are none, as in every spec that was stored before there were boards
+        if (environment.IsBoard)
+        {
+            w.WriteStartArray("jobs");
+            foreach (var job in environment.Jobs)
+            {
+                w.WriteNumberValue(job);
+            }
+            w.WriteEndArray();
+        }
         w.WriteStartArray("ports");
         foreach (var port in environment.Ports)
         {
@@ -140,6 +160,19 @@ internal static class SpecEnvironment
             }
         }
         return keys.Count == 0 ? [] : [.. keys];
+    }
+
+    private static ImmutableArray<long> Jobs(SpecNode? node)
+    {
+        var jobs = (node?.Items(1, MostJobs) ?? [])
+            .Select(j => j.Whole(1, int.MaxValue))
+            .OfType<int>()
+            .Select(j => (long)j)
+            .Distinct()
+            .Order()
+            .ToArray();
+        // The shared empty array: equal specs are equal
+        return jobs.Length == 0 ? [] : [.. jobs];
     }
 
     public static ImmutableArray<PortSpec> Ports(SpecNode? node)

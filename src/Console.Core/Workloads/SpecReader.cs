@@ -44,6 +44,7 @@ public static partial class SpecReader
         "volumes",
         "checkpoint",
         "metrics",
+        "tensorboard",
         "restart",
         "priority",
         "preemptible",
@@ -145,6 +146,7 @@ public static partial class SpecReader
         var volumes = SpecVolumes.Read(job.Find("volumes"));
         var checkpoint = SpecCheckpoint.Read(job.Find("checkpoint"), Misplaced);
         var metrics = SpecMetrics.Read(job.Find("metrics"), Misplaced);
+        var tensorBoard = job.Find("tensorboard")?.Flag();
         var restart = Restart(job.Find("restart"));
         var priority = job.Find("priority")?.Whole(0, 100);
         var preemptible = job.Find("preemptible")?.Flag();
@@ -181,6 +183,8 @@ public static partial class SpecReader
             Metrics = metrics,
             Labels = labels,
             Git = git,
+
+            TensorBoard = tensorBoard,
             Environment = environment,
         };
         if (environment is not null)

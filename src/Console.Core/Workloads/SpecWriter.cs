@@ -62,6 +62,10 @@ public static class SpecWriter
             {
                 SpecMetrics.Write(w, metrics);
             }
+            if (spec.TensorBoard is { } tensorBoard)
+            {
+                w.WriteBoolean("tensorboard", tensorBoard);
+            }
             w.WriteStartObject("restart");
             w.WriteNumber("maxRestarts", spec.Restart.MaxRestarts);
             w.WriteEndObject();

@@ -84,6 +84,7 @@ public enum Reason
 
     /// <summary>All replicas that decide had succeeded.</summary>
     NoLongerNeeded,
+    WaitingForTensorBoard,
 }
 
 /// <summary>The one table of allowed moves. An illegal move is a bug and throws.</summary>

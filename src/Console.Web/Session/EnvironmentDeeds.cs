@@ -46,6 +46,13 @@ public sealed class EnvironmentDeeds(
     public Task<bool> DeleteAsync(long id, bool withHome) =>
         DoAsync((actor, ct) => delete.RunAsync(actor, id, withHome, ct));
 
+    public async Task<bool> DeleteBoardAsync(JobRow row) =>
+        await ConfirmAsync(
+            $"Delete {row.Name}?",
+            "It leaves the lists. The event files of its jobs stay with them.",
+            "Delete it"
+        ) && await DeleteAsync(row.Id, withHome: true);
+
     /// <param name="password">null = none</param>
     public async Task<Outcome<string>?> TryPasswordAsync(long id, string? password) =>
         await passwords.ChangeAsync(await current.GetAsync(), id, password, CancellationToken.None) switch

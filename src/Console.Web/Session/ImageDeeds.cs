@@ -1,3 +1,4 @@
+using DeepLab.Core.Maintenance;
 using DeepLab.Core.Operations;
 using DeepLab.Core.Operations.Images;
 using DeepLab.Core.Tenancy;
@@ -11,6 +12,8 @@ public sealed class ImageDeeds(
     CurrentActor current,
     ImageVerbs images,
     ImageTaskVerbs tasks,
+    ImagePolicyVerbs policy,
+    ImagePruning pruning,
     BuildImage build,
     SnapshotEnvironment snapshot,
     IDialogService dialogs,
@@ -49,6 +52,22 @@ public sealed class ImageDeeds(
         DoAsync(
             (actor, ct) => tasks.PruneAsync(actor, ImageTaskVerbs.UnusedFor, ct),
             "They are being taken away.",
+            adminsOnly: true
+        );
+
+    public async Task<Outcome<IReadOnlyList<PolicyRow>>?> TryPreviewAsync(ImagePolicyInput given) =>
+        !(await current.GetAsync()).IsAdmin ? null
+        : ImagePolicyVerbs.Refuse(given) is { } refused ? new Outcome<IReadOnlyList<PolicyRow>>.Refused([refused])
+        : new Outcome<IReadOnlyList<PolicyRow>>.Done(
+            await pruning.PreviewAsync(given.ToPolicy(), CancellationToken.None)
+        );
+
+    public Task<Outcome<string>?> TryPolicyAsync(ImagePolicyInput given) =>
+        TryAsync(
+            async (actor, ct) =>
+                await policy.SaveAsync(actor, given, ct) is Outcome<ImagePolicyInput>.Refused refused
+                    ? new Outcome<string>.Refused(refused.Errors)
+                    : new Outcome<string>.Done(""),
             adminsOnly: true
         );
 

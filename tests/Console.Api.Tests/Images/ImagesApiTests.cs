@@ -10,6 +10,36 @@ public sealed class ImagesApiTests(ApiHost host)
     private static string NewName(string kind) => $"{kind}-x{Guid.NewGuid().ToString("N")[..8]}";
 
     [Fact]
+    public async Task Only_an_admin_says_when_images_leave_their_hosts_and_until_then_none_does()
+    {
+        using var admin = host.Admin();
+        Assert.Equal(
+            JsonValueKind.Null,
+            (await admin.GetJsonAsync("/api/v1/image-policy")).GetProperty("unusedDays").ValueKind
+        );
+        using var none = await PutAsync(admin, "?dryRun=true", "{}");
+        Assert.Empty((await none.OkAsync(HttpStatusCode.OK)).GetProperty("items").EnumerateArray());
+        foreach (var query in (string[])["", "?dryRun=true"])
+        {
+            using var refused = await PutAsync(admin, query, """{"unusedDays":0}""");
+            Assert.Equal(["unusedDays"], (await refused.ProblemAsync(HttpStatusCode.UnprocessableEntity)).Paths());
+        }
+        var member = await host.AddMemberAsync();
+        using var client = host.Client(await host.SignInAsync(member.UserName, ApiHost.Password));
+        using var forbidden = await PutAsync(client, "", """{"unusedDays":30}""");
+        await forbidden.ProblemAsync(HttpStatusCode.Forbidden);
+
+        using var saved = await PutAsync(admin, "", """{"unusedDays":30,"foreign":true}""");
+        Assert.Equal(30, (await saved.OkAsync(HttpStatusCode.OK)).GetProperty("unusedDays").GetInt32());
+        Assert.True((await admin.GetJsonAsync("/api/v1/image-policy")).GetProperty("foreign").GetBoolean());
+        using var off = await PutAsync(admin, "", "{}");
+        await off.OkAsync(HttpStatusCode.OK);
+
+        static Task<HttpResponseMessage> PutAsync(HttpClient with, string query, string body) =>
+            with.PutAsync($"/api/v1/image-policy{query}", Answers.Json(body));
+    }
+
+    [Fact]
     public async Task Whoever_may_not_see_an_image_finds_none_and_uses_it_neither_by_name_nor_by_any_spelling_of_its_reference()
     {
         await host.MakeRoomAsync();

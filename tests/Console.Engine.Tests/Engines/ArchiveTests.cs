@@ -53,6 +53,16 @@ public sealed class ArchiveTests(TestEngine host) : IClassFixture<TestEngine>
     }
 
     [Fact]
+    public async Task An_empty_folder_is_read_to_the_end_of_its_tar()
+    {
+        var id = await host.Engine.CreateAsync(host.Plan("mkdir /tmp/empty"), Ct);
+        await host.Engine.StartAsync(id, Ct);
+        await host.EndedAsync(id, Ct);
+        await using var tar = await host.Engine.GetArchiveAsync(id, "/tmp/empty/.", Ct);
+        Assert.Empty(await ReadAsync(tar!));
+    }
+
+    [Fact]
     public async Task Twenty_megabytes_go_in_and_out()
     {
         var id = await host.Engine.CreateAsync(host.Plan("true"), Ct);

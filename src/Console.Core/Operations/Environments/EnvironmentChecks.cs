@@ -29,6 +29,10 @@ public static class EnvironmentChecks
         {
             errors.Add(new SpecError("home", refused));
         }
+        if (environment.IsBoard && await OpenTensorBoard.WhyNotAsync(db, actor, environment, ct) is { } unseen)
+        {
+            errors.Add(new SpecError("environment.jobs", unseen));
+        }
         if (
             environment is { Ssh: true, SshKeys.IsEmpty: true }
             && !await db.Users.AnyAsync(u => u.Id == actor.UserId && u.SshKeys.Length > 0, ct)

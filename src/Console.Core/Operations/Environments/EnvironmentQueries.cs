@@ -125,6 +125,7 @@ public sealed class EnvironmentQueries(IDbContextFactory<ConsoleDb> databases, J
             {
                 Reason.PullingImage => new(EnvironmentStep.Pulling, w.PullFraction, w.Message),
                 Reason.WaitingForJupyter => new(EnvironmentStep.WaitingForJupyter, null, w.Message),
+                Reason.WaitingForTensorBoard => new(EnvironmentStep.WaitingForTensorBoard, null, w.Message),
                 _ => new(EnvironmentStep.Creating, null, w.Message),
             },
             WorkloadState.Running => new(EnvironmentStep.Ready, null, w.Message),

@@ -19,9 +19,9 @@ public sealed class StartEnvironment(IDbContextFactory<ConsoleDb> databases, Tim
             {
                 if (w.State.IsTerminal())
                 {
-                    Again(db, w, actor, time.GetUtcNow());
+                    return Again(db, w, actor, time.GetUtcNow());
                 }
-                else if (w.Desired == DesiredState.Stop)
+                if (w.Desired == DesiredState.Stop)
                 {
                     RestartEnvironment.Ask(db, w, actor, time.GetUtcNow());
                 }
@@ -31,9 +31,13 @@ public sealed class StartEnvironment(IDbContextFactory<ConsoleDb> databases, Tim
             WorkloadKind.Environment
         );
 
-    /// <summary>A new round, as if it came just now.</summary>
-    internal static void Again(ConsoleDb db, Workload w, Actor actor, DateTimeOffset now)
+    /// <summary>A new round, as if it came just now. Answers null, or why there is none.</summary>
+    internal static string? Again(ConsoleDb db, Workload w, Actor actor, DateTimeOffset now)
     {
+        if (WhyNoBoard(db, w, actor) is { } why)
+        {
+            return why;
+        }
         // Rounds are those that were placed: one that was stopped while it waited is still to come
         if (db.Attempts.Any(a => a.WorkloadId == w.Id && a.Number == w.Round))
         {
@@ -60,7 +64,14 @@ public sealed class StartEnvironment(IDbContextFactory<ConsoleDb> databases, Tim
         db.AddEvent(w, now, actor.UserName, "start-requested", Reason.None, "asked to start it again");
         db.AddAudit(now, actor.UserName, "environment.start", $"environment {w.Id}");
         db.Tell(ChangeKind.Queue);
+        return null;
     }
+
+    /// <summary>What the actor could see when it was made may be another's by now, or gone.</summary>
+    private static string? WhyNoBoard(ConsoleDb db, Workload w, Actor actor) =>
+        StoredSpec.TryRead(w.SpecJson, out _) is { Environment: { IsBoard: true } board }
+            ? OpenTensorBoard.WhyNot(db, actor, board)
+            : null;
 }
 
 /// <summary>Ends what runs and starts it anew, with the home it has; one that has ended is started.</summary>
@@ -76,9 +87,9 @@ public sealed class RestartEnvironment(IDbContextFactory<ConsoleDb> databases, T
                 var now = time.GetUtcNow();
                 if (w.State.IsTerminal())
                 {
-                    StartEnvironment.Again(db, w, actor, now);
+                    return StartEnvironment.Again(db, w, actor, now);
                 }
-                else if (w.Desired == DesiredState.Stop || w.State != WorkloadState.Queued)
+                if (w.Desired == DesiredState.Stop || w.State != WorkloadState.Queued)
                 {
                     Ask(db, w, actor, now);
                 }
@@ -126,7 +137,8 @@ public sealed class DeleteEnvironment(IDbContextFactory<ConsoleDb> databases, Ti
                 }
                 var now = time.GetUtcNow();
                 w.DeletedAt = now;
-                w.HomeDiscarded = withHome;
+                // A TensorBoard has none
+                w.HomeDiscarded = withHome || StoredSpec.TryRead(w.SpecJson, out _) is { Environment.IsBoard: true };
                 // Nothing opens it any more
                 db.Secrets.RemoveRange(db.Secrets.Where(s => s.WorkloadId == id));
                 db.AddEvent(

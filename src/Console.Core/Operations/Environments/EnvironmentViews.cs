@@ -9,6 +9,7 @@ public enum EnvironmentStep
     Pulling,
     Creating,
     WaitingForJupyter,
+    WaitingForTensorBoard,
     Ready,
     Stopping,
     Ended,

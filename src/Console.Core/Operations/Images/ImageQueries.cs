@@ -124,8 +124,7 @@ public sealed class ImageQueries(IDbContextFactory<ConsoleDb> databases)
     }
 
     /// <summary>As engines list it; what is no reference stays as it is.</summary>
-    internal static string Familiar(string reference) =>
-        ImageReference.TryParse(reference, out var parsed, out _) ? parsed.Familiar : reference;
+    internal static string Familiar(string reference) => ImageReference.FamiliarOf(reference);
 
     private static ImageView View(CatalogueImage i, Actor actor, IReadOnlyList<string> hosts) =>
         new(i.Id, i.Name, i.Reference, i.Framework, i.FrameworkVersion, i.Features, i.Description)

@@ -7,7 +7,7 @@ using Microsoft.EntityFrameworkCore;
 namespace DeepLab.Core.Operations.Images;
 
 /// <summary>Has images pulled, copied and taken away, in the background. Pulling and pruning is for admins: the doors check that.</summary>
-public sealed class ImageTaskVerbs(IDbContextFactory<ConsoleDb> databases, TimeProvider time)
+public sealed class ImageTaskVerbs(IDbContextFactory<ConsoleDb> databases, ConsoleOptions options, TimeProvider time)
 {
     public const int MostHosts = 1000;
 
@@ -101,7 +101,7 @@ public sealed class ImageTaskVerbs(IDbContextFactory<ConsoleDb> databases, TimeP
     public async Task<IReadOnlyList<PruneRow>> PrunableAsync(TimeSpan unusedFor, CancellationToken ct)
     {
         await using var db = await databases.CreateDbContextAsync(ct);
-        return await ImageTaskRows.PrunableAsync(db, time.GetUtcNow() - unusedFor, ct);
+        return await PrunableAsync(db, time.GetUtcNow() - unusedFor, ct);
     }
 
     /// <summary>Takes them away; what came to be used meanwhile stays. Answers the tasks.</summary>
@@ -116,7 +116,7 @@ public sealed class ImageTaskVerbs(IDbContextFactory<ConsoleDb> databases, TimeP
             {
                 var now = time.GetUtcNow();
                 var rows = new List<ImageTask>();
-                var found = await ImageTaskRows.PrunableAsync(db, now - unusedFor, ct);
+                var found = await PrunableAsync(db, now - unusedFor, ct);
                 var names = found.Select(r => r.Host).Distinct().ToArray();
                 var hosts = await db
                     .Hosts.AsNoTracking()
@@ -132,6 +132,18 @@ public sealed class ImageTaskVerbs(IDbContextFactory<ConsoleDb> databases, TimeP
             },
             ct
         );
+
+    /// <summary>Of those that were made here alone.</summary>
+    private async Task<IReadOnlyList<PruneRow>> PrunableAsync(
+        ConsoleDb db,
+        DateTimeOffset usedBefore,
+        CancellationToken ct
+    ) =>
+        [
+            .. (await UnusedImages.FindAsync(db, [ImageSource.Made], usedBefore, options.ProbeImage, ct)).Select(
+                u => new PruneRow(u.Reference, u.Host, u.LastUsedAt)
+            ),
+        ];
 
     private static bool Verb(Actor actor, ImageTask task) => actor.IsAdmin || task.ActorId == actor.UserId;
 
@@ -288,47 +300,5 @@ internal static class ImageTaskRows
         {
             await JoinAsync(db, Make(ImageTaskKind.Remove, actor, reference, host, now), ct);
         }
-    }
-
-    private sealed record Kept(string Reference, string Host, DateTimeOffset? LastUsedAt);
-
-    /// <summary>
-    /// An image that an entry, a workload that has not ended, an environment, stopped or not, or an open task names is never among
-    /// them. Only images that were made here can be: what came from a registry is not ours to take.
-    /// </summary>
-    /// <param name="usedBefore">nothing with it was there since</param>
-    /// <param name="reference">only this one; null = all</param>
-    public static async Task<IReadOnlyList<PruneRow>> PrunableAsync(
-        ConsoleDb db,
-        DateTimeOffset usedBefore,
-        CancellationToken ct,
-        string? reference = null
-    )
-    {
-        var rows = await db
-            .Database.SqlQuery<Kept>(
-                $"""
-                select x.reference, x.host, x.last_used_at from (
-                  select i.reference, h.name as host,
-                    (select max(coalesce(w.ended_at, w.submitted_at)) from workloads w
-                      where w.pinned_image = i.reference or w.spec_json->>'image' = i.reference) as last_used_at
-                  from hosts h cross join lateral unnest(h.images) as i(reference)
-                  where starts_with(i.reference, {MadeImages.Root}) and ({reference}::text is null or i.reference = {reference})
-                    and not exists (select 1 from images c where c.reference = i.reference)
-                    and not exists (select 1 from image_tasks t where t.reference = i.reference and t.state in ('Waiting','Running'))
-                    and not exists (select 1 from workloads w
-                      where (w.pinned_image = i.reference or w.spec_json->>'image' = i.reference)
-                        and ((w.kind = 'Environment' and w.deleted_at is null)
-                          or w.state not in ('Succeeded','Failed','Stopped')))
-                    and not exists (select 1 from workloads w join attempts a on a.workload_id = w.id
-                      where (w.pinned_image = i.reference or w.spec_json->>'image' = i.reference)
-                        and not a.container_removed)
-                ) x
-                where x.last_used_at is null or x.last_used_at < {usedBefore}
-                order by x.reference, x.host
-                """
-            )
-            .ToListAsync(ct);
-        return [.. rows.Select(r => new PruneRow(r.Reference, r.Host, r.LastUsedAt))];
     }
 }

@@ -150,6 +150,10 @@ public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, SecretBox 
         return new Outcome<Submitted>.Done(new Submitted(workload.Id, false));
     }
 
+    /// <param name="json">of the spec, as <see cref="SpecWriter"/> writes it</param>
+    internal static string HashOf(string json) =>
+        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(json)));
+
     private static Workload Make(Actor actor, JobSpec spec, Guid clusterId, Team team, DateTimeOffset now)
     {
         var json = SpecWriter.Write(spec);
@@ -164,7 +168,7 @@ public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, SecretBox 
             TeamName = team.Name,
             Preemptible = spec.Preemptible,
             SpecJson = json,
-            SpecHash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(json))),
+            SpecHash = HashOf(json),
             Priority = spec.Priority,
             GpusAsked = spec.GpusAsked,
             State = WorkloadState.Queued,

@@ -359,6 +359,26 @@ namespace DeepLab.Core.Storage.Migrations
                     b.ToTable("idempotency_keys", (string)null);
                 });
 
+            modelBuilder.Entity("DeepLab.Core.Storage.ImagePolicy", b =>
+                {
+                    b.Property<int>("Id")
+                        .HasColumnType("integer")
+                        .HasColumnName("id");
+
+                    b.Property<bool>("Foreign")
+                        .HasColumnType("boolean")
+                        .HasColumnName("foreign");
+
+                    b.Property<int?>("UnusedDays")
+                        .HasColumnType("integer")
+                        .HasColumnName("unused_days");
+
+                    b.HasKey("Id")
+                        .HasName("pk_image_policy");
+
+                    b.ToTable("image_policy", (string)null);
+                });
+
             modelBuilder.Entity("DeepLab.Core.Storage.Installation", b =>
                 {
                     b.Property<int>("Id")
@@ -511,6 +531,26 @@ namespace DeepLab.Core.Storage.Migrations
                         .HasName("pk_log_cursors");
 
                     b.ToTable("log_cursors", (string)null);
+                });
+
+            modelBuilder.Entity("DeepLab.Core.Storage.PulledImage", b =>
+                {
+                    b.Property<Guid>("HostId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("host_id");
+
+                    b.Property<string>("Reference")
+                        .HasColumnType("text")
+                        .HasColumnName("reference");
+
+                    b.Property<DateTimeOffset>("PulledAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("pulled_at");
+
+                    b.HasKey("HostId", "Reference")
+                        .HasName("pk_pulled_images");
+
+                    b.ToTable("pulled_images", (string)null);
                 });
 
             modelBuilder.Entity("DeepLab.Core.Storage.RunMediaRow", b =>
@@ -2077,6 +2117,16 @@ namespace DeepLab.Core.Storage.Migrations
                     NpgsqlIndexBuilderExtensions.HasOperators(b.HasIndex("Image", "Command"), new[] { "gin_trgm_ops", "gin_trgm_ops" });
 
                     b.ToTable("workload_texts", (string)null);
+                });
+
+            modelBuilder.Entity("DeepLab.Core.Storage.PulledImage", b =>
+                {
+                    b.HasOne("DeepLab.Core.Clusters.Host", null)
+                        .WithMany()
+                        .HasForeignKey("HostId")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .IsRequired()
+                        .HasConstraintName("fk_pulled_images_hosts_host_id");
                 });
 #pragma warning restore 612, 618
         }

@@ -12,8 +12,8 @@ using Npgsql.EntityFrameworkCore.PostgreSQL.Metadata;
 namespace DeepLab.Core.Storage.Migrations
 {
     [DbContext(typeof(ConsoleDb))]
-    [Migration("20261127181314_History")]
-    partial class History
+    [Migration("20261127183741_ImagePolicy")]
+    partial class ImagePolicy
     {
         /// <inheritdoc />
         protected override void BuildTargetModel(ModelBuilder modelBuilder)
@@ -362,6 +362,26 @@ namespace DeepLab.Core.Storage.Migrations
                     b.ToTable("idempotency_keys", (string)null);
                 });
 
+            modelBuilder.Entity("DeepLab.Core.Storage.ImagePolicy", b =>
+                {
+                    b.Property<int>("Id")
+                        .HasColumnType("integer")
+                        .HasColumnName("id");
+
+                    b.Property<bool>("Foreign")
+                        .HasColumnType("boolean")
+                        .HasColumnName("foreign");
+
+                    b.Property<int?>("UnusedDays")
+                        .HasColumnType("integer")
+                        .HasColumnName("unused_days");
+
+                    b.HasKey("Id")
+                        .HasName("pk_image_policy");
+
+                    b.ToTable("image_policy", (string)null);
+                });
+
             modelBuilder.Entity("DeepLab.Core.Storage.Installation", b =>
                 {
                     b.Property<int>("Id")
@@ -371,10 +391,6 @@ namespace DeepLab.Core.Storage.Migrations
                     b.Property<DateTimeOffset>("CreatedAt")
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("created_at");
-
-                    b.Property<int?>("HistoryDays")
-                        .HasColumnType("integer")
-                        .HasColumnName("history_days");
 
                     b.Property<string>("InstallId")
                         .IsRequired()
@@ -514,6 +530,26 @@ namespace DeepLab.Core.Storage.Migrations
                         .HasName("pk_log_cursors");
 
                     b.ToTable("log_cursors", (string)null);
+                });
+
+            modelBuilder.Entity("DeepLab.Core.Storage.PulledImage", b =>
+                {
+                    b.Property<Guid>("HostId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("host_id");
+
+                    b.Property<string>("Reference")
+                        .HasColumnType("text")
+                        .HasColumnName("reference");
+
+                    b.Property<DateTimeOffset>("PulledAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("pulled_at");
+
+                    b.HasKey("HostId", "Reference")
+                        .HasName("pk_pulled_images");
+
+                    b.ToTable("pulled_images", (string)null);
                 });
 
             modelBuilder.Entity("DeepLab.Core.Storage.RunMediaRow", b =>
@@ -983,10 +1019,6 @@ namespace DeepLab.Core.Storage.Migrations
                     b.Property<Guid>("HostId")
                         .HasColumnType("uuid")
                         .HasColumnName("host_id");
-
-                    b.Property<string>("ImageId")
-                        .HasColumnType("text")
-                        .HasColumnName("image_id");
 
                     b.Property<DateTimeOffset>("LeasedAt")
                         .HasColumnType("timestamp with time zone")
@@ -1586,53 +1618,6 @@ namespace DeepLab.Core.Storage.Migrations
                     b.ToTable("replicas", (string)null);
                 });
 
-            modelBuilder.Entity("DeepLab.Core.Workloads.SavedView", b =>
-                {
-                    b.Property<Guid>("Id")
-                        .ValueGeneratedOnAdd()
-                        .HasColumnType("uuid")
-                        .HasColumnName("id");
-
-                    b.Property<DateTimeOffset>("CreatedAt")
-                        .HasColumnType("timestamp with time zone")
-                        .HasColumnName("created_at");
-
-                    b.Property<string>("Name")
-                        .IsRequired()
-                        .HasColumnType("text")
-                        .HasColumnName("name");
-
-                    b.Property<Guid>("OwnerId")
-                        .HasColumnType("uuid")
-                        .HasColumnName("owner_id");
-
-                    b.Property<string>("OwnerName")
-                        .IsRequired()
-                        .HasColumnType("text")
-                        .HasColumnName("owner_name");
-
-                    b.Property<string>("Query")
-                        .IsRequired()
-                        .HasColumnType("text")
-                        .HasColumnName("query");
-
-                    b.Property<Guid?>("TeamId")
-                        .HasColumnType("uuid")
-                        .HasColumnName("team_id");
-
-                    b.HasKey("Id")
-                        .HasName("pk_saved_views");
-
-                    b.HasIndex("TeamId")
-                        .HasDatabaseName("ix_saved_views_team_id");
-
-                    b.HasIndex("OwnerId", "Name")
-                        .IsUnique()
-                        .HasDatabaseName("ix_saved_views_owner_id_name");
-
-                    b.ToTable("saved_views", (string)null);
-                });
-
             modelBuilder.Entity("DeepLab.Core.Workloads.Workload", b =>
                 {
                     b.Property<long>("Id")
@@ -1703,13 +1688,6 @@ namespace DeepLab.Core.Storage.Migrations
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("first_estimate");
 
-                    b.Property<string>("GpuModels")
-                        .IsRequired()
-                        .ValueGeneratedOnAdd()
-                        .HasColumnType("text")
-                        .HasDefaultValue("")
-                        .HasColumnName("gpu_models");
-
                     b.Property<int>("GpusAsked")
                         .HasColumnType("integer")
                         .HasColumnName("gpus_asked");
@@ -1748,20 +1726,6 @@ namespace DeepLab.Core.Storage.Migrations
                         .HasColumnType("text")
                         .HasColumnName("kind");
 
-                    b.PrimitiveCollection<string[]>("LabelTerms")
-                        .IsRequired()
-                        .ValueGeneratedOnAdd()
-                        .HasColumnType("text[]")
-                        .HasColumnName("label_terms")
-                        .HasDefaultValueSql("'{}'");
-
-                    b.Property<string>("Labels")
-                        .IsRequired()
-                        .ValueGeneratedOnAdd()
-                        .HasColumnType("jsonb")
-                        .HasColumnName("labels")
-                        .HasDefaultValueSql("'{}'");
-
                     b.Property<DateTimeOffset?>("LastActiveAt")
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("last_active_at");
@@ -1788,21 +1752,6 @@ namespace DeepLab.Core.Storage.Migrations
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("not_before");
 
-                    b.Property<string>("Notes")
-                        .IsRequired()
-                        .ValueGeneratedOnAdd()
-                        .HasColumnType("text")
-                        .HasDefaultValue("")
-                        .HasColumnName("notes");
-
-                    b.Property<bool>("OriginExact")
-                        .HasColumnType("boolean")
-                        .HasColumnName("origin_exact");
-
-                    b.Property<long?>("OriginId")
-                        .HasColumnType("bigint")
-                        .HasColumnName("origin_id");
-
                     b.Property<Guid>("OwnerId")
                         .HasColumnType("uuid")
                         .HasColumnName("owner_id");
@@ -1811,10 +1760,6 @@ namespace DeepLab.Core.Storage.Migrations
                         .IsRequired()
                         .HasColumnType("text")
                         .HasColumnName("owner_name");
-
-                    b.Property<bool>("Pinned")
-                        .HasColumnType("boolean")
-                        .HasColumnName("pinned");
 
                     b.Property<string>("PinnedImage")
                         .HasColumnType("text")
@@ -1931,22 +1876,6 @@ namespace DeepLab.Core.Storage.Migrations
                         .HasDatabaseName("ix_workloads_discarded_homes")
                         .HasFilter("home_discarded and home_host_id is not null");
 
-                    b.HasIndex("HostNames")
-                        .HasDatabaseName("ix_workloads_host_names")
-                        .HasAnnotation("Npgsql:StorageParameter:fastupdate", false);
-
-                    NpgsqlIndexBuilderExtensions.HasMethod(b.HasIndex("HostNames"), "gin");
-
-                    b.HasIndex("Id")
-                        .HasDatabaseName("ix_workloads_pinned")
-                        .HasFilter("pinned");
-
-                    b.HasIndex("LabelTerms")
-                        .HasDatabaseName("ix_workloads_label_terms")
-                        .HasAnnotation("Npgsql:StorageParameter:fastupdate", false);
-
-                    NpgsqlIndexBuilderExtensions.HasMethod(b.HasIndex("LabelTerms"), "gin");
-
                     b.HasIndex("Name")
                         .HasDatabaseName("ix_workloads_name")
                         .HasAnnotation("Npgsql:StorageParameter:fastupdate", false);
@@ -1954,16 +1883,9 @@ namespace DeepLab.Core.Storage.Migrations
                     NpgsqlIndexBuilderExtensions.HasMethod(b.HasIndex("Name"), "gin");
                     NpgsqlIndexBuilderExtensions.HasOperators(b.HasIndex("Name"), new[] { "gin_trgm_ops" });
 
-                    b.HasIndex("OriginId")
-                        .HasDatabaseName("ix_workloads_origin_id")
-                        .HasFilter("origin_id is not null");
-
                     b.HasIndex("State")
                         .HasDatabaseName("ix_workloads_live")
                         .HasFilter("state not in ('Succeeded','Failed','Stopped')");
-
-                    b.HasIndex("SubmittedAt")
-                        .HasDatabaseName("ix_workloads_submitted_at");
 
                     b.HasIndex("OwnerId", "Id")
                         .HasDatabaseName("ix_workloads_owner_id_id")
@@ -1971,10 +1893,6 @@ namespace DeepLab.Core.Storage.Migrations
 
                     b.HasIndex("State", "Id")
                         .HasDatabaseName("ix_workloads_state_id")
-                        .HasFilter("deleted_at is null");
-
-                    b.HasIndex("TeamName", "Id")
-                        .HasDatabaseName("ix_workloads_team_name_id")
                         .HasFilter("deleted_at is null");
 
                     b.HasIndex("OwnerId", "Name", "Id")
@@ -2053,33 +1971,14 @@ namespace DeepLab.Core.Storage.Migrations
                     b.ToTable("workload_secrets", (string)null);
                 });
 
-            modelBuilder.Entity("DeepLab.Core.Workloads.WorkloadText", b =>
+            modelBuilder.Entity("DeepLab.Core.Storage.PulledImage", b =>
                 {
-                    b.Property<long>("WorkloadId")
-                        .HasColumnType("bigint")
-                        .HasColumnName("workload_id");
-
-                    b.Property<string>("Command")
+                    b.HasOne("DeepLab.Core.Clusters.Host", null)
+                        .WithMany()
+                        .HasForeignKey("HostId")
+                        .OnDelete(DeleteBehavior.Cascade)
                         .IsRequired()
-                        .HasColumnType("text")
-                        .HasColumnName("command");
-
-                    b.Property<string>("Image")
-                        .IsRequired()
-                        .HasColumnType("text")
-                        .HasColumnName("image");
-
-                    b.HasKey("WorkloadId")
-                        .HasName("pk_workload_texts");
-
-                    b.HasIndex("Image", "Command")
-                        .HasDatabaseName("ix_workload_texts_image_command")
-                        .HasAnnotation("Npgsql:StorageParameter:fastupdate", false);
-
-                    NpgsqlIndexBuilderExtensions.HasMethod(b.HasIndex("Image", "Command"), "gin");
-                    NpgsqlIndexBuilderExtensions.HasOperators(b.HasIndex("Image", "Command"), new[] { "gin_trgm_ops", "gin_trgm_ops" });
-
-                    b.ToTable("workload_texts", (string)null);
+                        .HasConstraintName("fk_pulled_images_hosts_host_id");
                 });
 #pragma warning restore 612, 618
         }

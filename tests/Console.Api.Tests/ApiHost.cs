@@ -1,7 +1,6 @@
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
-using System.Net.Sockets;
 using System.Text.Json;
 using DeepLab.Api.Auth;
 using DeepLab.Api.Gateway;
@@ -35,7 +34,7 @@ public sealed class ApiHost : IAsyncLifetime
     public Uri Address { get; private set; } = null!;
 
     /// <summary>The gateway's origin: another port of the same address.</summary>
-    public Uri Gateway { get; } = new($"http://127.0.0.1:{FreePort()}");
+    public Uri Gateway { get; } = new($"http://127.0.0.1:{TestPorts.Free()}");
     public ConsoleOptions Options { get; private set; } = null!;
     public string DataFolder => _folder;
     public IServiceProvider Services => _app!.Services;
@@ -100,13 +99,6 @@ public sealed class ApiHost : IAsyncLifetime
             Listen = $"http://127.0.0.1:{address.Port}",
             ListenPort = address.Port,
         };
-
-    public static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
 
     /// <summary>A client without cookies or redirects.</summary>
     public HttpClient Client(string? token = null)

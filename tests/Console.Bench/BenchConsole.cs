@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
-using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using DeepLab.Core.Workloads;
@@ -53,7 +52,7 @@ internal sealed class BenchConsole : IAsyncDisposable
         var console = new BenchConsole(
             new NpgsqlConnectionStringBuilder(Setting.Database) { Database = name }.ConnectionString,
             Directory.CreateTempSubdirectory("deeplab-bench-").FullName,
-            new Uri($"http://127.0.0.1:{FreePort()}")
+            new Uri($"http://127.0.0.1:{TestPorts.Free()}")
         );
         foreach (var (setting, value) in settings)
         {
@@ -245,12 +244,5 @@ internal sealed class BenchConsole : IAsyncDisposable
             // Not listening yet
             return false;
         }
-    }
-
-    public static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

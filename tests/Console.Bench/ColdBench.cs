@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 
 namespace DeepLab.Bench;
 
@@ -56,7 +54,7 @@ internal static class ColdBench
 
     private static async Task<double> OnceAsync(string lab, string data, CancellationToken ct)
     {
-        var port = FreePort();
+        var port = TestPorts.Free();
         try
         {
             var began = Stopwatch.GetTimestamp();
@@ -115,11 +113,4 @@ internal static class ColdBench
         Environment.IsPrivilegedProcess
             ? "/var/lib/deeplab"
             : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".local/share/deeplab");
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
 }

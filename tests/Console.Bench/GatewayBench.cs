@@ -29,7 +29,7 @@ internal static class GatewayBench
         var seconds = TimeSpan.FromSeconds(run.Options.Number("seconds", 2));
         await using var upstream = await StartUpstreamAsync(ct);
         var port = new Uri(upstream.Urls.Single()).Port;
-        var gateway = BenchConsole.FreePort();
+        var gateway = TestPorts.Free();
         await using var console = await BenchConsole.StartNewAsync(
             ct,
             ("DEEPLAB_GATEWAY_URL", $"http://127.0.0.1:{gateway}")

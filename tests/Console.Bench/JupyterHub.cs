@@ -12,7 +12,7 @@ internal sealed class JupyterHub : IAsyncDisposable
     private const string User = "bench";
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(90);
     private readonly string _folder = Directory.CreateTempSubdirectory("deeplab-hub-").FullName;
-    private readonly int _port = BenchConsole.FreePort();
+    private readonly int _port = TestPorts.Free();
     private readonly HttpClient _http;
     private Process? _process;
 
@@ -106,8 +106,8 @@ internal sealed class JupyterHub : IAsyncDisposable
     private string Configuration =>
         $"""
             c.JupyterHub.bind_url = "http://127.0.0.1:{_port}"
-            c.JupyterHub.hub_port = {BenchConsole.FreePort()}
-            c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{BenchConsole.FreePort()}"
+            c.JupyterHub.hub_port = {TestPorts.Free()}
+            c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{TestPorts.Free()}"
             c.JupyterHub.db_url = "sqlite:///{_folder}/hub.sqlite"
             c.JupyterHub.cookie_secret_file = "{_folder}/cookie"
             c.JupyterHub.authenticator_class = "dummy"

@@ -9,8 +9,8 @@ internal sealed class Nginx : IAsyncDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("deeplab-nginx-").FullName;
     private Process? _process;
 
-    public int KeptPort { get; } = BenchConsole.FreePort();
-    public int PlainPort { get; } = BenchConsole.FreePort();
+    public int KeptPort { get; } = TestPorts.Free();
+    public int PlainPort { get; } = TestPorts.Free();
 
     private static string? Program =>
         (Environment.GetEnvironmentVariable("PATH") + ":/usr/sbin")

@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 using Npgsql;
 
 namespace DeepLab.Browser.Tests;
@@ -35,7 +33,7 @@ public sealed class ConsoleProcess : IAsyncLifetime
     {
         await RunAsync($"create database {_databaseName}");
         _data = Directory.CreateTempSubdirectory("deeplab-browser-").FullName;
-        Address = $"http://127.0.0.1:{FreePort()}";
+        Address = $"http://127.0.0.1:{TestPorts.Free()}";
         var dll = Path.Combine(WebFolder(), "DeepLab.Web.dll");
         var start = new ProcessStartInfo("dotnet", [dll])
         {
@@ -47,7 +45,7 @@ public sealed class ConsoleProcess : IAsyncLifetime
         };
         start.Environment["ASPNETCORE_ENVIRONMENT"] = "Development";
         start.Environment["ASPNETCORE_URLS"] = Address;
-        var gateway = FreePort();
+        var gateway = TestPorts.Free();
         GatewayAddress = $"http://1-jupyter.localhost:{gateway}";
         start.Environment["DEEPLAB_GATEWAY_URL"] = $"http://*.localhost:{gateway}";
         start.Environment["DEEPLAB_DB"] = ConnectionString;
@@ -127,13 +125,6 @@ public sealed class ConsoleProcess : IAsyncLifetime
         await using var source = NpgsqlDataSource.Create(Need("DEEPLAB_TEST_DB"));
         await using var command = source.CreateCommand(sql);
         await command.ExecuteNonQueryAsync();
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
     /// <summary>Of the repository.</summary>

@@ -78,7 +78,7 @@ public sealed class GatewayTests(Chromium chromium, ApiHost host) : IClassFixtur
         await using var container = await Container.StartAsync(AnswerAsync);
         var owner = await host.AddMemberAsync();
         var workload = await RunningWorkload.AddAsync(host, owner, container.Address, "app");
-        var gateway = new Uri(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{ApiHost.FreePort()}"));
+        var gateway = new Uri(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{TestPorts.Free()}"));
         await using var app = ApiHost.Build(host.Options with { Gateway = ApiHost.At(gateway, hostPerEndpoint) });
         await app.StartAsync(ct);
         var address = new Uri(app.Urls.First());

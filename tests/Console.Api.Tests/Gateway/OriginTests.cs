@@ -71,7 +71,7 @@ public sealed class OriginTests(ApiHost host)
         var owner = await host.AddMemberAsync();
         var one = await RunningWorkload.AddAsync(host, owner, container.Address);
         var two = await RunningWorkload.AddAsync(host, owner, RunningWorkload.Nowhere());
-        var gateway = new Uri($"http://127.0.0.1:{ApiHost.FreePort()}");
+        var gateway = new Uri($"http://127.0.0.1:{TestPorts.Free()}");
         await using var app = ApiHost.Build(host.Options with { Gateway = ApiHost.At(gateway, hostPerEndpoint: true) });
         await app.StartAsync(Ct);
         using var console = await Browser.SignedInAsync(new Uri(app.Urls.First()), owner.UserName);

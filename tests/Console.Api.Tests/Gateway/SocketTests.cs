@@ -96,7 +96,7 @@ public sealed class SocketTests(ApiHost host)
             await Task.Delay(Timeout.Infinite, c.RequestAborted);
         });
         var patience = TimeSpan.FromMilliseconds(500);
-        var gateway = new Uri($"http://127.0.0.1:{ApiHost.FreePort()}");
+        var gateway = new Uri($"http://127.0.0.1:{TestPorts.Free()}");
         await using var app = ApiHost.Build(
             host.Options with
             {

@@ -32,7 +32,7 @@ public sealed class TerminalConsole(ApiHost host) : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        var gateway = new Uri($"http://127.0.0.1:{ApiHost.FreePort()}");
+        var gateway = new Uri($"http://127.0.0.1:{TestPorts.Free()}");
         _app = ApiHost.Build(
             host.Options with
             {

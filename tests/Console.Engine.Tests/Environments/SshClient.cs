@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Http;
-using System.Net.Sockets;
 using DeepLab.Core.Operations.Environments;
 using DeepLab.Core.Workloads;
 using DeepLab.Engine.Tests.Faults;
@@ -46,7 +45,7 @@ internal sealed class SshClient : IDisposable
     /// <param name="to">the port inside; the client's addresses are below it</param>
     public async Task ThroughAsync(SshDoor door, int to, Func<HttpClient, Task> talk, CancellationToken ct)
     {
-        var from = FreePort();
+        var from = TestPorts.Free();
         var forwarding = ForwardAsync(door, from, to, ct);
         using var http = new HttpClient(new HttpClientHandler { AllowAutoRedirect = false, UseCookies = false })
         {
@@ -134,13 +133,6 @@ internal sealed class SshClient : IDisposable
             port,
             door.Port.ToString(CultureInfo.InvariantCulture),
         ];
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
 
     public void Dispose() => _folder.Delete(recursive: true);
 

@@ -3,7 +3,6 @@ using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
-using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using DeepLab.Core.Engines;
@@ -72,7 +71,7 @@ public sealed class ConsoleProcess : IAsyncDisposable
         var console = new ConsoleProcess(
             database,
             Directory.CreateTempSubdirectory("deeplab-test-").FullName,
-            FreePort()
+            TestPorts.Free()
         );
         console._owned = name;
         foreach (var (key, value) in environment)
@@ -89,7 +88,7 @@ public sealed class ConsoleProcess : IAsyncDisposable
         var second = new ConsoleProcess(
             Database,
             Directory.CreateTempSubdirectory("deeplab-test-").FullName,
-            FreePort()
+            TestPorts.Free()
         );
         foreach (var (key, value) in _environment.Where(e => !second._environment.ContainsKey(e.Key)))
         {
@@ -375,11 +374,4 @@ public sealed class ConsoleProcess : IAsyncDisposable
 
     private Task SignalAsync(string name, CancellationToken ct) =>
         Shell.RunAsync("sh", ["-c", string.Create(CultureInfo.InvariantCulture, $"kill -{name} {_process!.Id}")], ct);
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
 }

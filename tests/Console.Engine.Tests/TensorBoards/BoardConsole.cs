@@ -37,7 +37,7 @@ public sealed class BoardConsole : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        var gateway = new Uri($"http://127.0.0.1:{ApiHost.FreePort()}");
+        var gateway = new Uri($"http://127.0.0.1:{TestPorts.Free()}");
         Console = await ConsoleHarness.StartAsync(
             Ct,
             o =>

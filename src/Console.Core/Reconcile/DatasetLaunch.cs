@@ -18,7 +18,7 @@ public static class DatasetLaunch
             env[dataset.Variable] = dataset.Root;
             if (dataset.Split)
             {
-                env[$"{dataset.Variable}_LISTS"] = dataset.Lists;
+                env[dataset.ListsVariable] = dataset.Lists;
             }
         }
         if (spec.Final)

@@ -24,6 +24,7 @@ public sealed partial class DatasetMaking(
 )
 {
     private static readonly TimeSpan s_sweepEvery = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan s_longestWait = TimeSpan.FromMinutes(10);
     private static readonly TimeSpan s_pause = TimeSpan.FromSeconds(1);
 
     /// <summary>Lines beside those of files, and some.</summary>
@@ -72,9 +73,9 @@ public sealed partial class DatasetMaking(
                 .Where(a => a.WorkloadId == version.WorkloadId)
                 .OrderByDescending(a => a.Number)
                 .FirstOrDefaultAsync(term.Ended);
-            if (attempt is { LogArchived: false })
+            if (attempt is { LogArchived: false } && time.GetUtcNow() - job?.EndedAt < s_longestWait)
             {
-                // That it is whole is told by an event of the job
+                // That it is whole is told by an event of the job; a host that went away tells nothing
                 continue;
             }
             await EndAsync(term, version, job, attempt);

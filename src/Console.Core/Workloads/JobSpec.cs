@@ -75,27 +75,24 @@ public sealed record JobSpec
 
     /// <summary>Every volume of the lab that its containers see, wherever the spec names it.</summary>
     public ImmutableArray<VolumeMount> Mounts =>
-        Checkpoint?.Mount is null && Datasets.IsEmpty ? Volumes : [.. NamedMounts.Select(m => m.Mount)];
+        Checkpoint?.Mount is null && Datasets.IsEmpty ? Volumes : [.. NamedMounts().Select(m => m.Mount)];
 
     /// <summary>As above, each with the field that names it, such as `volumes[0].name`.</summary>
-    public IEnumerable<(string Field, VolumeMount Mount)> NamedMounts
+    public IEnumerable<(string Field, VolumeMount Mount)> NamedMounts()
     {
-        get
+        for (var i = 0; i < Volumes.Length; i++)
         {
-            for (var i = 0; i < Volumes.Length; i++)
+            yield return ($"volumes[{i}].name", Volumes[i]);
+        }
+        if (Checkpoint?.Mount is { } kept)
+        {
+            yield return ("checkpoint.volume", kept);
+        }
+        for (var i = 0; i < Datasets.Length; i++)
+        {
+            if (Datasets[i].Mount is { } mount)
             {
-                yield return ($"volumes[{i}].name", Volumes[i]);
-            }
-            if (Checkpoint?.Mount is { } kept)
-            {
-                yield return ("checkpoint.volume", kept);
-            }
-            for (var i = 0; i < Datasets.Length; i++)
-            {
-                if (Datasets[i].Mount is { } mount)
-                {
-                    yield return ($"datasets[{i}].name", mount);
-                }
+                yield return ($"datasets[{i}].name", mount);
             }
         }
     }

@@ -23,12 +23,16 @@ public sealed record DatasetMount(string Name, int Version, string Path)
         "DEEPLAB_DATASET_"
         + string.Concat(Name.Select(c => char.IsAsciiLetterOrDigit(c) ? char.ToUpperInvariant(c) : '_'));
 
+    /// <summary>Name of the variable that says where its lists are.</summary>
+    public string ListsVariable => Variable + "_LISTS";
+
     /// <summary>What paths of the lists begin at.</summary>
     public string Root => Folder.Length == 0 ? Path : $"{Path}/{Folder}";
 
     /// <summary>Folder of its lists in a container.</summary>
     public string Lists => $"{SpecDatasets.Lists}/{Name}";
 
+    internal string[] Names => [Variable, ListsVariable];
     internal VolumeMount? Mount => Volume is null ? null : new VolumeMount(Volume, Path, ReadOnly: true);
 }
 
@@ -91,10 +95,10 @@ public static class SpecDatasets
                     $"This is {SpecText.Quote(text)}, which is, holds or lies in {SpecText.Quote(other)}; paths apart from each other are allowed."
                 );
             }
-            else if (mounts.Find(m => m.Variable == mount.Variable) is { } same)
+            else if (mounts.Find(m => m.Names.Intersect(mount.Names).Any()) is { } same)
             {
                 nameNode!.Value.Fail(
-                    $"Its files would be told by {mount.Variable}, which tells those of \"{same.Name}\" before it; one version of each is allowed."
+                    $"Its variable {mount.Variable} would be one of those of \"{same.Name}\" before it; one version of a dataset is allowed, and names that make other variables."
                 );
             }
             else

@@ -43,10 +43,14 @@ public sealed class DatasetQueries(IDbContextFactory<ConsoleDb> databases)
                 v.MadeAt
             ))
             .ToListAsync(ct);
-        return new DatasetDetail(dataset, versions);
+        var closed = await ClosedAsync(db, actor, ct);
+        return new DatasetDetail(
+            dataset,
+            [.. versions.Select(v => closed.Contains(v.Volume!) ? v with { Volume = null, Folder = "" } : v)]
+        );
     }
 
-    /// <summary>The files whose lines are kept; null where there is no such version, or it is not ready.</summary>
+    /// <summary>The files whose lines are kept; null where there is no such version, it is not ready, or its volume is not the actor's to mount.</summary>
     public async Task<IEnumerable<DatasetFile>?> ManifestAsync(
         Actor actor,
         string name,
@@ -55,14 +59,28 @@ public sealed class DatasetQueries(IDbContextFactory<ConsoleDb> databases)
     )
     {
         await using var db = await databases.CreateDbContextAsync(ct);
-        var packed = await db
+        var found = await db
             .Datasets.VisibleTo(db, actor)
             .Where(d => d.Name == name)
             .Join(db.DatasetVersions, d => d.Id, v => v.DatasetId, (_, v) => v)
             .Where(v => v.Number == number)
-            .Select(v => v.Manifest)
+            .Select(v => new { v.Volume, v.Manifest })
             .SingleOrDefaultAsync(ct);
-        return packed is null ? null : DatasetManifest.Unpack(packed);
+        return found?.Manifest is not { } packed || (await ClosedAsync(db, actor, ct)).Contains(found.Volume)
+            ? null
+            : DatasetManifest.Unpack(packed);
+    }
+
+    /// <summary>Volumes that the actor may not mount, and so learns nothing of.</summary>
+    private static async Task<HashSet<string>> ClosedAsync(ConsoleDb db, Actor actor, CancellationToken ct)
+    {
+        var mine = db.TeamMembers.Where(m => m.UserId == actor.UserId).Select(m => (Guid?)m.TeamId);
+        return actor.IsAdmin
+            ? []
+            : await db
+                .Volumes.Where(v => v.TeamId != null && !mine.Contains(v.TeamId))
+                .Select(v => v.Name)
+                .ToHashSetAsync(ct);
     }
 
     private static async Task<IReadOnlyList<DatasetView>> ViewsAsync(

@@ -47,6 +47,7 @@ public sealed record DatasetView(
 }
 
 /// <param name="Message">why it failed; else empty</param>
+/// <param name="Volume">null where the reader may not mount it; then they do not see its files either</param>
 /// <param name="Folder">below the volume; empty = all of it</param>
 /// <param name="Digest">`sha256:…` of the list of all files; null before it is ready</param>
 /// <param name="Parts">files of each; null without a split, and before it is ready</param>
@@ -55,7 +56,7 @@ public sealed record DatasetVersionView(
     int Number,
     DatasetState State,
     string Message,
-    string Volume,
+    string? Volume,
     string Folder,
     long Files,
     long Bytes,

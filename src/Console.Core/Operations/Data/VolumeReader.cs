@@ -48,7 +48,7 @@ public static class VolumeReader
         CancellationToken ct
     )
     {
-        var asked = spec.NamedMounts.ToArray();
+        var asked = spec.NamedMounts().ToArray();
         if (asked.Length == 0)
         {
             return [];

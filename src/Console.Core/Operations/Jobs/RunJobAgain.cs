@@ -58,8 +58,8 @@ public sealed class RunJobAgain(IDbContextFactory<ConsoleDb> databases, SubmitJo
             .ToHashSetAsync(ct);
         return
         [
-            .. spec
-                .NamedMounts.Where(m => later.Contains(m.Mount.Name))
+            .. spec.NamedMounts()
+                .Where(m => later.Contains(m.Mount.Name))
                 .Select(m => new SpecError(
                     m.Field,
                     $"The volume \"{m.Mount.Name}\" of then was removed; the one of that name is another. Clone the job to use it."

@@ -192,7 +192,7 @@ public sealed class ApiHost : IAsyncLifetime
             await _app.StopAsync();
             await _app.DisposeAsync();
         }
-        await OnServerAsync($"drop database if exists {_database} with (force)");
+        await TestDatabases.DropAsync(Server, _database);
         Directory.Delete(_folder, recursive: true);
     }
 }

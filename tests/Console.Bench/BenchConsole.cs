@@ -217,9 +217,8 @@ internal sealed class BenchConsole : IAsyncDisposable
         Http.Dispose();
         await Sql.DisposeAsync();
         Directory.Delete(_folder, recursive: true);
-        await using var admin = NpgsqlDataSource.Create(Setting.Database);
         var name = new NpgsqlConnectionStringBuilder(_database).Database;
-        await admin.ExecuteAsync($"drop database {name} with (force)", patience.Token);
+        await TestDatabases.DropAsync(Setting.Database, name, patience.Token);
     }
 
     private async Task SignInAsync(CancellationToken ct)

@@ -69,8 +69,7 @@ internal sealed class FakeLab : IEngineFactory, IAsyncDisposable
             _host.Dispose();
         }
         Directory.Delete(_folder, recursive: true);
-        await using var admin = NpgsqlDataSource.Create(Setting.Database);
-        await admin.ExecuteAsync($"drop database if exists {_database} with (force)", CancellationToken.None);
+        await TestDatabases.DropAsync(Setting.Database, _database);
     }
 
     private async Task BootAsync(CancellationToken ct)

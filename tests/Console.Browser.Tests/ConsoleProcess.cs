@@ -93,7 +93,7 @@ public sealed class ConsoleProcess : IAsyncLifetime
             return;
         }
         Directory.Delete(_data, recursive: true);
-        await RunAsync($"drop database if exists {_databaseName} with (force)");
+        await TestDatabases.DropAsync(Need("DEEPLAB_TEST_DB"), _databaseName);
     }
 
     private void Hear(string? line)

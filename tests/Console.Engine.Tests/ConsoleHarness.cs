@@ -143,10 +143,8 @@ public sealed class ConsoleHarness : IAsyncDisposable
         await RemoveContainersAsync(budget.Token);
         _host.Dispose();
         Directory.Delete(Options.DataFolder, recursive: true);
-        await using var admin = NpgsqlDataSource.Create(AdminDatabase);
         var name = new NpgsqlConnectionStringBuilder(Options.Database).Database;
-        await using var drop = admin.CreateCommand($"drop database {name} with (force)");
-        await drop.ExecuteNonQueryAsync(budget.Token);
+        await TestDatabases.DropAsync(AdminDatabase, name, budget.Token);
     }
 
     private async Task RemoveContainersAsync(CancellationToken ct)

@@ -3,6 +3,7 @@ using System.Text.Json;
 using DeepLab.Core.Volumes;
 using DeepLab.Core.Workloads;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace DeepLab.Api.Tests.Workloads;
 
@@ -224,7 +225,8 @@ public sealed class RunAgainApiTests(ApiHost host)
             {
                 Id = Guid.NewGuid(),
                 Name = name,
-                CreatedAt = TimeProvider.System.GetUtcNow(),
+                // By the console's clock, which goes by the database's
+                CreatedAt = host.Services.GetRequiredService<TimeProvider>().GetUtcNow(),
             }
         );
         await db.SaveChangesAsync();

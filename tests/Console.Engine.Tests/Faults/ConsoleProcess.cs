@@ -288,9 +288,7 @@ public sealed class ConsoleProcess : IAsyncDisposable
         await RemoveContainersAsync();
         await Sql.DisposeAsync();
         Directory.Delete(Folder, recursive: true);
-        await using var admin = NpgsqlDataSource.Create(ConsoleHarness.AdminDatabase);
-        await using var drop = admin.CreateCommand($"drop database {_owned} with (force)");
-        await drop.ExecuteNonQueryAsync();
+        await TestDatabases.DropAsync(ConsoleHarness.AdminDatabase, _owned);
     }
 
     /// <summary>Its probes, and what a failed test left running.</summary>

@@ -129,7 +129,7 @@ public sealed class RestoredDatabaseTests
             $"create database {to} template {from}"
         );
 
-    private static Task DropAsync(string name) => AdminAsync($"drop database if exists {name} with (force)");
+    private static Task DropAsync(string name) => TestDatabases.DropAsync(ConsoleHarness.AdminDatabase, name, Ct);
 
     private static async Task AdminAsync(params string[] statements)
     {

@@ -32,7 +32,7 @@ internal sealed class LabDatabase : IAsyncDisposable
 
     public Task CreateAsync(CancellationToken ct) => OnServerAsync($"create database {_name}", ct);
 
-    public Task DropAsync() => OnServerAsync($"drop database {_name} with (force)", CancellationToken.None);
+    public Task DropAsync() => TestDatabases.DropAsync(ConsoleHarness.AdminDatabase, _name);
 
     /// <summary>All connections break; new ones may be made.</summary>
     public Task CutAsync(CancellationToken ct) =>

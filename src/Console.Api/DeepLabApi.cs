@@ -100,6 +100,7 @@ public static class DeepLabApi
         api.MapImagePolicy();
         api.MapRegistries();
         api.MapVolumes();
+        api.MapDatasets();
         api.MapEndpoints();
         api.MapTerminals();
         api.MapFleet();

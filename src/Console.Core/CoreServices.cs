@@ -90,6 +90,9 @@ public static class CoreServices
         services.AddSingleton<GatewayCodes>();
         services.AddSingleton<TeamVerbs>();
         services.AddSingleton<VolumeVerbs>();
+        services.AddSingleton<DatasetVerbs>();
+        services.AddSingleton<DatasetQueries>();
+        services.AddSingleton<MakeDatasetVersion>();
         services.AddSingleton<Retention>();
         services.AddSingleton<ImageTaskQueue>();
         services.AddSingleton<ImageQueries>();
@@ -146,6 +149,7 @@ public static class CoreServices
         services.AddSingleton<JobVolumes>();
         services.AddSingleton<HomeVolumes>();
         services.AddSingleton<CheckpointRemovals>();
+        services.AddSingleton<DatasetMaking>();
         services.AddSingleton<PortBook>();
         services.AddSingleton<DoorLeases>();
         services.AddSingleton<JupyterClient>();

@@ -47,6 +47,7 @@ public sealed class EveryPageTests(ConsoleProcess console, Chromium chromium)
             ("host", $"/hosts/{ConsoleProcess.HostName}", ".charts canvas, .empty"),
             ("images", "/images", ".images .image"),
             ("registries", "/images/registries", ".empty, .logins li"),
+            ("datasets", "/datasets", ".empty, .datasets li"),
             ("tokens", "/tokens", ".tokens li"),
             ("not-found", "/jobs/999999999", ".empty"),
         ];

@@ -50,7 +50,11 @@ public sealed record CompareResponse(
     int MetricsLeftOut,
     BestResponse? Best,
     IReadOnlyList<RunCurve> Curves
-);
+)
+{
+    /// <summary>Those that are final test runs: all others are compared on validation.</summary>
+    public IReadOnlyList<long> Final { get; init; } = [];
+}
 
 /// <summary>Runs side by side.</summary>
 public static class CompareApi
@@ -96,6 +100,9 @@ public static class CompareApi
                 BestOf(query, compared),
                 await CurvesAsync(query, compared, series, ct)
             )
+            {
+                Final = compared.Final,
+            }
         );
     }
 

@@ -65,6 +65,9 @@ public sealed record JobResponse(
     /// <summary>It stays in the history, however old it gets.</summary>
     public bool Pinned { get; init; }
 
+    /// <summary>A final test run, which alone is given the lists of test files.</summary>
+    public bool Final { get; init; }
+
     /// <summary>The job that it was made from; null = its spec was written.</summary>
     public OriginView? Origin { get; init; }
 
@@ -118,6 +121,7 @@ public sealed record JobResponse(
             Labels = r.Labels,
             Notes = job.Notes,
             Pinned = r.Pinned,
+            Final = job.Final,
             Origin = job.Origin,
             PinnedImage = job.PinnedImage,
             GpuModels = r.GpuModels,

@@ -89,6 +89,12 @@ public sealed record JobDetail(
 
     /// <summary>`name@sha256:…`, or an id of an image, that every replica runs; null where its image's name says it all, or before it is known.</summary>
     public string? PinnedImage { get; init; }
+
+    /// <summary>Versions of datasets that it mounts.</summary>
+    public IReadOnlyList<DatasetMount> Datasets { get; init; } = [];
+
+    /// <summary>A final test run: it is given the test files' lists.</summary>
+    public bool Final { get; init; }
 }
 
 public sealed record ReplicaView(string Name, string Role, int Index, IReadOnlyList<AttemptView> Attempts);

@@ -122,7 +122,11 @@ internal sealed partial class AttemptDriver
     {
         try
         {
-            var placed = await tools.Environments.FilesAsync(read, ct);
+            IReadOnlyList<PlacedFile> placed =
+            [
+                .. await tools.Environments.FilesAsync(read, ct),
+                .. await tools.Mounts.ListsAsync(read.Spec, ct),
+            ];
             await tools.Files.PutAsync(
                 host.Engine,
                 containerId,

@@ -21,6 +21,7 @@ public sealed partial class ControlLoop(
     JobVolumes volumes,
     HomeVolumes homes,
     CheckpointRemovals removals,
+    DatasetMaking datasets,
     SwarmFollower swarms,
     DriverTools tools,
     ProbeStarter probes,
@@ -69,7 +70,8 @@ public sealed partial class ControlLoop(
             networks.RunAsync(term),
             volumes.RunAsync(term),
             homes.RunAsync(term),
-            removals.RunAsync(term)
+            removals.RunAsync(term),
+            datasets.RunAsync(term)
         );
         var following = swarms.RunAsync(term);
         // Another console may have written series since this one led last

@@ -38,6 +38,37 @@ public sealed class JobMounts(IDbContextFactory<ConsoleDb> databases)
             : new FoundMounts(null, [.. asked.Select(m => Plan(installId, m, volumes[m.Name]))]);
     }
 
+    /// <summary>The lists of the parts of its datasets, as files of its containers.</summary>
+    /// <exception cref="EngineException">A version is not kept any more.</exception>
+    public async Task<IReadOnlyList<PlacedFile>> ListsAsync(JobSpec spec, CancellationToken ct)
+    {
+        var asked = spec.Datasets.Where(d => d.Split).ToArray();
+        if (asked.Length == 0)
+        {
+            return [];
+        }
+        await using var db = await databases.CreateDbContextAsync(ct);
+        var files = new List<PlacedFile>();
+        foreach (var mount in asked)
+        {
+            var version = await db
+                .DatasetVersions.AsNoTracking()
+                .SingleOrDefaultAsync(
+                    v => v.Number == mount.Version && db.Datasets.Any(d => d.Id == v.DatasetId && d.Name == mount.Name),
+                    ct
+                );
+            if (version is not { Manifest: { } manifest, Split: { } split })
+            {
+                throw new EngineException(
+                    EngineErrorKind.Other,
+                    $"the lists of its dataset {mount.InWords()} are not kept any more"
+                );
+            }
+            files.AddRange(DatasetLaunch.Lists(mount, split, DatasetManifest.Unpack(manifest), spec.Final));
+        }
+        return DatasetLaunch.InFolders(files);
+    }
+
     private static PlannedMount Plan(string installId, VolumeMount mount, Volume volume) =>
         new(
             volume.Name,

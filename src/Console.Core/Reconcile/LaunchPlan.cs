@@ -66,6 +66,7 @@ public static class LaunchPlan
         env["DEEPLAB_REPLICA"] = attempt.ReplicaName;
         env["DEEPLAB_ATTEMPT"] = attempt.Number.ToString(CultureInfo.InvariantCulture);
         env["DEEPLAB_LOG_DIR"] = EventFileLaunch.FolderOf(spec, attempt);
+        DatasetLaunch.SetEnv(env, spec);
         CheckpointLaunch.SetEnv(env, spec, workload.Id, attempt);
         if (environment is not null)
         {

@@ -45,6 +45,8 @@ public sealed class ConsoleDb : DbContext
     public DbSet<WorkloadText> Texts => Set<WorkloadText>();
     public DbSet<SavedView> SavedViews => Set<SavedView>();
     public DbSet<Volume> Volumes => Set<Volume>();
+    public DbSet<Dataset> Datasets => Set<Dataset>();
+    public DbSet<DatasetVersion> DatasetVersions => Set<DatasetVersion>();
     public DbSet<CatalogueImage> Images => Set<CatalogueImage>();
     public DbSet<ImageTask> ImageTasks => Set<ImageTask>();
     public DbSet<ImagePolicy> ImagePolicies => Set<ImagePolicy>();

@@ -135,6 +135,19 @@ internal static class Schema
             e.HasIndex(x => x.Name).IsUnique();
             e.Property(x => x.Kind).HasConversion<string>();
         });
+        model.Entity<Dataset>().HasIndex(x => x.Name).IsUnique();
+        model.Entity<DatasetVersion>(e =>
+        {
+            e.ToTable("dataset_versions");
+            e.HasKey(x => new { x.DatasetId, x.Number });
+            e.HasOne<Dataset>().WithMany().HasForeignKey(x => x.DatasetId).OnDelete(DeleteBehavior.Cascade);
+            e.HasIndex(x => x.WorkloadId).IsUnique();
+            e.HasIndex(x => x.Volume);
+            e.HasIndex(x => x.State).HasDatabaseName("ix_dataset_versions_making").HasFilter("state = 'Making'");
+            e.Property(x => x.State).HasConversion<string>();
+            Json(e.Property(x => x.Split!));
+            Json(e.Property(x => x.Parts!));
+        });
     }
 
     private static void Jobs(ModelBuilder model)

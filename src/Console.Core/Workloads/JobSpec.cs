@@ -29,6 +29,12 @@ public sealed record JobSpec
 
     /// <summary>Volumes of the lab that every container of the job sees.</summary>
     public ImmutableArray<VolumeMount> Volumes { get; init; } = [];
+
+    /// <summary>Versions of datasets that every container of the job sees.</summary>
+    public ImmutableArray<DatasetMount> Datasets { get; init; } = [];
+
+    /// <summary>A final test run: it alone is given the lists of test files, and is marked as such wherever runs are compared.</summary>
+    public bool Final { get; init; }
     public RestartSpec Restart { get; init; } = new();
 
     /// <summary>0-100, higher first.</summary>
@@ -68,7 +74,28 @@ public sealed record JobSpec
     public WorkloadKind Kind => Environment is null ? WorkloadKind.Job : WorkloadKind.Environment;
 
     /// <summary>Every volume of the lab that its containers see, wherever the spec names it.</summary>
-    public ImmutableArray<VolumeMount> Mounts => Checkpoint?.Mount is { } kept ? Volumes.Add(kept) : Volumes;
+    public ImmutableArray<VolumeMount> Mounts =>
+        Checkpoint?.Mount is null && Datasets.IsEmpty ? Volumes : [.. NamedMounts().Select(m => m.Mount)];
+
+    /// <summary>As above, each with the field that names it, such as `volumes[0].name`.</summary>
+    public IEnumerable<(string Field, VolumeMount Mount)> NamedMounts()
+    {
+        for (var i = 0; i < Volumes.Length; i++)
+        {
+            yield return ($"volumes[{i}].name", Volumes[i]);
+        }
+        if (Checkpoint?.Mount is { } kept)
+        {
+            yield return ("checkpoint.volume", kept);
+        }
+        for (var i = 0; i < Datasets.Length; i++)
+        {
+            if (Datasets[i].Mount is { } mount)
+            {
+                yield return ($"datasets[{i}].name", mount);
+            }
+        }
+    }
 
     public int GpusAsked => Roles.Sum(r => r.Replicas * r.Resources.Gpus);
 

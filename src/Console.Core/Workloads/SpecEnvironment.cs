@@ -66,7 +66,7 @@ internal static class SpecEnvironment
     public static void Check(SpecObject job, JobSpec spec)
     {
         void Refuse(string key, string message) => job.Find(key)?.Fail(message);
-        foreach (var key in (string[])["code", "script", "checkpoint", "maxDuration", "git"])
+        foreach (var key in (string[])["code", "script", "datasets", "final", "checkpoint", "maxDuration", "git"])
         {
             Refuse(key, $"An environment has no {key}; leave it out.");
         }

@@ -42,6 +42,8 @@ public static partial class SpecReader
         "roles",
         "env",
         "volumes",
+        "datasets",
+        "final",
         "checkpoint",
         "metrics",
         "tensorboard",
@@ -144,6 +146,8 @@ public static partial class SpecReader
         var roles = Roles(job);
         var env = SpecEnv.Read(job.Find("env"));
         var volumes = SpecVolumes.Read(job.Find("volumes"));
+        var datasets = SpecDatasets.Read(job.Find("datasets"), volumes);
+        var final = job.Find("final")?.Flag() ?? false;
         var checkpoint = SpecCheckpoint.Read(job.Find("checkpoint"), Misplaced);
         var metrics = SpecMetrics.Read(job.Find("metrics"), Misplaced);
         var tensorBoard = job.Find("tensorboard")?.Flag();
@@ -174,6 +178,8 @@ public static partial class SpecReader
             Topology = topology,
             Env = env,
             Volumes = volumes,
+            Datasets = datasets,
+            Final = final,
             Restart = restart,
             Priority = priority ?? plain.Priority,
             Preemptible = preemptible ?? false,

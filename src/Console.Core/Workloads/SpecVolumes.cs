@@ -45,6 +45,6 @@ internal static class SpecVolumes
         return mounts.Count == 0 ? [] : [.. mounts];
     }
 
-    private static bool Overlap(string a, string b) =>
+    internal static bool Overlap(string a, string b) =>
         a == b || a.StartsWith(b + "/", StringComparison.Ordinal) || b.StartsWith(a + "/", StringComparison.Ordinal);
 }

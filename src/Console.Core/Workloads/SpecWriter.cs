@@ -54,6 +54,14 @@ public static class SpecWriter
             {
                 Write(w, spec.Volumes);
             }
+            if (spec.Datasets.Length > 0)
+            {
+                SpecDatasets.Write(w, spec.Datasets);
+            }
+            if (spec.Final)
+            {
+                w.WriteBoolean("final", true);
+            }
             if (spec.Checkpoint is { } checkpoint)
             {
                 SpecCheckpoint.Write(w, checkpoint);

@@ -16,6 +16,7 @@ public sealed class PreviewBoard(
     FleetQueries fleet,
     ImageQueries images,
     VolumeVerbs volumes,
+    DatasetQueries datasets,
     ChangeFeed feed,
     TimeProvider time,
     ILogger<PreviewBoard> logger
@@ -27,6 +28,9 @@ public sealed class PreviewBoard(
     public IReadOnlyList<HostView> Hosts { get; private set; } = [];
     public IReadOnlyList<ImageView> Images { get; private set; } = [];
     public IReadOnlyList<VolumeView> Volumes { get; private set; } = [];
+
+    /// <summary>Those with a version that is ready.</summary>
+    public IReadOnlyList<DatasetView> Datasets { get; private set; } = [];
 
     /// <summary>Null where there is no valid spec, or it is being looked at.</summary>
     public JobPreview? Answer { get; private set; }
@@ -55,6 +59,7 @@ public sealed class PreviewBoard(
             Images = await images.ListAsync(actor, ct);
         }
         Volumes = await volumes.ListAsync(actor, ct);
+        Datasets = [.. (await datasets.ListAsync(actor, ct)).Where(d => d.Latest is not null)];
         Clusters = await fleet.ClustersAsync(ct);
         Hosts = await fleet.HostsAsync(actor, ct);
         await AskAsync(_spec, ct);

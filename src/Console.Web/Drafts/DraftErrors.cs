@@ -15,6 +15,7 @@ public sealed class DraftErrors(IReadOnlyList<SpecError> all, IReadOnlyCollectio
         "code",
         "env",
         "volumes",
+        "datasets",
         "priority",
         "maxDuration",
         "restart.maxRestarts",

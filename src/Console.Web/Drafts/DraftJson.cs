@@ -29,6 +29,7 @@ public static class DraftJson
         "roles",
         "env",
         "volumes",
+        "datasets",
         "restart",
         "priority",
         "maxDuration",
@@ -83,6 +84,22 @@ public static class DraftJson
         if (d.Volumes.Count > 0)
         {
             job["volumes"] = new JsonArray([.. d.Volumes.Select(Volume)]);
+        }
+        if (d.Datasets.Count > 0)
+        {
+            // What they lie on is the console's to write
+            job["datasets"] = new JsonArray([
+                .. d.Datasets.Select(l => new JsonObject
+                {
+                    ["name"] = l.Name,
+                    ["version"] = Number(l.Version),
+                    ["path"] = l.Path,
+                }),
+            ]);
+        }
+        if (d.Final)
+        {
+            job["final"] = true;
         }
         if (Checkpoint(d) is { Count: > 0 } checkpoint)
         {
@@ -195,6 +212,17 @@ public static class DraftJson
                 draft.Env.Add(new EnvLine { Name = name, Value = Text(value) });
             }
             draft.Volumes.AddRange(Volumes(job));
+            draft.Datasets.AddRange(
+                (At(job, "datasets") as JsonArray ?? [])
+                    .OfType<JsonObject>()
+                    .Select(dataset => new DatasetLine
+                    {
+                        Name = Text(dataset, "name", ""),
+                        Version = Text(dataset, "version", ""),
+                        Path = Text(dataset, "path", ""),
+                    })
+            );
+            draft.Final = Flag(job, "final", false);
             foreach (var (key, value) in (role ?? []).Where(k => !s_roleKeys.Contains(k.Key)))
             {
                 draft.RoleOthers[key] = value?.DeepClone();
@@ -209,7 +237,8 @@ public static class DraftJson
                 draft.MoreRoles.Add(other);
             }
             var isOwn = Checkpoint(draft).Count > 0 ? "checkpoint" : "";
-            foreach (var (key, value) in job.Where(k => !s_own.Contains(k.Key) && k.Key != isOwn))
+            var isFlag = draft.Final ? "final" : "";
+            foreach (var (key, value) in job.Where(k => !s_own.Contains(k.Key) && k.Key != isOwn && k.Key != isFlag))
             {
                 draft.Others[key] = value?.DeepClone();
             }

@@ -23,6 +23,13 @@ public sealed class VolumeLine
     public bool ReadOnly { get; set; }
 }
 
+public sealed class DatasetLine
+{
+    public string Name { get; set; } = "";
+    public string Version { get; set; } = "";
+    public string Path { get; set; } = "";
+}
+
 /// <summary>
 /// A job's spec while it is being written: every field as its text, right or wrong, so that the one reader of specs says
 /// what is wrong with it. <see cref="DraftJson"/> turns it into JSON and back.
@@ -48,6 +55,10 @@ public sealed partial class JobDraft
     public string Shm { get; set; } = "256MiB";
     public List<EnvLine> Env { get; } = [];
     public List<VolumeLine> Volumes { get; } = [];
+    public List<DatasetLine> Datasets { get; } = [];
+
+    /// <summary>It is a final test run.</summary>
+    public bool Final { get; set; }
     public string CheckpointSteps { get; set; } = "";
 
     /// <summary>Name of a volume of the lab; empty = the job's own.</summary>

@@ -1,5 +1,6 @@
 using DeepLab.Core.Clusters;
 using DeepLab.Core.Operations;
+using DeepLab.Core.Volumes;
 using DeepLab.Core.Workloads;
 using MudBlazor;
 
@@ -25,6 +26,18 @@ public static class StateLooks
             WorkloadState.Stopped => new("Stopped", Icons.Material.Outlined.StopCircle, "idle"),
             _ => Unknown(state),
         };
+
+    public static StateLook Of(DatasetState state) =>
+        state switch
+        {
+            DatasetState.Making => new("Being made", Icons.Material.Outlined.Sync, "run", Moving: true),
+            DatasetState.Ready => new("Ready", Icons.Material.Outlined.CheckCircle, "ok"),
+            DatasetState.Failed => new("Failed", Icons.Material.Outlined.ErrorOutline, "bad"),
+            _ => Unknown(state),
+        };
+
+    /// <summary>A run that is the last word on a model, and no choice is made by it.</summary>
+    public static StateLook FinalRun { get; } = new("Final test run", Icons.Material.Outlined.Flag, "warn");
 
     public static StateLook Of(AttemptState state) =>
         state switch

@@ -20,6 +20,9 @@ public sealed record Comparison(
 {
     /// <summary>Jobs that there are not, or that the actor may not see: where there are any, nothing else is told.</summary>
     public IReadOnlyList<long> Missing { get; init; } = [];
+
+    /// <summary>Those that are final test runs: all others are compared on validation.</summary>
+    public IReadOnlyList<long> Final { get; init; } = [];
 }
 
 /// <summary>Least and greatest values that were read before, by series: they hold while no point was added.</summary>
@@ -75,7 +78,10 @@ public sealed class CompareJobs(IDbContextFactory<ConsoleDb> databases, SeriesRe
             }
             lines.Add(new MetricLine(one.Name, runs));
         }
-        return new Comparison([.. ids.Select(id => JobRows.Compiled(found[id]))], FieldLines.Of(fields), lines, shared);
+        return new Comparison([.. ids.Select(id => JobRows.Compiled(found[id]))], FieldLines.Of(fields), lines, shared)
+        {
+            Final = [.. ids.Where(id => StoredSpec.TryRead(found[id].SpecJson, out _)?.Final == true)],
+        };
     }
 
     private async Task<Dictionary<long, Workload>> FindAsync(Actor actor, IReadOnlyList<long> ids, CancellationToken ct)

@@ -143,7 +143,9 @@ public static class RunFields
         path.StartsWith("env.", StringComparison.Ordinal) ? FieldKind.Environment
         : path is "code" or "script" || path.StartsWith("git.", StringComparison.Ordinal) ? FieldKind.Code
         : path == "image" ? FieldKind.Image
-        : path.StartsWith("volumes[", StringComparison.Ordinal) ? FieldKind.Data
+        : path.StartsWith("volumes[", StringComparison.Ordinal)
+        || path.StartsWith("datasets[", StringComparison.Ordinal)
+            ? FieldKind.Data
         : path.StartsWith("placement.", StringComparison.Ordinal) ? FieldKind.Resources
         : InRole(path) is not { } rest ? FieldKind.Other
         : rest.StartsWith("env.", StringComparison.Ordinal) ? FieldKind.Environment

@@ -48,30 +48,31 @@ public static class VolumeReader
         CancellationToken ct
     )
     {
-        var asked = spec.Mounts;
-        if (asked.IsEmpty)
+        var asked = spec.NamedMounts().ToArray();
+        if (asked.Length == 0)
         {
             return [];
         }
-        var names = asked.Select(v => v.Name).ToArray();
+        var names = asked.Select(v => v.Mount.Name).ToArray();
         var found = await db
             .Volumes.FromSql($"select * from volumes where name = any({names}) for share")
             .AsNoTracking()
             .ToDictionaryAsync(v => v.Name, StringComparer.Ordinal, ct);
         var mine = await db.TeamMembers.Where(m => m.UserId == actor.UserId).Select(m => m.TeamId).ToHashSetAsync(ct);
         var errors = new List<SpecError>();
-        for (var i = 0; i < asked.Length; i++)
+        foreach (var (field, mount) in asked)
         {
-            var mount = asked[i];
-            // Behind those of its own choice: where its checkpoints go
-            var isKept = i >= spec.Volumes.Length;
+            // Where its checkpoints go
+            var isKept = field.StartsWith("checkpoint", StringComparison.Ordinal);
             var volume = found.GetValueOrDefault(mount.Name);
             if (volume is null || !MayMount(volume, actor, mine))
             {
                 errors.Add(
                     new SpecError(
-                        isKept ? "checkpoint.volume" : $"volumes[{i}].name",
-                        $"There is no volume \"{mount.Name}\" that you may mount; GET /api/v1/volumes lists those there are."
+                        field,
+                        field.StartsWith("datasets", StringComparison.Ordinal)
+                            ? "It lies on a volume that you may not mount; its owner or an admin can tell which."
+                            : $"There is no volume \"{mount.Name}\" that you may mount; GET /api/v1/volumes lists those there are."
                     )
                 );
             }
@@ -79,7 +80,7 @@ public static class VolumeReader
             {
                 errors.Add(
                     new SpecError(
-                        isKept ? "checkpoint.volume" : $"volumes[{i}].readOnly",
+                        isKept ? field : field.Replace(".name", ".readOnly", StringComparison.Ordinal),
                         isKept
                             ? $"The volume \"{mount.Name}\" may only be read; one that may be written is allowed."
                             : $"The volume \"{mount.Name}\" may only be read; true is allowed."
@@ -87,7 +88,7 @@ public static class VolumeReader
                 );
             }
         }
-        if (errors.Count == 0 && Narrow(new PlacementSpec(), asked, found).OnlyHosts is [Nowhere])
+        if (errors.Count == 0 && Narrow(new PlacementSpec(), spec.Mounts, found).OnlyHosts is [Nowhere])
         {
             errors.Add(new SpecError("volumes", "No host has all of them; choose volumes that lie on one host."));
         }

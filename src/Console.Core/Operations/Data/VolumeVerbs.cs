@@ -86,7 +86,7 @@ public sealed class VolumeVerbs(IDbContextFactory<ConsoleDb> databases, TimeProv
             ct
         );
 
-    /// <summary>Forgets a volume that nothing waiting or running mounts. Its data stays where it lies.</summary>
+    /// <summary>Forgets a volume that nothing waiting or running mounts and no dataset lies on. Its data stays where it lies.</summary>
     public Task<Outcome<string>> DeleteAsync(Actor actor, string name, CancellationToken ct) =>
         VerbTransaction.RunAsync<string>(
             databases,
@@ -103,6 +103,18 @@ public sealed class VolumeVerbs(IDbContextFactory<ConsoleDb> databases, TimeProv
                 {
                     return new Outcome<string>.Conflict(
                         $"Volume {name} is mounted by {uses} {(uses == 1 ? "workload" : "workloads")} that {(uses == 1 ? "waits or runs" : "wait or run")}; stop {(uses == 1 ? "it" : "them")} first."
+                    );
+                }
+                var held = await db
+                    .DatasetVersions.Where(v => v.Volume == name && v.State != DatasetState.Failed)
+                    .Join(db.Datasets, v => v.DatasetId, d => d.Id, (v, d) => new { d.Name, v.Number })
+                    .OrderBy(x => x.Name)
+                    .ThenBy(x => x.Number)
+                    .FirstOrDefaultAsync(ct);
+                if (held is not null)
+                {
+                    return new Outcome<string>.Conflict(
+                        $"On volume {name} lies version {held.Number} of the dataset {held.Name}; delete the dataset first."
                     );
                 }
                 db.Volumes.Remove(volume);
@@ -154,7 +166,8 @@ public sealed class VolumeVerbs(IDbContextFactory<ConsoleDb> databases, TimeProv
                     select m.name, count(distinct w.id)::int as count
                     from workloads w cross join lateral (
                       select v->>'name' as name from jsonb_array_elements(w.spec_json->'volumes') v
-                      union all select w.spec_json->'checkpoint'->>'volume') m
+                      union all select w.spec_json->'checkpoint'->>'volume'
+                      union all select d->>'volume' from jsonb_array_elements(w.spec_json->'datasets') d) m
                     where w.state not in ('Succeeded','Failed','Stopped') and m.name is not null group by 1
                     """
                 )

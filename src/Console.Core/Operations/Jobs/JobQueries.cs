@@ -120,6 +120,8 @@ public sealed class JobQueries(
             await ReplicaReader.ReadAsync(db, id, ct)
         )
         {
+            Datasets = spec?.Datasets ?? [],
+            Final = spec?.Final == true,
             CheckpointStep = w.CheckpointStep,
             CheckpointSeconds = w.CheckpointSeconds,
             YieldBy = w.YieldBy,

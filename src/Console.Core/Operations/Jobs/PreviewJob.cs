@@ -15,7 +15,7 @@ public sealed class PreviewJob(IDbContextFactory<ConsoleDb> databases, LivePlan 
     {
         await using var db = await databases.CreateDbContextAsync(ct);
         var cluster = await db.Clusters.AsNoTracking().SingleOrDefaultAsync(c => c.Name == spec.Cluster, ct);
-        var (errors, team, image) = await SpecChecks.RunAsync(db, actor, spec, cluster, ct);
+        (var errors, var team, var image, spec) = await SpecChecks.RunAsync(db, actor, spec, cluster, ct);
         if (errors.Count > 0)
         {
             return new JobPreview(errors, [], [], []);

@@ -1,3 +1,4 @@
+using DeepLab.Core.Operations.Data;
 using DeepLab.Core.Storage;
 using DeepLab.Core.Tenancy;
 using DeepLab.Core.Workloads;
@@ -57,13 +58,13 @@ public sealed class RunJobAgain(IDbContextFactory<ConsoleDb> databases, SubmitJo
             .ToHashSetAsync(ct);
         return
         [
-            .. spec
-                .Mounts.Index()
-                .Where(m => later.Contains(m.Item.Name))
+            .. spec.NamedMounts()
+                .Where(m => later.Contains(m.Mount.Name))
                 .Select(m => new SpecError(
-                    m.Index < spec.Volumes.Length ? $"volumes[{m.Index}].name" : "checkpoint.volume",
-                    $"The volume \"{m.Item.Name}\" of then was removed; the one of that name is another. Clone the job to use it."
+                    m.Field,
+                    $"The volume \"{m.Mount.Name}\" of then was removed; the one of that name is another. Clone the job to use it."
                 )),
+            .. await DatasetReader.RemadeAsync(db, spec, job.SubmittedAt, ct),
         ];
     }
 }

@@ -14,7 +14,8 @@ namespace DeepLab.Core.Operations.Jobs;
 /// <param name="Errors">every error at once</param>
 /// <param name="Team">whose share it would use; null only with an error</param>
 /// <param name="Image">of the catalogue; null where it is not in there</param>
-internal sealed record CheckedSpec(IReadOnlyList<SpecError> Errors, Team? Team, CatalogueImage? Image);
+/// <param name="Spec">with what its datasets lie on</param>
+internal sealed record CheckedSpec(IReadOnlyList<SpecError> Errors, Team? Team, CatalogueImage? Image, JobSpec Spec);
 
 /// <summary>What only the database can say of a spec.</summary>
 internal static class SpecChecks
@@ -68,11 +69,15 @@ internal static class SpecChecks
                 await EnvironmentChecks.RunAsync(db, actor, spec.Image, image, environment, cluster?.Id, ct)
             );
         }
+        (spec, var unknown) = await DatasetReader.ResolveAsync(db, actor, spec, ct);
+        errors.AddRange(unknown);
         errors.AddRange(await VolumeReader.CheckAsync(db, actor, spec, ct));
         if (
             cluster is not null
             && !errors.Exists(e =>
-                e.Path is "image" or "checkpoint.volume" || e.Path.StartsWith("volumes", StringComparison.Ordinal)
+                e.Path is "image" or "checkpoint.volume"
+                || e.Path.StartsWith("volumes", StringComparison.Ordinal)
+                || e.Path.StartsWith("datasets", StringComparison.Ordinal)
             )
         )
         {
@@ -102,6 +107,6 @@ internal static class SpecChecks
                     : Fit.CheckEver(fleet, request)
             );
         }
-        return new CheckedSpec(errors, team, image);
+        return new CheckedSpec(errors, team, image, spec);
     }
 }

@@ -72,7 +72,14 @@ public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, SecretBox 
             return earlier;
         }
         var cluster = await db.Clusters.AsNoTracking().SingleOrDefaultAsync(c => c.Name == spec.Cluster, ct);
-        var (errors, team, image) = await SpecChecks.RunAsync(db, actor, spec, cluster, ct, origin?.PinnedImage);
+        (var errors, var team, var image, spec) = await SpecChecks.RunAsync(
+            db,
+            actor,
+            spec,
+            cluster,
+            ct,
+            origin?.PinnedImage
+        );
         if (errors.Count > 0)
         {
             return new Outcome<Submitted>.Refused(errors);

@@ -1,0 +1,127 @@
+using DeepLab.Core.Feeds;
+using DeepLab.Core.Operations.Fleet;
+using DeepLab.Core.Storage;
+using DeepLab.Core.Tenancy;
+using DeepLab.Core.Volumes;
+using DeepLab.Core.Workloads;
+using Microsoft.EntityFrameworkCore;
+
+namespace DeepLab.Core.Operations.Data;
+
+/// <summary>Names datasets and forgets them. Anyone may name one; its owner and admins change it.</summary>
+public sealed class DatasetVerbs(IDbContextFactory<ConsoleDb> databases, TimeProvider time)
+{
+    public const int LongestDescription = 500;
+
+    public Task<Outcome<string>> CreateAsync(Actor actor, DatasetInput wanted, CancellationToken ct) =>
+        VerbTransaction.RunAsync<string>(
+            databases,
+            async db =>
+            {
+                var errors = new List<SpecError>();
+                if (!FleetInput.IsName(wanted.Name))
+                {
+                    errors.Add(
+                        new SpecError(
+                            "name",
+                            "1 to 63 small letters, digits, '-', '_' and '.' are allowed, beginning with a letter or digit."
+                        )
+                    );
+                }
+                if (wanted.Description?.Length > LongestDescription)
+                {
+                    errors.Add(new SpecError("description", $"At most {LongestDescription} characters are allowed."));
+                }
+                var team = wanted.Team is null ? null : await TeamReader.OfAsync(db, actor, wanted.Team, ct);
+                if (wanted.Team is not null && team is null)
+                {
+                    errors.Add(new SpecError("team", $"There is no team \"{wanted.Team}\" that you are in."));
+                }
+                if (errors.Count > 0)
+                {
+                    return new Outcome<string>.Refused(errors);
+                }
+                if (await db.Datasets.AnyAsync(d => d.Name == wanted.Name, ct))
+                {
+                    return new Outcome<string>.Conflict($"There is a dataset \"{wanted.Name}\" already.");
+                }
+                var now = time.GetUtcNow();
+                db.Datasets.Add(
+                    new Dataset
+                    {
+                        Id = Guid.CreateVersion7(now),
+                        Name = wanted.Name,
+                        Description = wanted.Description ?? "",
+                        OwnerId = actor.UserId,
+                        OwnerName = actor.UserName,
+                        TeamId = team is null || team.Name == Team.Everyone ? null : team.Id,
+                        CreatedAt = now,
+                    }
+                );
+                db.AddAudit(now, actor.UserName, "dataset.create", $"dataset {wanted.Name}");
+                db.Tell(ChangeKind.Queue);
+                return new Outcome<string>.Done(wanted.Name);
+            },
+            ct
+        );
+
+    /// <summary>Forgets a dataset with its versions, where nothing waiting or running mounts one and none is being made. The files stay where they lie.</summary>
+    public Task<Outcome<string>> DeleteAsync(Actor actor, string name, CancellationToken ct) =>
+        VerbTransaction.RunAsync<string>(
+            databases,
+            async db =>
+            {
+                var (dataset, refused) = await LockAsync(db, actor, name, ct);
+                if (dataset is null)
+                {
+                    return refused!;
+                }
+                if ((await DatasetQueries.UsesAsync(db, ct)).GetValueOrDefault(name) is > 0 and var uses)
+                {
+                    return new Outcome<string>.Conflict(
+                        $"Dataset {name} is mounted by {uses} {(uses == 1 ? "workload that waits or runs" : "workloads that wait or run")}; stop {(uses == 1 ? "it" : "them")} first."
+                    );
+                }
+                var making = await db
+                    .DatasetVersions.Where(v => v.DatasetId == dataset.Id && v.State == DatasetState.Making)
+                    .Select(v => new { v.Number, v.WorkloadId })
+                    .FirstOrDefaultAsync(ct);
+                if (making is not null)
+                {
+                    return new Outcome<string>.Conflict(
+                        $"Version {making.Number} of {name} is being made; stop job {making.WorkloadId} first."
+                    );
+                }
+                db.Datasets.Remove(dataset);
+                db.AddAudit(time.GetUtcNow(), actor.UserName, "dataset.delete", $"dataset {name}");
+                db.Tell(ChangeKind.Queue);
+                return new Outcome<string>.Done(name);
+            },
+            ct
+        );
+
+    /// <summary>The dataset, held until the transaction ends; or what is to be answered where the actor may not change it.</summary>
+    internal static async Task<(Dataset? Dataset, Outcome<string>? Refused)> LockAsync(
+        ConsoleDb db,
+        Actor actor,
+        string name,
+        CancellationToken ct
+    )
+    {
+        var dataset = await db
+            .Datasets.FromSql($"select * from datasets where name = {name} for update")
+            .SingleOrDefaultAsync(ct);
+        if (dataset is null || !await db.Datasets.VisibleTo(db, actor).AnyAsync(d => d.Id == dataset.Id, ct))
+        {
+            return (null, new Outcome<string>.NotFound());
+        }
+        return DatasetQueries.MayChange(actor, dataset)
+            ? (dataset, null)
+            : (
+                null,
+                new Outcome<string>.Conflict(
+                    $"Dataset {name} is {dataset.OwnerName}'s; its owner and admins change it. Make one of your own."
+                )
+            );
+    }
+}

@@ -18,6 +18,14 @@ public sealed record CheckpointSpec
     /// <summary>Only so many of the newest complete ones stay, and those that are pinned; null = the program's own choice.</summary>
     public int? Keep { get; init; }
 
+    /// <summary>
+    /// Metric of the program by which the best of them stays too, beside those that <see cref="Keep"/> counts; null = none does.
+    /// </summary>
+    public string? BestBy { get; init; }
+
+    /// <summary>`least` or `greatest`; null = guessed from the metric's name.</summary>
+    public string? Best { get; init; }
+
     /// <summary>Which files or folders below the checkpoint folder are checkpoints; null = the layouts that are known.</summary>
     public string? Glob { get; init; }
 
@@ -42,7 +50,10 @@ public static class CheckpointFolders
 internal static class SpecCheckpoint
 {
     public const int MostKept = 1000;
-    public static readonly string[] Keys = ["everySteps", "volume", "keep", "glob"];
+
+    /// <summary>Of a metric's name.</summary>
+    private const int LongestMetric = 200;
+    public static readonly string[] Keys = ["everySteps", "volume", "keep", "bestBy", "best", "glob"];
 
     public static CheckpointSpec? Read(SpecNode? node, Func<string, string?> misplaced)
     {
@@ -50,13 +61,36 @@ internal static class SpecCheckpoint
         {
             return null;
         }
+        var keep = checkpoint.Find("keep")?.Whole(1, MostKept);
+        var (bestBy, best) = Best(checkpoint);
         return new CheckpointSpec
         {
             EverySteps = checkpoint.Find("everySteps")?.Whole(1, 1_000_000_000),
             Volume = checkpoint.Find("volume")?.Name(),
-            Keep = checkpoint.Find("keep")?.Whole(1, MostKept),
+            Keep = keep,
+            BestBy = bestBy,
+            Best = best,
             Glob = Glob(checkpoint.Find("glob")),
         };
+    }
+
+    private static (string? Metric, string? Way) Best(SpecObject checkpoint)
+    {
+        var (metric, way) = (checkpoint.Find("bestBy"), checkpoint.Find("best"));
+        if (metric is { } named && checkpoint.Find("keep") is null)
+        {
+            named.Fail("Without \"keep\" all of them stay; a metric is allowed where \"keep\" says how many.");
+        }
+        var word = way?.Line(1, 20);
+        if (way is { } given && word is not (null or BestWay.Least or BestWay.Greatest))
+        {
+            given.Fail($"This is {SpecText.Quote(word)}; \"{BestWay.Least}\" or \"{BestWay.Greatest}\" is allowed.");
+        }
+        if (way is { } alone && metric is null)
+        {
+            alone.Fail("It is said of a metric; it is allowed where \"bestBy\" names one.");
+        }
+        return (metric?.Line(1, LongestMetric), word);
     }
 
     private static string? Glob(SpecNode? node)
@@ -86,6 +120,14 @@ internal static class SpecCheckpoint
         if (checkpoint.Keep is { } keep)
         {
             w.WriteNumber("keep", keep);
+        }
+        if (checkpoint.BestBy is { } metric)
+        {
+            w.WriteString("bestBy", metric);
+        }
+        if (checkpoint.Best is { } way)
+        {
+            w.WriteString("best", way);
         }
         if (checkpoint.Glob is { } glob)
         {

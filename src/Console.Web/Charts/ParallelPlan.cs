@@ -1,5 +1,6 @@
 using System.Globalization;
 using DeepLab.Core.Operations.Compare;
+using DeepLab.Core.Workloads;
 
 namespace DeepLab.Web.Charts;
 

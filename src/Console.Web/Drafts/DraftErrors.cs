@@ -22,6 +22,7 @@ public sealed class DraftErrors(IReadOnlyList<SpecError> all, IReadOnlyCollectio
         "checkpoint.everySteps",
         "checkpoint.volume",
         "checkpoint.keep",
+        "checkpoint.bestBy",
         "roles[0].name",
         "roles[0].replicas",
         "roles[0].command",

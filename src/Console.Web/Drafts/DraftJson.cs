@@ -130,6 +130,8 @@ public static class DraftJson
         {
             checkpoint["keep"] = Number(d.CheckpointKeep);
         }
+        Optional(checkpoint, "bestBy", d.CheckpointBestBy);
+        Optional(checkpoint, "best", d.CheckpointBest);
         Optional(checkpoint, "glob", d.CheckpointGlob);
         return checkpoint;
     }
@@ -202,6 +204,8 @@ public static class DraftJson
                 CheckpointSteps = Text(At(job, "checkpoint") as JsonObject, "everySteps", ""),
                 CheckpointVolume = Text(At(job, "checkpoint") as JsonObject, "volume", ""),
                 CheckpointKeep = Text(At(job, "checkpoint") as JsonObject, "keep", ""),
+                CheckpointBestBy = Text(At(job, "checkpoint") as JsonObject, "bestBy", ""),
+                CheckpointBest = Text(At(job, "checkpoint") as JsonObject, "best", ""),
                 CheckpointGlob = Text(At(job, "checkpoint") as JsonObject, "glob", ""),
                 MaxRestarts = Text(At(job, "restart") as JsonObject, "maxRestarts", plain.MaxRestarts),
                 Priority = Text(job, "priority", plain.Priority),

@@ -65,6 +65,12 @@ public sealed partial class JobDraft
     public string CheckpointVolume { get; set; } = "";
     public string CheckpointKeep { get; set; } = "";
 
+    /// <summary>Name of the metric by which the best stays too; empty = none does.</summary>
+    public string CheckpointBestBy { get; set; } = "";
+
+    /// <summary>No field: it passes through the form.</summary>
+    public string CheckpointBest { get; set; } = "";
+
     /// <summary>No field: it passes through the form.</summary>
     public string CheckpointGlob { get; set; } = "";
     public string MaxRestarts { get; set; } = "0";

@@ -1,5 +1,6 @@
 using DeepLab.Core.Metrics;
 using DeepLab.Core.Operations.Compare;
+using DeepLab.Core.Workloads;
 
 namespace DeepLab.Core.Tests.Operations;
 
@@ -80,7 +81,7 @@ public sealed class ComparisonTests
     [InlineData("mean_iou", BestBy.Greatest)]
     [InlineData("perplexity", BestBy.Least)]
     public void Which_way_is_better_is_guessed_from_the_name(string name, BestBy by) =>
-        Assert.Equal(by, MetricLine.Guess(name));
+        Assert.Equal(by, BestWay.Guess(name));
 
     [Fact]
     public void The_choice_keeps_its_order()

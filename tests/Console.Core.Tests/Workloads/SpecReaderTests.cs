@@ -218,6 +218,8 @@ public sealed class SpecReaderTests
             { "checkpoint/volume", "\"C!\"", "checkpoint.volume", "small letters" },
             { "checkpoint/keep", "0", "checkpoint.keep", "1 to 1,000" },
             { "checkpoint/keep", "1001", "checkpoint.keep", "1 to 1,000" },
+            { "checkpoint/bestBy", "\"loss\"", "checkpoint.bestBy", "where \"keep\" says how many" },
+            { "checkpoint/best", "\"least\"", "checkpoint.best", "where \"bestBy\" names one" },
             { "checkpoint/glob", "\"../x\"", "checkpoint.glob", "below the checkpoint folder" },
             { "checkpoint/glob", "\"/x\"", "checkpoint.glob", "below the checkpoint folder" },
             { "checkpoint/glob", "\"\"", "checkpoint.glob", "1 to 200" },

@@ -8,7 +8,7 @@ public sealed class SpecWriterTests
     [InlineData("""{"name":"digits","image":"pytorch-cpu","roles":[{"name":"worker"}]}""")]
     [InlineData(
         """
-            { "priority": 7, "env": { "B": "é\n\"<>", "A": "1", "a": "2", "_": "" }, "maxDuration": "300.00:00:01", "checkpoint": { "glob": "w/**/at-?.bin", "keep": 3, "volume": "kept", "everySteps": 7 },
+            { "priority": 7, "env": { "B": "é\n\"<>", "A": "1", "a": "2", "_": "" }, "maxDuration": "300.00:00:01", "checkpoint": { "glob": "w/**/at-?.bin", "keep": 3, "bestBy": "val/acc", "best": "greatest", "volume": "kept", "everySteps": 7 },
               "roles": [ { "resources": { "shm": 1073741825, "memory": "1.5GiB", "cpus": 0.10, "gpus": 3, "gpuMemory": 1, "gpuModel": "H100 PCIe" },
                            "command": ["a", "b c", ""], "replicas": 4, "name": "w" } ],
               "script": "#!/bin/sh\n\techo \u0001 ok", "image": "r.example:5000/a/b:1@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",

@@ -86,6 +86,26 @@ public sealed class KeepTests(CheckpointConsole shared)
     }
 
     [Fact]
+    public async Task The_best_by_a_metric_stays_however_old_it_gets()
+    {
+        const string Program =
+            $"cd $DEEPLAB_CHECKPOINT_DIR; {Seal}; n=0; for v in 0.5 0.9 0.7 0.6; do n=$((n + 1)); echo step=$n accuracy=$v; seal step-$n.pt; sleep 1; done; until [ -f /tmp/go ]; do sleep 0.2; done; echo step=5 accuracy=0.8; seal step-5.pt";
+        var id = await Console.SubmitAsync(
+            Specs.Shell(Program) with
+            {
+                Checkpoint = new CheckpointSpec { Keep = 1, BestBy = "accuracy" },
+                Metrics = new MetricsSpec(),
+            },
+            Ct
+        );
+        var attempt = await RunningAsync(Console, id, 1);
+        await UntilStepsAsync(id, 4, 2);
+        await ExecAsync(Console, attempt, "touch /tmp/go");
+        await Console.WaitForEndAsync(id, Patience, Ct);
+        await UntilStepsAsync(id, 5, 2);
+    }
+
+    [Fact]
     public async Task A_job_that_is_to_give_way_is_left_alone_until_its_next_checkpoint()
     {
         await Console.UntilAsync(async db => await db.Gpus.CountAsync(Ct) == 4, Patience, Ct);

@@ -1,4 +1,5 @@
 using DeepLab.Core.Operations.Compare;
+using DeepLab.Core.Workloads;
 using DeepLab.Web.Charts;
 
 namespace DeepLab.Web.Tests.Charts;

@@ -1,15 +1,7 @@
 using DeepLab.Core.Metrics;
+using DeepLab.Core.Workloads;
 
 namespace DeepLab.Core.Operations.Compare;
-
-public enum BestBy
-{
-    /// <summary>The least value of a curve counts, as of a loss.</summary>
-    Least,
-
-    /// <summary>The greatest, as of an accuracy.</summary>
-    Greatest,
-}
 
 /// <summary>The curves of one metric of one run, in numbers. What is not a number counts only where nothing else is.</summary>
 /// <param name="Last">of the curve that was written to last</param>
@@ -36,23 +28,6 @@ public sealed record CurveFigures(double Last, long Step, double Least, double G
 /// <param name="Runs">in the order of the runs; null where one wrote none</param>
 public sealed record MetricLine(string Name, IReadOnlyList<CurveFigures?> Runs)
 {
-    private static readonly string[] s_greater =
-    [
-        "acc",
-        "auc",
-        "bleu",
-        "dice",
-        "f1",
-        "iou",
-        "precision",
-        "psnr",
-        "recall",
-        "return",
-        "reward",
-        "score",
-        "throughput",
-    ];
-
     /// <summary>Positions of the best runs: several where they are alike, none where no run has a finite value.</summary>
     public IReadOnlyList<int> BestOf(BestBy by)
     {
@@ -67,18 +42,4 @@ public sealed record MetricLine(string Name, IReadOnlyList<CurveFigures?> Runs)
         var best = by == BestBy.Least ? finite.Min(f => f.Value) : finite.Max(f => f.Value);
         return [.. finite.Where(f => f.Value == best).Select(f => f.Index)];
     }
-
-    /// <summary>Which way is better.</summary>
-    /// <param name="word">`least` or `greatest`; else it is guessed from the metric's name</param>
-    public static BestBy Way(string? word, string name) =>
-        word switch
-        {
-            "least" => BestBy.Least,
-            "greatest" => BestBy.Greatest,
-            _ => Guess(name),
-        };
-
-    /// <summary>Which way is better, by the words in the metric's name; the least where none says otherwise.</summary>
-    public static BestBy Guess(string name) =>
-        s_greater.Any(w => name.Contains(w, StringComparison.OrdinalIgnoreCase)) ? BestBy.Greatest : BestBy.Least;
 }

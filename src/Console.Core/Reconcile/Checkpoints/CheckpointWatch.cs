@@ -1,5 +1,6 @@
 using System.Threading.Channels;
 using DeepLab.Core.Engines;
+using DeepLab.Core.Metrics;
 using DeepLab.Core.Operations.Data;
 using DeepLab.Core.Storage;
 using DeepLab.Core.Workloads;
@@ -13,6 +14,7 @@ public sealed class CheckpointTools(
     AttemptWrites writes,
     JobMounts mounts,
     IDbContextFactory<ConsoleDb> databases,
+    SeriesReader series,
     ConsoleOptions options,
     TimeProvider time,
     ILogger<CheckpointTools> logger
@@ -51,6 +53,39 @@ public sealed class CheckpointTools(
         );
     }
 
+    /// <summary>Of the metric that names the best: all of its lines together, by step and then by time.</summary>
+    /// <param name="task">of an array; empty = the whole job</param>
+    private async Task<IReadOnlyList<(long Step, double Value)>> CurveAsync(
+        long workloadId,
+        JobSpec spec,
+        string task,
+        CancellationToken ct
+    )
+    {
+        var points = new List<ChartPoint>();
+        var all = await series.ListAsync(
+            SeriesOwner.Job,
+            workloadId.ToString(System.Globalization.CultureInfo.InvariantCulture),
+            ct
+        );
+        foreach (
+            var line in all.Where(s =>
+                    s.Key.Name == spec.Checkpoint!.BestBy
+                    && (task.Length == 0 || s.Key.Source.StartsWith($"{task}/", StringComparison.Ordinal))
+                )
+                .OrderBy(s => s.Last?.UnixMillis)
+                .TakeLast(MostLines)
+        )
+        {
+            points.AddRange((await series.ChartAsync(line, 0, long.MaxValue, MostPoints, byStep: true, ct)).Points);
+        }
+        return [.. points.OrderBy(p => p.Step).ThenBy(p => p.UnixMillis).Select(p => (p.Step, p.Mean))];
+    }
+
+    /// <summary>Lines of one metric that are read, the newest, and points of each: of more, the means of neighbours.</summary>
+    private const int MostLines = 16;
+    private const int MostPoints = 5000;
+
     /// <summary>What the lab does not keep any more of what lies there: what users want away, and more than the spec's `keep`.</summary>
     public async Task<IReadOnlyList<(string Path, CheckpointLayout Layout)>> UnwantedAsync(
         long workloadId,
@@ -65,12 +100,24 @@ public sealed class CheckpointTools(
             .Where(c => c.WorkloadId == workloadId && c.HostId == place && c.DeletedAt == null)
             .ToListAsync(ct);
         rows.Sort((x, y) => CheckpointLayouts.Compare((y.Step, y.WrittenAt, y.Path), (x.Step, x.WrittenAt, x.Path)));
-        // Each task of an array keeps its own
-        var beyond = spec.Checkpoint?.Keep is { } most
-            ? rows.Where(c => c.Complete && !c.Pinned)
-                .GroupBy(c => spec.Topology == Topology.Array ? c.Path.Split('/')[0] : "")
-                .SelectMany(g => g.Skip(most))
-            : [];
+        var beyond = new List<Checkpoint>();
+        if (spec.Checkpoint?.Keep is { } most)
+        {
+            // Each task of an array keeps its own
+            var complete = rows.Where(c => c.Complete)
+                .GroupBy(c => spec.Topology == Topology.Array ? c.Path.Split('/')[0] : "");
+            foreach (var task in complete.Select(g => (Name: g.Key, Checkpoints: g.ToList())))
+            {
+                if (task.Checkpoints.Count(c => !c.Pinned) > most)
+                {
+                    var curve = spec.Checkpoint.BestBy is null
+                        ? null
+                        : await CurveAsync(workloadId, spec, task.Name, ct);
+                    var by = BestWay.Of(spec.Checkpoint.Best, spec.Checkpoint.BestBy ?? "");
+                    beyond.AddRange(CheckpointKeeping.Beyond(task.Checkpoints, most, curve, by));
+                }
+            }
+        }
         return [.. rows.Where(c => c.DeleteRequestedAt is not null).Union(beyond).Select(c => (c.Path, c.Layout))];
     }
 }

@@ -34,7 +34,7 @@ public sealed partial class ComparePage
     private MetricLine? Chosen =>
         Shown?.Metrics.FirstOrDefault(m => m.Name == Metric) ?? Shown?.Metrics.FirstOrDefault();
 
-    private BestBy By => MetricLine.Way(Best, Chosen?.Name ?? "");
+    private BestBy By => BestWay.Of(Best, Chosen?.Name ?? "");
 
     protected override Task OnParametersSetAsync()
     {

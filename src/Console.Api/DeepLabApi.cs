@@ -46,6 +46,7 @@ public static class DeepLabApi
         services.AddHostedService<TerminalWatch>();
         services.AddSingleton<JobLogs>();
         services.AddSingleton<SeriesAnswers>();
+        services.AddSingleton<SeriesCsv>();
         services.AddHealthChecks();
         services.AddProblemDetails();
         services.AddExceptionHandler<ProblemHandler>();

@@ -94,6 +94,9 @@ public static class CoreServices
         services.AddSingleton<DatasetQueries>();
         services.AddSingleton<MakeDatasetVersion>();
         services.AddSingleton<Retention>();
+        services.AddSingleton<RunReceipts>();
+        services.AddSingleton<ReceiptKeeping>();
+        services.AddSingleton<JobReceipts>();
         services.AddSingleton<ImageTaskQueue>();
         services.AddSingleton<ImageQueries>();
         services.AddSingleton<ImageVerbs>();

@@ -12,6 +12,7 @@ using DeepLab.Core.Workloads;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.RateLimiting;
 using Microsoft.AspNetCore.Routing;
 
 namespace DeepLab.Api.Clusters;
@@ -26,6 +27,11 @@ public static class FleetApi
         fleet.MapGet("/hosts", HostsAsync).WithSummary("Hosts with their GPUs and last readings.");
         fleet.MapGet("/hosts/{name}", HostAsync).WithSummary("One host.");
         fleet.MapGet("/hosts/{name}/metrics", HostMetricsAsync).WithSummary("The host's series, or the points of one.");
+        fleet
+            .MapGet("/hosts/{name}/metrics/csv", HostCsvAsync)
+            .RequireRateLimiting(ApiLimits.Streams)
+            .Produces(StatusCodes.Status200OK, contentType: CsvText.ContentType)
+            .WithSummary("The named series of the host and its GPUs as CSV.");
         fleet.MapGet("/gpus", GpusAsync).WithSummary("GPUs of all hosts: who holds each, and its last reading.");
         fleet.MapGet("/gpus/{uuid}/metrics", GpuMetricsAsync).WithSummary("The GPU's series, or the points of one.");
         fleet.MapGet("/overview", OverviewAsync).WithSummary("What the first page shows.");
@@ -75,6 +81,31 @@ public static class FleetApi
         await fleet.FindHostAsync(user.Actor(), name, ct) is { } host
             ? await answers.AnswerAsync(query, [(SeriesOwner.Host, host.Id.ToString(), host.Name)], ct)
             : Problems.NotFound("host");
+
+    private static async Task<IResult> HostCsvAsync(
+        HttpContext context,
+        string name,
+        [AsParameters] SeriesCsvQuery query,
+        FleetQueries fleet,
+        SeriesCsv csv,
+        CancellationToken ct
+    )
+    {
+        if (await fleet.FindHostAsync(context.User.Actor(), name, ct) is not { } host)
+        {
+            return Problems.NotFound("host");
+        }
+        return await csv.AnswerAsync(
+            context.Response,
+            query,
+            [
+                new(SeriesOwner.Host, host.Id.ToString(), host.Name),
+                .. host.Gpus.Select(g => new SeriesHolder(SeriesOwner.Gpu, g.Uuid, $"{host.Name} GPU {g.Index}")),
+            ],
+            $"host-{host.Name}",
+            ct
+        );
+    }
 
     private static async Task<IResult> GpuMetricsAsync(
         string uuid,

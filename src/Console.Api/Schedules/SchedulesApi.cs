@@ -82,6 +82,7 @@ public static class SchedulesApi
         public Task StartAsync(CancellationToken cancellationToken)
         {
             jobs.AddOrUpdate<Retention>("retention", r => r.RunAsync(CancellationToken.None), "17 * * * *");
+            jobs.AddOrUpdate<ReceiptKeeping>("receipts", r => r.RunAsync(CancellationToken.None), "*/5 * * * *");
             jobs.AddOrUpdate<ImagePruning>("image-pruning", p => p.RunAsync(CancellationToken.None), "41 3 * * *");
             return Task.CompletedTask;
         }

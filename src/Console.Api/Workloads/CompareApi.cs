@@ -4,11 +4,14 @@ using DeepLab.Api.Errors;
 using DeepLab.Core.Metrics;
 using DeepLab.Core.Operations;
 using DeepLab.Core.Operations.Compare;
+using DeepLab.Core.Operations.Jobs;
 using DeepLab.Core.Tenancy;
 using DeepLab.Core.Workloads;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
+using Microsoft.AspNetCore.RateLimiting;
 using Microsoft.AspNetCore.Routing;
 
 namespace DeepLab.Api.Workloads;
@@ -61,12 +64,50 @@ public static class CompareApi
 {
     private const int MostPoints = 500;
 
-    internal static void MapCompare(this RouteGroupBuilder api) =>
-        api.MapGet("/jobs/compare", AnswerAsync)
-            .WithTags("jobs")
-            .RequireAuthorization(Scopes.JobsRead)
+    internal static void MapCompare(this RouteGroupBuilder api)
+    {
+        var compare = api.MapGroup("/jobs/compare").WithTags("jobs").RequireAuthorization(Scopes.JobsRead);
+        compare
+            .MapGet("", AnswerAsync)
             .Produces<CompareResponse>()
             .WithSummary("What differs among 2 to 10 jobs, their metrics side by side, and the best of them.");
+        compare
+            .MapGet("/csv", CsvAsync)
+            .RequireRateLimiting(ApiLimits.Streams)
+            .Produces(StatusCodes.Status200OK, contentType: CsvText.ContentType)
+            .WithSummary("Every point of the named curves of 2 to 10 jobs as CSV.");
+    }
+
+    private static async Task<IResult> CsvAsync(
+        HttpContext context,
+        [AsParameters] SeriesCsvQuery query,
+        JobQueries jobs,
+        SeriesCsv csv,
+        CancellationToken ct,
+        string? ids = null
+    )
+    {
+        var (runs, errors) = RunChoice.Read(ids);
+        if (errors.Count > 0)
+        {
+            return Problems.Invalid(errors);
+        }
+        var found = await jobs.FindRowsAsync(context.User.Actor(), runs, ct);
+        if (runs.Except(found.Select(j => j.Id)).ToArray() is { Length: > 0 } missing)
+        {
+            return Missing(missing);
+        }
+        return await csv.AnswerAsync(
+            context.Response,
+            query,
+            [.. runs.Select(id => new SeriesHolder(SeriesOwner.Job, $"{id}", "") { Prefix = $"{id} " })],
+            $"jobs-{string.Join('-', runs)}",
+            ct
+        );
+    }
+
+    private static ProblemHttpResult Missing(IReadOnlyList<long> ids) =>
+        Problems.Of(StatusCodes.Status404NotFound, $"There is no job {string.Join(", ", ids)}, or it is not yours.");
 
     private static async Task<IResult> AnswerAsync(
         [AsParameters] CompareQuery query,
@@ -84,10 +125,7 @@ public static class CompareApi
         var compared = await compare.RunAsync(user.Actor(), ids, query.Metric, new KnownCurves(), ct);
         if (compared.Missing is { Count: > 0 } missing)
         {
-            return Problems.Of(
-                StatusCodes.Status404NotFound,
-                $"There is no job {string.Join(", ", missing)}, or it is not yours."
-            );
+            return Missing(missing);
         }
         return TypedResults.Ok(
             new CompareResponse(
@@ -135,7 +173,7 @@ public static class CompareApi
         {
             return null;
         }
-        var by = MetricLine.Way(query.Best, query.Metric);
+        var by = BestWay.Of(query.Best, query.Metric);
         var line = compared.Metrics.FirstOrDefault(m => m.Name == query.Metric);
         var best = line?.BestOf(by) ?? [];
         return new BestResponse(

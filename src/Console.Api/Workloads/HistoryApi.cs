@@ -25,7 +25,7 @@ public static class HistoryApi
             .WithTags("jobs")
             .RequireAuthorization(Scopes.JobsRead)
             .RequireRateLimiting(ApiLimits.Streams)
-            .Produces(StatusCodes.Status200OK, contentType: HistoryWriter.Csv)
+            .Produces(StatusCodes.Status200OK, contentType: CsvText.ContentType)
             .Produces(StatusCodes.Status200OK, contentType: HistoryWriter.JsonLines)
             .WithSummary("All jobs that a search finds, newest first, as CSV or as a line of JSON each.");
 

@@ -9,7 +9,6 @@ namespace DeepLab.Api.Workloads;
 /// <summary>Runs as CSV (RFC 4180) or as lines of JSON, written as they are read.</summary>
 internal static class HistoryWriter
 {
-    public const string Csv = "text/csv";
     public const string JsonLines = "application/x-ndjson";
 
     private static readonly JsonSerializerOptions s_json = Options();
@@ -60,7 +59,7 @@ internal static class HistoryWriter
         CancellationToken ct
     )
     {
-        response.ContentType = $"{(asCsv ? Csv : JsonLines)}; charset=utf-8";
+        response.ContentType = $"{(asCsv ? CsvText.ContentType : JsonLines)}; charset=utf-8";
         var stamp = now.UtcDateTime.ToString("yyyyMMdd-HHmmss", CultureInfo.InvariantCulture);
         response.Headers.ContentDisposition = $"attachment; filename=\"jobs-{stamp}.{(asCsv ? "csv" : "jsonl")}\"";
         if (asCsv)
@@ -88,27 +87,5 @@ internal static class HistoryWriter
         return options;
     }
 
-    internal static string Line(ExportedRun run) => string.Join(',', s_columns.Select(c => Cell(c.Of(run))));
-
-    private static string Cell(object? value) =>
-        value switch
-        {
-            null => "",
-            DateTimeOffset at => at.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture),
-            string text => Text(text),
-            IFormattable number => number.ToString(null, CultureInfo.InvariantCulture),
-            _ => Text(value.ToString() ?? ""),
-        };
-
-    /// <summary>What a spreadsheet would take for a formula begins with an apostrophe, which it shows as text.</summary>
-    private static string Text(string text)
-    {
-        var safe =
-            text.Length > 0
-            && text.TrimStart(' ') is [var c, ..]
-            && c is '=' or '+' or '-' or '@' or '\t' or '\r' or '\n'
-                ? "'" + text
-                : text;
-        return safe.AsSpan().IndexOfAny(",\"\r\n") >= 0 ? $"\"{safe.Replace("\"", "\"\"")}\"" : safe;
-    }
+    internal static string Line(ExportedRun run) => string.Join(',', s_columns.Select(c => CsvText.Cell(c.Of(run))));
 }

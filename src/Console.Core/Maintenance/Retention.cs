@@ -161,6 +161,8 @@ public sealed partial class Retention(
                   k as (delete from workload_secrets where workload_id = {id}),
                   t as (delete from workload_texts where workload_id = {id}),
                   m as (delete from run_media where workload_id = {id}),
+                  o as (delete from run_receipts where workload_id = {id}),
+                  n as (delete from run_metrics where workload_id = {id}),
                   q as (delete from checkpoints where workload_id = {id}),
                   g as (delete from leases where workload_id = {id}),
                   e as (delete from workload_events where workload_id = {id}),

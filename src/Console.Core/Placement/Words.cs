@@ -7,13 +7,7 @@ internal static class Words
 {
     public static string Number(double value) => $"{value:0.##}";
 
-    public static string Bytes(double bytes) =>
-        bytes switch
-        {
-            >= 1L << 30 => $"{bytes / (1L << 30):0.#} GiB",
-            >= 1L << 20 => $"{bytes / (1L << 20):0.#} MiB",
-            _ => $"{bytes:0} bytes",
-        };
+    public static string Bytes(double bytes) => Quantity.Say(bytes);
 
     public static string Count(int count, string what) => $"{count} {what}{(count == 1 ? "" : "s")}";
 

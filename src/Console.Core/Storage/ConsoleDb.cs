@@ -43,6 +43,8 @@ public sealed class ConsoleDb : DbContext
     public DbSet<WorkloadSecret> Secrets => Set<WorkloadSecret>();
     public DbSet<WorkloadEvent> Events => Set<WorkloadEvent>();
     public DbSet<WorkloadText> Texts => Set<WorkloadText>();
+    public DbSet<RunReceipt> Receipts => Set<RunReceipt>();
+    public DbSet<RunMetric> RunMetrics => Set<RunMetric>();
     public DbSet<SavedView> SavedViews => Set<SavedView>();
     public DbSet<Volume> Volumes => Set<Volume>();
     public DbSet<Dataset> Datasets => Set<Dataset>();

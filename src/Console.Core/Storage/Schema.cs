@@ -207,6 +207,19 @@ internal static class Schema
                 .HasOperators("gin_trgm_ops", "gin_trgm_ops")
                 .HasStorageParameter("fastupdate", false);
         });
+        model.Entity<RunReceipt>(e =>
+        {
+            e.ToTable("run_receipts");
+            e.HasKey(x => x.WorkloadId);
+            e.Property(x => x.WorkloadId).ValueGeneratedNever();
+            Json(e.Property(x => x.Receipt));
+        });
+        model.Entity<RunMetric>(e =>
+        {
+            e.ToTable("run_metrics");
+            e.HasKey(x => new { x.WorkloadId, x.Name });
+            e.HasIndex(x => x.Name);
+        });
         model.Entity<Replica>(e =>
         {
             e.Ignore(x => x.Name);

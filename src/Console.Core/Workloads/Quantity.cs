@@ -69,4 +69,13 @@ public static class Quantity
         }
         return $"{bytes}B";
     }
+
+    /// <summary>About so much, for people: `3.1 GiB`, `512 MiB`, `100 bytes`.</summary>
+    public static string Say(double bytes) =>
+        bytes switch
+        {
+            >= 1L << 30 => $"{bytes / (1L << 30):0.#} GiB",
+            >= 1L << 20 => $"{bytes / (1L << 20):0.#} MiB",
+            _ => $"{bytes:0} bytes",
+        };
 }

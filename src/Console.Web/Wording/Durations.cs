@@ -1,20 +1,12 @@
+using DeepLab.Core.Workloads;
+
 namespace DeepLab.Web.Wording;
 
 /// <summary>Durations as people read them. `wwwroot/js/page.js` has the same rules for those that tick.</summary>
 public static class Durations
 {
     /// <summary>`42 s`, `4 m 12 s`, `3 h 05 m`, `2 d 4 h`; a negative one (clocks differ) is `0 s`.</summary>
-    public static string Short(TimeSpan d)
-    {
-        var s = (long)Math.Max(0, d.TotalSeconds);
-        return s switch
-        {
-            < 60 => $"{s} s",
-            < 3600 => $"{s / 60} m {s % 60:00} s",
-            < 86400 => $"{s / 3600} h {s / 60 % 60:00} m",
-            _ => $"{s / 86400} d {s / 3600 % 24} h",
-        };
-    }
+    public static string Short(TimeSpan d) => DurationText.Short(d);
 
     /// <summary>`just now`, `42 s ago`, `in 3 h 05 m`.</summary>
     public static string Ago(DateTimeOffset at, DateTimeOffset now)

@@ -95,6 +95,22 @@ public sealed class SearchQueryTests
     }
 
     [Fact]
+    public void A_metric_has_a_bound_of_its_best_value_or_none()
+    {
+        Assert.Equal((["val/acc"], new MetricBound(true, false, 0.95)), Metric("metric:val/acc>0.95"));
+        Assert.Equal((["loss"], new MetricBound(false, true, -1e-3)), Metric("metric:loss<=-1e-3"));
+        Assert.Equal((["a b"], new MetricBound(true, true, 2)), Metric("metric:\"a b\">=2"));
+        Assert.Equal((["loss"], null), Metric("metric:loss"));
+
+        static (IReadOnlyList<string>, MetricBound?) Metric(string text)
+        {
+            var term = One(text);
+            Assert.Equal(SearchField.Metric, term.Field);
+            return (term.Texts, term.Bound);
+        }
+    }
+
+    [Fact]
     public void Every_term_that_is_none_is_told_with_its_place()
     {
         var read = SearchQuery.Read(
@@ -123,6 +139,10 @@ public sealed class SearchQueryTests
     [InlineData("submitted:9999")]
     [InlineData("submitted:2026-02-30")]
     [InlineData("submitted:>7d")]
+    [InlineData("metric:loss>")]
+    [InlineData("metric:>1")]
+    [InlineData("metric:loss<NaN")]
+    [InlineData("metric:loss>low")]
     [InlineData("name:a\0b")]
     public void It_is_refused(string text) => Assert.Single(SearchQuery.Read(text, s_now).Errors);
 

@@ -70,6 +70,8 @@ internal static class SearchFilter
                 return w => EF.Functions.ILike(w.GpuModels, part, "\\");
             case SearchField.Note:
                 return w => EF.Functions.ILike(w.Notes, part, "\\");
+            case SearchField.Metric:
+                return Metric(db, text, term.Bound);
             case SearchField.Pinned:
                 var pinned = term.Flag;
                 return w => w.Pinned == pinned;
@@ -82,6 +84,22 @@ internal static class SearchFilter
                     ? w => w.Id == number || EF.Functions.ILike(w.Name, part, "\\")
                     : w => EF.Functions.ILike(w.Name, part, "\\");
         }
+    }
+
+    private static Expression<Func<Workload, bool>> Metric(ConsoleDb db, string name, MetricBound? bound)
+    {
+        var value = bound?.Value ?? 0;
+        return bound switch
+        {
+            null => w => db.RunMetrics.Any(m => m.WorkloadId == w.Id && m.Name == name),
+            { Above: true, OrEqual: true } => w =>
+                db.RunMetrics.Any(m => m.WorkloadId == w.Id && m.Name == name && m.Greatest >= value),
+            { Above: true } => w =>
+                db.RunMetrics.Any(m => m.WorkloadId == w.Id && m.Name == name && m.Greatest > value),
+            { OrEqual: true } => w =>
+                db.RunMetrics.Any(m => m.WorkloadId == w.Id && m.Name == name && m.Least <= value),
+            _ => w => db.RunMetrics.Any(m => m.WorkloadId == w.Id && m.Name == name && m.Least < value),
+        };
     }
 
     private static Expression<Func<Workload, bool>> Numbers(SearchTerm term)

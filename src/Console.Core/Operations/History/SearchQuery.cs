@@ -106,6 +106,13 @@ public static class SearchQuery
                         null,
                         "a time is allowed (2026, 2026-01, 2026-01-31, 2026-01-31T12:30, UTC), also after >, >=, <, <= or as from..to, or the last 30m, 12h, 7d, 4w."
                     );
+            case SearchField.Metric:
+                return SearchRanges.Metric(word.Whole) is { } metric
+                    ? (term with { Texts = [metric.Name], Bound = metric.Bound }, "")
+                    : (
+                        null,
+                        "a metric's name is allowed, also with a bound of its best value: accuracy>0.9, loss<=0.1."
+                    );
             case SearchField.Pinned:
                 return word.Whole.ToLowerInvariant() switch
                 {

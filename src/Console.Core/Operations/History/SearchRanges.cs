@@ -75,6 +75,23 @@ internal static partial class SearchRanges
             };
     }
 
+    /// <summary>`accuracy>0.9`, or a name alone, which has no bound; null where it is neither.</summary>
+    public static (string Name, MetricBound? Bound)? Metric(string text)
+    {
+        var cut = text.LastIndexOfAny(['<', '>']);
+        if (cut < 0)
+        {
+            return (text, null);
+        }
+        var (mark, rest) = Marked(text[cut..]);
+        return
+            cut > 0
+            && double.TryParse(rest, NumberStyles.Float, CultureInfo.InvariantCulture, out var value)
+            && double.IsFinite(value)
+            ? (text[..cut], new MetricBound(mark[0] == '>', mark.Length > 1, value))
+            : null;
+    }
+
     private static (string From, string To)? Between(string text) =>
         text.IndexOf("..", StringComparison.Ordinal) is var cut and > 0 ? (text[..cut], text[(cut + 2)..]) : null;
 

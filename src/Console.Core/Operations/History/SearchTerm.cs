@@ -25,6 +25,7 @@ public enum SearchField
     Ended,
     Pinned,
     Origin,
+    Metric,
 }
 
 /// <summary>One condition that a run has to meet; every term of a search has to be met.</summary>
@@ -42,7 +43,14 @@ public sealed record SearchTerm(SearchField Field, bool Not)
     /// <summary>Of times: from included, to not, null = open.</summary>
     public (DateTimeOffset? From, DateTimeOffset? To) Times { get; init; }
     public bool Flag { get; init; }
+
+    /// <summary>Of values of the metric that <see cref="Texts"/> names, at any time of the run.</summary>
+    public MetricBound? Bound { get; init; }
 }
+
+/// <param name="Above">there was a greater value; else there was a lesser</param>
+/// <param name="OrEqual">or one that is the same</param>
+public sealed record MetricBound(bool Above, bool OrEqual, double Value);
 
 /// <summary>What reading a search gave.</summary>
 /// <param name="Errors">each says at which character its term begins; where there are any, nothing is to be searched</param>

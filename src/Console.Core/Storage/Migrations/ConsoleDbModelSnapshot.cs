@@ -590,6 +590,54 @@ namespace DeepLab.Core.Storage.Migrations
                     b.ToTable("run_media", (string)null);
                 });
 
+            modelBuilder.Entity("DeepLab.Core.Storage.RunMetric", b =>
+                {
+                    b.Property<long>("WorkloadId")
+                        .HasColumnType("bigint")
+                        .HasColumnName("workload_id");
+
+                    b.Property<string>("Name")
+                        .HasColumnType("text")
+                        .HasColumnName("name");
+
+                    b.Property<double>("Greatest")
+                        .HasColumnType("double precision")
+                        .HasColumnName("greatest");
+
+                    b.Property<double>("Least")
+                        .HasColumnType("double precision")
+                        .HasColumnName("least");
+
+                    b.HasKey("WorkloadId", "Name")
+                        .HasName("pk_run_metrics");
+
+                    b.HasIndex("Name")
+                        .HasDatabaseName("ix_run_metrics_name");
+
+                    b.ToTable("run_metrics", (string)null);
+                });
+
+            modelBuilder.Entity("DeepLab.Core.Storage.RunReceipt", b =>
+                {
+                    b.Property<long>("WorkloadId")
+                        .HasColumnType("bigint")
+                        .HasColumnName("workload_id");
+
+                    b.Property<DateTimeOffset>("KeptAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("kept_at");
+
+                    b.Property<string>("Receipt")
+                        .IsRequired()
+                        .HasColumnType("jsonb")
+                        .HasColumnName("receipt");
+
+                    b.HasKey("WorkloadId")
+                        .HasName("pk_run_receipts");
+
+                    b.ToTable("run_receipts", (string)null);
+                });
+
             modelBuilder.Entity("DeepLab.Core.Storage.SeriesBlockRow", b =>
                 {
                     b.Property<long>("SeriesId")

@@ -59,6 +59,9 @@ public sealed class CompareBoard(
         return _charts;
     }
 
+    protected override string? CsvOf(ChartPlan plan) =>
+        plan.CsvAt($"/api/v1/jobs/compare/csv?ids={string.Join(',', ids)}");
+
     protected override (long From, long To) Range() => (0, long.MaxValue);
 
     private ChartPlan Chart(SharedMetric shared) =>

@@ -39,6 +39,8 @@ public sealed class CurvesBoard(
         ];
     }
 
+    protected override string? CsvOf(ChartPlan plan) => plan.CsvAt($"/api/v1/jobs/{workloadId}/metrics/csv");
+
     protected override (long From, long To) Range() => (0, long.MaxValue);
 }
 

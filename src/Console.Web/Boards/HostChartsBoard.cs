@@ -31,5 +31,10 @@ public sealed class HostChartsBoard(
         return [.. MachineCharts.Container(own), .. MachineCharts.Gpus(gpus)];
     }
 
+    protected override string? CsvOf(ChartPlan plan) =>
+        plan.CsvAt(
+            $"/api/v1/hosts/{Uri.EscapeDataString(host.Name)}/metrics/csv?from={_from.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss'Z'}"
+        );
+
     protected override (long From, long To) Range() => (_from.ToUnixTimeMilliseconds(), long.MaxValue);
 }

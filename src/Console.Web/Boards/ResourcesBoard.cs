@@ -7,7 +7,9 @@ using DeepLab.Web.Charts;
 namespace DeepLab.Web.Boards;
 
 /// <summary>What one attempt used, and what the GPUs that it held did meanwhile.</summary>
+/// <param name="workloadId">whose attempt it is</param>
 public sealed class ResourcesBoard(
+    long workloadId,
     AttemptView attempt,
     SeriesReader reader,
     ChangeFeed feed,
@@ -28,6 +30,13 @@ public sealed class ResourcesBoard(
         }
         return [.. MachineCharts.Container(own), .. MachineCharts.Gpus(gpus)];
     }
+
+    protected override string? CsvOf(ChartPlan plan) =>
+        plan.CsvAt($"/api/v1/jobs/{workloadId}/metrics/csv?from={Stamp(attempt.LeasedAt)}{End}");
+
+    private string End => attempt.EndedAt is { } ended ? $"&to={Stamp(ended)}" : "";
+
+    private static string Stamp(DateTimeOffset at) => $"{at.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss.fff'Z'}";
 
     protected override (long From, long To) Range() =>
         (attempt.LeasedAt.ToUnixTimeMilliseconds(), attempt.EndedAt?.ToUnixTimeMilliseconds() ?? long.MaxValue);

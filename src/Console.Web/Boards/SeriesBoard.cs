@@ -17,7 +17,7 @@ public abstract class SeriesBoard(SeriesReader reader, ChangeFeed feed, TimeProv
     private const int MostAppended = 2400;
     private const int TailAtOnce = 1000;
     private static readonly TimeSpan s_replan = TimeSpan.FromSeconds(5);
-    private readonly Dictionary<long, Line> _lines = [];
+    private readonly Dictionary<(string Chart, string Label), Line> _lines = [];
     private readonly Dictionary<string, ChartModel> _models = [];
     private IReadOnlyList<ChartPlan> _plan = [];
     private long _plannedAt;
@@ -41,6 +41,7 @@ public abstract class SeriesBoard(SeriesReader reader, ChangeFeed feed, TimeProv
         {
             _plan = await PlanAsync(ct);
             _plannedAt = Time.GetTimestamp();
+            Forget();
         }
         foreach (var chart in _plan)
         {
@@ -55,26 +56,44 @@ public abstract class SeriesBoard(SeriesReader reader, ChangeFeed feed, TimeProv
         return true;
     }
 
+    /// <summary>The address of a file with every point of a chart; null = there is none.</summary>
+    protected virtual string? CsvOf(ChartPlan plan) => null;
+
+    /// <summary>A page that is open for weeks keeps nothing of what it does not show any more.</summary>
+    private void Forget()
+    {
+        var charts = _plan.Select(p => p.Title).ToHashSet();
+        foreach (var title in _models.Keys.Where(t => !charts.Contains(t)).ToArray())
+        {
+            _models.Remove(title);
+        }
+        foreach (var key in _lines.Keys.Where(k => !charts.Contains(k.Chart)).ToArray())
+        {
+            _lines.Remove(key);
+        }
+    }
+
     private async Task DrawAsync(ChartPlan plan, CancellationToken ct)
     {
         if (!_models.TryGetValue(plan.Title, out var model))
         {
-            model = _models[plan.Title] = new ChartModel(plan.Title, plan.Unit, ByStep);
+            model = _models[plan.Title] = new ChartModel(plan.Title, plan.Unit, ByStep) { Csv = CsvOf(plan) };
         }
         var redraw = false;
         var news = new Dictionary<string, IReadOnlyList<ChartDot>>();
         foreach (var line in plan.Lines)
         {
-            if (_lines.TryGetValue(line.Series.Id, out var drawn) && drawn.Appended < MostAppended)
+            var known = _lines.TryGetValue((plan.Title, line.Label), out var drawn) && drawn.Id == line.Series.Id;
+            if (known && drawn!.Appended < MostAppended)
             {
-                var dots = await TailAsync(drawn, ct);
+                var dots = await TailAsync(drawn, line.Range ?? Range(), ct);
                 if (dots.Count > 0)
                 {
                     news[line.Label] = dots;
                 }
                 continue;
             }
-            redraw |= await ReadAsync(model, line, drawn, ct);
+            redraw |= await ReadAsync(model, line, known ? drawn : null, ct);
         }
         await model.AppendAsync(news);
         if (redraw)
@@ -91,15 +110,20 @@ public abstract class SeriesBoard(SeriesReader reader, ChangeFeed feed, TimeProv
         {
             return false;
         }
-        var (from, to) = Range();
+        var (from, to) = line.Range ?? Range();
         var chart = await reader.ChartAsync(line.Series, from, Math.Min(to, end.UnixMillis), Buckets, ByStep, ct);
         model.Set(line.Label, chart.Points.Select(p => ChartModel.Dot(p, ByStep)));
-        _lines[line.Series.Id] = new Line(line.Series.Id) { UnixMillis = end.UnixMillis, Step = end.Step };
+        _lines[(model.Title, line.Label)] = new Line(line.Series.Id) { UnixMillis = end.UnixMillis, Step = end.Step };
         return true;
     }
 
-    private async Task<IReadOnlyList<ChartDot>> TailAsync(Line line, CancellationToken ct)
+    private async Task<IReadOnlyList<ChartDot>> TailAsync(Line line, (long From, long To) range, CancellationToken ct)
     {
+        if (line.UnixMillis >= range.To)
+        {
+            // What came since is another's
+            return [];
+        }
         var points = await reader.TailAsync(line.Id, line.UnixMillis, line.Step, TailAtOnce, ct);
         if (points.Count == 0)
         {
@@ -108,10 +132,11 @@ public abstract class SeriesBoard(SeriesReader reader, ChangeFeed feed, TimeProv
         line.UnixMillis = points[^1].UnixMillis;
         line.Step = points[^1].Step;
         line.Appended += points.Count;
-        var (from, to) = Range();
         return
         [
-            .. points.Where(p => p.UnixMillis >= from && p.UnixMillis <= to).Select(p => ChartModel.Dot(p, ByStep)),
+            .. points
+                .Where(p => p.UnixMillis >= range.From && p.UnixMillis <= range.To)
+                .Select(p => ChartModel.Dot(p, ByStep)),
         ];
     }
 

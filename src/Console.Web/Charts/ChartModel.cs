@@ -17,6 +17,9 @@ public sealed class ChartModel(string title, ChartUnit unit, bool byStep)
     public string Title => title;
     public ChartUnit Unit => unit;
     public bool ByStep => byStep;
+
+    /// <summary>Where every point of it is to be had as a file; null = nowhere.</summary>
+    public string? Csv { get; init; }
     public IReadOnlyList<string> Lines => _lines;
     public bool IsEmpty => _dots.TrueForAll(d => d.Count == 0);
 

@@ -2,10 +2,27 @@ using DeepLab.Core.Metrics;
 
 namespace DeepLab.Web.Charts;
 
-public sealed record LinePlan(string Label, SeriesInfo Series);
+/// <param name="Label">no other line of its chart has it</param>
+public sealed record LinePlan(string Label, SeriesInfo Series)
+{
+    /// <summary>Milliseconds since 1970, both inclusive, where it is not drawn whole.</summary>
+    public (long From, long To)? Range { get; init; }
+}
 
 /// <summary>Which series one chart draws.</summary>
-public sealed record ChartPlan(string Title, ChartUnit Unit, IReadOnlyList<LinePlan> Lines);
+public sealed record ChartPlan(string Title, ChartUnit Unit, IReadOnlyList<LinePlan> Lines)
+{
+    /// <summary>The address of a file of its series.</summary>
+    /// <param name="path">of the file, with what else it asks for behind a `?`</param>
+    public string CsvAt(string path) =>
+        Lines
+            .Select(l => l.Series.Key.Name)
+            .Distinct()
+            .Aggregate(
+                path,
+                (address, name) => $"{address}{(address.Contains('?') ? '&' : '?')}name={Uri.EscapeDataString(name)}"
+            );
+}
 
 /// <summary>The charts of the console's own series, in the order in which they are shown.</summary>
 public static class MachineCharts

@@ -25,6 +25,10 @@ public sealed partial class LineChart : IAsyncDisposable
     [Parameter]
     public string? Group { get; set; }
 
+    /// <summary>To be read from afar: as high as its place, with large letters and thick lines.</summary>
+    [Parameter]
+    public bool Large { get; set; }
+
     [Inject]
     private IJSRuntime Js { get; set; } = default!;
 
@@ -61,6 +65,8 @@ public sealed partial class LineChart : IAsyncDisposable
         {
             var options = new
             {
+                title = _drawn.Title,
+                large = Large,
                 unit = _drawn.Unit.ToString(),
                 byStep = _drawn.ByStep,
                 lines = _drawn.Lines,

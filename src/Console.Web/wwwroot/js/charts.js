@@ -16,7 +16,11 @@ function library() {
 
 const light = ['#0a62c0', '#c2570c', '#14773f', '#8b2fa8', '#b3261e', '#0b6f7c', '#7a6200', '#5b5fc7'];
 const night = ['#5caaf8', '#f0995a', '#4cc38a', '#cf8ee6', '#f47a7c', '#54c3d1', '#d9b84a', '#9ea2f5'];
-const height = 190;
+const usual = { height: 190, font: 11, width: 1.6, axis: 28, side: 62, space: 32 };
+// Read from afar
+const large = { height: 0, font: 17, width: 3, axis: 40, side: 92, space: 56 };
+// Charts that share a cursor share what they show of their axis too
+const groups = new Map();
 
 function bytes(v) {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
@@ -90,12 +94,25 @@ class Chart {
     this.queued = false;
     this.observer = new ResizeObserver(() => this.resize());
     this.observer.observe(root);
+    this.zoom = null;
+    this.menu = root.closest('figure')?.querySelector('details');
+    this.onOutside = e => { if (this.menu?.open && !this.menu.contains(e.target)) this.menu.open = false; };
+    document.addEventListener('click', this.onOutside);
+    this.menu?.addEventListener('keydown', e => { if (e.key === 'Escape') this.menu.open = false; });
+    this.menu?.addEventListener('click', e => {
+      if (e.target.closest('button')) this.save();
+      if (!e.target.closest('summary')) this.menu.open = false;
+    });
     this.onTheme = () => this.build();
     document.addEventListener('deeplab-theme', this.onTheme);
   }
 
   draw(options, buffer) {
+    this.leave();
     this.options = options;
+    this.sizes = options.large ? large : usual;
+    this.key = options.group ? `${options.group} ${options.byStep ? 'step' : 'time'}` : null;
+    if (this.key) groups.set(this.key, (groups.get(this.key) ?? new Set()).add(this));
     this.lines = options.lines.map(label => ({ label, x: [], mean: [], min: [], max: [] }));
     this.take(buffer);
     this.build();
@@ -150,14 +167,15 @@ class Chart {
     const format = units[unit] ?? number;
     const palette = this.colors();
     const ink = css('--ink-3'), grid = css('--line');
-    const font = '11px Inter, system-ui, sans-serif';
+    const { font: size, width, axis: below, side, space } = this.sizes;
+    const font = `${size}px Inter, system-ui, sans-serif`;
     const series = [{}], bands = [];
     this.lines.forEach((l, i) => {
       const color = palette[i % palette.length];
       const show = !this.hidden.has(l.label);
       const edge = { stroke: 'transparent', width: 0, points: { show: false }, show };
       series.push(
-        { label: l.label, stroke: color, width: 1.6, spanGaps: true, show, points: { show: (u, s) => this.lines[i].x.length < 3, size: 5 } },
+        { label: l.label, stroke: color, width, spanGaps: true, show, points: { show: (u, s) => this.lines[i].x.length < 3, size: 5 } },
         { ...edge, spanGaps: true },
         { ...edge, spanGaps: true },
       );
@@ -167,24 +185,30 @@ class Chart {
     this.plot = new uPlot(
       {
         width: Math.max(120, this.root.clientWidth),
-        height,
+        height: this.height(),
         legend: { show: false },
         padding: [8, 8, 0, 0],
         scales: {
-          x: { time: !byStep },
+          x: { time: !byStep, range: (u, min, max) => this.zoom ?? this.span(min, max) },
           y: {
             distr: logarithmic ? 3 : 1,
             range: logarithmic ? undefined : (u, min, max) => this.range(min, max),
           },
         },
         axes: [
-          { ...axis, size: 28, space: 72, values: (u, v, i, s, step) => v.map(x => (x == null ? '' : byStep ? number(x) : clock(x, step))) },
-          { ...axis, size: 62, space: 32, incrs: increments[unit], values: (u, v) => v.map(x => (x == null ? '' : format(x))) },
+          { ...axis, size: below, space: 72, values: (u, v, i, s, step) => v.map(x => (x == null ? '' : byStep ? number(x) : clock(x, step))) },
+          { ...axis, size: side, space, incrs: increments[unit], values: (u, v) => v.map(x => (x == null ? '' : format(x))) },
         ],
-        cursor: { sync: group ? { key: group } : undefined, points: { size: 6 }, drag: { x: true, y: false } },
+        cursor: { sync: group ? { key: group } : undefined, points: { size: 6 }, drag: { x: true, y: false }, bind: { dblclick: (u, e, whole) => () => { this.show(null); whole(); } } },
         series,
         bands,
-        hooks: { setCursor: [u => this.tip(u)] },
+        hooks: {
+          setCursor: [u => this.tip(u)],
+          setSelect: [u => {
+            const { left, width } = u.select;
+            if (width > 0) this.show([u.posToVal(left, 'x'), u.posToVal(left + width, 'x')]);
+          }],
+        },
       },
       this.table(),
       this.root,
@@ -196,6 +220,49 @@ class Chart {
     this.plot.over.append(this.tooltip);
     this.plot.over.addEventListener('mouseleave', () => { this.tooltip.hidden = true; });
     this.lastValues();
+  }
+
+  others() {
+    return this.key ? [...groups.get(this.key)].filter(c => c.plot) : [this];
+  }
+
+  // What a reader chose to see stays while points come in; null = everything
+  show(zoom) {
+    for (const c of this.others()) {
+      c.zoom = zoom;
+      if (c === this) continue;
+      if (zoom) c.plot.setScale('x', { min: zoom[0], max: zoom[1] });
+      else c.plot.setData(c.plot.data);
+    }
+  }
+
+  extent() {
+    let from = Infinity, to = -Infinity;
+    for (const { x } of this.lines) {
+      if (!x.length) continue;
+      from = Math.min(from, x[0]);
+      to = Math.max(to, x[x.length - 1]);
+    }
+    return [from, to];
+  }
+
+  // Of time, all charts of a group show the same; each metric has steps of its own
+  span(min, max) {
+    if (!this.options.byStep) {
+      for (const c of this.others()) {
+        const [from, to] = c.extent();
+        min = Math.min(min ?? from, from);
+        max = Math.max(max ?? to, to);
+      }
+    }
+    if (min == null || max == null || !Number.isFinite(min) || !Number.isFinite(max)) return [null, null];
+    if (min !== max) return [min, max];
+    const margin = this.options.byStep ? 1 : 30;
+    return [min - margin, max + margin];
+  }
+
+  height() {
+    return this.sizes.height || Math.max(120, this.root.clientHeight - 44);
   }
 
   range(min, max) {
@@ -215,7 +282,9 @@ class Chart {
 
   resize() {
     const width = this.root.clientWidth;
-    if (this.plot && width > 0 && width !== this.plot.width) this.plot.setSize({ width, height });
+    if (!this.plot || width <= 0) return;
+    const height = this.height();
+    if (width !== this.plot.width || height !== this.plot.height) this.plot.setSize({ width, height });
   }
 
   legend(palette, format) {
@@ -299,8 +368,63 @@ class Chart {
     this.tooltip.style.left = `${left + 14 + w > over ? Math.max(0, left - w - 14) : left + 14}px`;
   }
 
+  // What is shown, as a picture: title, plot with its axes, legend, in the colours of the theme
+  save() {
+    if (!this.plot) return;
+    const drawn = this.plot.ctx.canvas, r = drawn.width / this.plot.width;
+    const palette = this.colors();
+    const shown = this.lines.map((l, i) => ({ label: l.label, color: palette[i % palette.length], value: this.values[i].textContent }))
+      .filter(l => !this.hidden.has(l.label));
+    const canvas = document.createElement('canvas');
+    const pen = canvas.getContext('2d');
+    const pad = 14 * r, row = 20 * r, small = `${12 * r}px Inter, system-ui, sans-serif`;
+    const width = drawn.width + 2 * pad;
+    pen.font = small;
+    let x = pad, y = 0;
+    const places = shown.map(l => {
+      const w = 15 * r + pen.measureText(`${l.label}  ${l.value}`).width + 16 * r;
+      if (x > pad && x + w > width - pad) { x = pad; y += row; }
+      const place = { x, y };
+      x += w;
+      return place;
+    });
+    const head = 38 * r, foot = head + drawn.height + 8 * r;
+    canvas.width = width;
+    canvas.height = foot + (shown.length ? y + row : 0) + pad;
+    pen.fillStyle = css('--surface');
+    pen.fillRect(0, 0, canvas.width, canvas.height);
+    pen.textBaseline = 'middle';
+    pen.fillStyle = css('--ink');
+    pen.font = `600 ${14 * r}px Inter, system-ui, sans-serif`;
+    pen.fillText(this.options.title, pad, head / 2 + 2 * r, width - 2 * pad);
+    pen.drawImage(drawn, pad, head);
+    pen.font = small;
+    shown.forEach((l, i) => {
+      const at = { x: places[i].x, y: foot + places[i].y + row / 2 };
+      pen.fillStyle = l.color;
+      pen.fillRect(at.x, at.y - 4.5 * r, 9 * r, 9 * r);
+      pen.fillStyle = css('--ink-2');
+      pen.fillText(`${l.label}  ${l.value}`, at.x + 15 * r, at.y);
+    });
+    canvas.toBlob(blob => {
+      const link = document.createElement('a');
+      link.href = URL.createObjectURL(blob);
+      link.download = `${this.options.title.replace(/[^\p{L}\p{N}._-]+/gu, '-').replace(/^-+|-+$/g, '') || 'chart'}.png`;
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+    }, 'image/png');
+  }
+
+  leave() {
+    const group = this.key && groups.get(this.key);
+    group?.delete(this);
+    if (group?.size === 0) groups.delete(this.key);
+  }
+
   dispose() {
     this.gone = true;
+    this.leave();
+    document.removeEventListener('click', this.onOutside);
     this.observer.disconnect();
     document.removeEventListener('deeplab-theme', this.onTheme);
     this.plot?.destroy();

@@ -22,6 +22,7 @@ public sealed partial class JobSearch
         ("submitted:7d ended:2026-01", "the last 7 days (30m, 12h, 4w); a year, month, day or minute, UTC"),
         ("submitted:>2026-01-31", "after it; also >=, <, <=, and 2026-01..2026-03"),
         ("id:100..200 gpus:>=4", "its number, and how many GPUs it asks for"),
+        ("metric:accuracy>0.95 metric:loss<=0.1", "its best value of a metric, once it has ended"),
         ("pinned:yes origin:12", "what stays for ever; what was made from job 12"),
     ];
     private IReadOnlyList<SpecError> _errors = [];

@@ -12,9 +12,10 @@ public sealed class ConsoleProcess : IAsyncLifetime
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(90);
     private readonly string _databaseName = $"browser_{Guid.CreateVersion7():N}";
     private readonly List<string> _output = [];
-    private readonly TaskCompletionSource _listening = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private TaskCompletionSource _listening = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private string _data = "";
     private Process? _process;
+    private int _gatewayPort;
 
     public string Address { get; private set; } = "";
 
@@ -34,6 +35,24 @@ public sealed class ConsoleProcess : IAsyncLifetime
         await RunAsync($"create database {_databaseName}");
         _data = Directory.CreateTempSubdirectory("deeplab-browser-").FullName;
         Address = $"http://127.0.0.1:{TestPorts.Free()}";
+        _gatewayPort = TestPorts.Free();
+        GatewayAddress = $"http://1-jupyter.localhost:{_gatewayPort}";
+        await StartAsync();
+    }
+
+    /// <summary>It ends as in a crash, and begins again at the same address.</summary>
+    /// <param name="meanwhile">done while it is away</param>
+    public async Task RestartAsync(Func<Task> meanwhile)
+    {
+        _process!.Exited -= Ended;
+        await KillAsync();
+        await meanwhile();
+        _listening = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        await StartAsync();
+    }
+
+    private async Task StartAsync()
+    {
         var dll = Path.Combine(WebFolder(), "DeepLab.Web.dll");
         var start = new ProcessStartInfo("dotnet", [dll])
         {
@@ -45,9 +64,7 @@ public sealed class ConsoleProcess : IAsyncLifetime
         };
         start.Environment["ASPNETCORE_ENVIRONMENT"] = "Development";
         start.Environment["ASPNETCORE_URLS"] = Address;
-        var gateway = TestPorts.Free();
-        GatewayAddress = $"http://1-jupyter.localhost:{gateway}";
-        start.Environment["DEEPLAB_GATEWAY_URL"] = $"http://*.localhost:{gateway}";
+        start.Environment["DEEPLAB_GATEWAY_URL"] = $"http://*.localhost:{_gatewayPort}";
         start.Environment["DEEPLAB_DB"] = ConnectionString;
         start.Environment["DEEPLAB_DATA"] = _data;
         start.Environment["DOCKER_HOST"] = Need("DEEPLAB_TEST_DOCKER");
@@ -57,7 +74,7 @@ public sealed class ConsoleProcess : IAsyncLifetime
         _process = new Process { StartInfo = start, EnableRaisingEvents = true };
         _process.OutputDataReceived += (_, e) => Hear(e.Data);
         _process.ErrorDataReceived += (_, e) => Hear(e.Data);
-        _process.Exited += (_, _) => _listening.TrySetException(Fail("it ended"));
+        _process.Exited += Ended;
         _process.Start();
         _process.BeginOutputReadLine();
         _process.BeginErrorReadLine();
@@ -79,12 +96,7 @@ public sealed class ConsoleProcess : IAsyncLifetime
 
     public async ValueTask DisposeAsync()
     {
-        if (_process is { } process)
-        {
-            process.Kill(entireProcessTree: true);
-            await process.WaitForExitAsync();
-            process.Dispose();
-        }
+        await KillAsync();
         if (_data.Length == 0)
         {
             // It failed before it made anything
@@ -92,6 +104,19 @@ public sealed class ConsoleProcess : IAsyncLifetime
         }
         Directory.Delete(_data, recursive: true);
         await TestDatabases.DropAsync(Need("DEEPLAB_TEST_DB"), _databaseName);
+    }
+
+    private void Ended(object? sender, EventArgs e) => _listening.TrySetException(Fail("it ended"));
+
+    private async Task KillAsync()
+    {
+        if (_process is { } process)
+        {
+            process.Kill(entireProcessTree: true);
+            await process.WaitForExitAsync();
+            process.Dispose();
+            _process = null;
+        }
     }
 
     private void Hear(string? line)

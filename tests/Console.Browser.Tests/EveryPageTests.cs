@@ -33,6 +33,8 @@ public sealed class EveryPageTests(ConsoleProcess console, Chromium chromium)
             ("job-resources", $"/jobs/{job}?tab=resources", ".charts canvas, .empty"),
             ("job-spec", $"/jobs/{job}?tab=spec", ".spec"),
             ("compare", "/jobs/compare", ".empty"),
+            ("job-receipt", $"/jobs/{job}", ".receipt .shares"),
+            ("wall", "/wall", ".fleet .gpu, .fleet .sum"),
             ("job-new", "/jobs/new", ".note.ok, .note.warn"),
             ("environments", "/environments", ".empty, main .row .name"),
             ("homes", "/environments/homes", ".empty, .homes li"),

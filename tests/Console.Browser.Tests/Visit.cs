@@ -25,6 +25,7 @@ public sealed class Visit : IAsyncDisposable
             if (
                 !request.Url.StartsWith(console.Address + "/", StringComparison.Ordinal)
                 && !request.Url.StartsWith("data:", StringComparison.Ordinal)
+                && !request.Url.StartsWith("blob:", StringComparison.Ordinal)
             )
             {
                 Complain($"a request left the console: {request.Url}");
@@ -46,7 +47,7 @@ public sealed class Visit : IAsyncDisposable
     public async Task OpenAsync(string path)
     {
         await Page.GotoAsync(path);
-        await Page.Locator(".shell h1").First.WaitForAsync(new() { State = WaitForSelectorState.Attached });
+        await Page.Locator(".shell h1, .wall h1").First.WaitForAsync(new() { State = WaitForSelectorState.Attached });
     }
 
     /// <summary>Calls the console's API as whoever is signed in.</summary>

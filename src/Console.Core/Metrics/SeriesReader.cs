@@ -39,6 +39,14 @@ public sealed class SeriesReader(ISeriesStore store)
         return new ChartSeries(series.Key, ChartBuckets.Draw(samples, maxPoints, byStep), series.Points);
     }
 
+    /// <summary>Least and greatest value of a whole curve; not a number where nothing of it is.</summary>
+    public async Task<(double Least, double Greatest)> ExtremesAsync(SeriesInfo series, CancellationToken ct)
+    {
+        // One bucket holds both
+        var chart = await ChartAsync(series, 0, long.MaxValue, 1, byStep: true, ct);
+        return chart.Points.Count > 0 ? (chart.Points[0].Min, chart.Points[0].Max) : (double.NaN, double.NaN);
+    }
+
     /// <summary>
     /// Raw points after a position, oldest first: what a live chart asks for after its first drawing. Points of the same
     /// millisecond follow each other by step.

@@ -186,7 +186,7 @@ public sealed class RunReceipts(IDbContextFactory<ConsoleDb> databases, SeriesRe
             ]
             : [];
 
-    /// <summary>Of metrics that have a finite value, by name.</summary>
+    /// <summary>Of metrics that have a value that is a number, by name.</summary>
     public async Task<IReadOnlyList<RunMetric>> MetricsAsync(long workloadId, CancellationToken ct)
     {
         var found = new SortedDictionary<string, RunMetric>(StringComparer.Ordinal);
@@ -198,20 +198,20 @@ public sealed class RunReceipts(IDbContextFactory<ConsoleDb> databases, SeriesRe
             {
                 continue;
             }
-            // One bucket holds the least and the greatest of the whole curve
-            var chart = await series.ChartAsync(curve, 0, long.MaxValue, 1, byStep: true, ct);
-            foreach (var point in chart.Points.Where(p => double.IsFinite(p.Min) && double.IsFinite(p.Max)))
+            var (least, greatest) = await series.ExtremesAsync(curve, ct);
+            if (double.IsNaN(least))
             {
-                known ??= found[curve.Key.Name] = new RunMetric
-                {
-                    WorkloadId = workloadId,
-                    Name = curve.Key.Name,
-                    Least = point.Min,
-                    Greatest = point.Max,
-                };
-                known.Least = Math.Min(known.Least, point.Min);
-                known.Greatest = Math.Max(known.Greatest, point.Max);
+                continue;
             }
+            known ??= found[curve.Key.Name] = new RunMetric
+            {
+                WorkloadId = workloadId,
+                Name = curve.Key.Name,
+                Least = least,
+                Greatest = greatest,
+            };
+            known.Least = Math.Min(known.Least, least);
+            known.Greatest = Math.Max(known.Greatest, greatest);
         }
         return [.. found.Values];
     }

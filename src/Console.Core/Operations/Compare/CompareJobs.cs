@@ -153,10 +153,7 @@ public sealed class CompareJobs(IDbContextFactory<ConsoleDb> databases, SeriesRe
         {
             if (known.Find(curve) is not { } figures)
             {
-                // One bucket holds the least and the greatest of the whole curve
-                var chart = await series.ChartAsync(curve, 0, long.MaxValue, 1, byStep: true, ct);
-                figures =
-                    chart.Points.Count > 0 ? (chart.Points[0].Min, chart.Points[0].Max) : (double.NaN, double.NaN);
+                figures = await series.ExtremesAsync(curve, ct);
                 known.Keep(curve, figures.Least, figures.Greatest);
             }
             read.Add((curve, figures.Least, figures.Greatest));

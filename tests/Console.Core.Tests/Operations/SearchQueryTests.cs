@@ -97,16 +97,16 @@ public sealed class SearchQueryTests
     [Fact]
     public void A_metric_has_a_bound_of_its_best_value_or_none()
     {
-        Assert.Equal((["val/acc"], new MetricBound(true, false, 0.95)), Metric("metric:val/acc>0.95"));
-        Assert.Equal((["loss"], new MetricBound(false, true, -1e-3)), Metric("metric:loss<=-1e-3"));
-        Assert.Equal((["a b"], new MetricBound(true, true, 2)), Metric("metric:\"a b\">=2"));
-        Assert.Equal((["loss"], null), Metric("metric:loss"));
+        Assert.Equal(("val/acc", new MetricBound(true, false, 0.95)), Metric("metric:val/acc>0.95"));
+        Assert.Equal(("loss", new MetricBound(false, true, -1e-3)), Metric("metric:loss<=-1e-3"));
+        Assert.Equal(("a b", new MetricBound(true, true, 2)), Metric("metric:\"a b\">=2"));
+        Assert.Equal(("loss", null), Metric("metric:loss"));
 
-        static (IReadOnlyList<string>, MetricBound?) Metric(string text)
+        static (string, MetricBound?) Metric(string text)
         {
             var term = One(text);
             Assert.Equal(SearchField.Metric, term.Field);
-            return (term.Texts, term.Bound);
+            return (Assert.Single(term.Texts), term.Bound);
         }
     }
 

@@ -68,7 +68,7 @@ public sealed class ReceiptMakerTests
 
         Assert.Equal(110, receipt.Ran, 6);
         Assert.Equal(200, receipt.Computed.GpuSeconds, 6);
-        Assert.Equal(new Spent(10, 40), receipt.Prepared);
+        Assert.Equal(new Spent(10, 30), receipt.Prepared);
     }
 
     [Fact]

@@ -118,7 +118,8 @@ public sealed class CompareJobs(IDbContextFactory<ConsoleDb> databases, SeriesRe
                     }
             )
             .ToListAsync(ct);
-        var last = attempts.Where(a => a.Number == attempts.Max(x => x.Number)).Select(a => a.Id).ToArray();
+        var round = attempts.Select(a => a.Number).DefaultIfEmpty().Max();
+        var last = attempts.Where(a => a.Number == round).Select(a => a.Id).ToArray();
         var gpus = await db
             .Leases.Where(l => l.WorkloadId == w.Id && last.Contains(l.AttemptId))
             .Select(l => l.GpuUuid)

@@ -134,6 +134,9 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
             case Step.Create or Step.Start when !host.Wall.View.IsOpen:
                 await AwaitWallAsync(read, ct);
                 break;
+            case Step.Create when a.NotBefore - tools.Time.GetUtcNow() is { Ticks: > 0 } pause:
+                await WaitAsync(pause, ct);
+                break;
             case Step.Create:
                 await CreateAsync(read, ct);
                 break;
@@ -174,9 +177,7 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
                 await NoteExitAsync(read, seen!, ct);
                 break;
             case Step.NoteLost:
-                await tools.Writes.EndedAsync(
-                    term,
-                    attemptId,
+                await EndAsync(
                     AttemptState.Lost,
                     (_, _) => (Reason.ContainerLost, "its container was removed from the engine by somebody else"),
                     _started?.ContainerId,
@@ -184,9 +185,7 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
                 );
                 break;
             case Step.NameTaken:
-                await tools.Writes.EndedAsync(
-                    term,
-                    attemptId,
+                await EndAsync(
                     AttemptState.Exited,
                     (_, _) =>
                         (
@@ -261,7 +260,7 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
     }
 
     internal Task FailAsync(Reason reason, string message, string? containerId = null) =>
-        tools.Writes.EndedAsync(term, attemptId, AttemptState.Exited, (_, _) => (reason, message), containerId);
+        EndAsync(AttemptState.Exited, (_, _) => (reason, message), containerId);
 
     /// <param name="pull">how far the pull of its image is, 0-1</param>
     internal Task SayAsync(Reason reason, string message, bool asEvent, double? pull = null) =>

@@ -17,7 +17,7 @@ internal static class ImagePull
     private static readonly TimeSpan s_firstPause = TimeSpan.FromSeconds(1);
 
     /// <summary>
-    /// The job's image, pinned where its registry gave it a digest. Null where it had to be pulled and was not: the attempt's
+    /// The image of the replica's role, pinned where its registry gave it a digest. Null where it had to be pulled and was not: the attempt's
     /// end is recorded, or will be by the next look.
     /// </summary>
     public static async Task<string?> FindAsync(
@@ -29,11 +29,12 @@ internal static class ImagePull
         CancellationToken ct
     )
     {
-        if (read.Workload.PinnedImage is { } pinned)
+        var named = read.Spec.ImageOf(read.Spec.RoleOf(read.Attempt.ReplicaName));
+        if (read.Workload.PinOf(read.Spec, named) is { } pinned)
         {
             return pinned;
         }
-        var image = await tools.Images.ResolveAsync(read.Spec.Image, read.Workload.OwnerId, ct);
+        var image = await tools.Images.ResolveAsync(named, read.Workload.OwnerId, ct);
         if (image.Contains('@'))
         {
             return image;
@@ -47,7 +48,9 @@ internal static class ImagePull
             }
             found = await host.Engine.FindImageAsync(image, ct);
         }
-        return found?.Pinned is { } name ? await tools.Writes.PinImageAsync(term, driver.AttemptId, name) : image;
+        return found?.Pinned is { } name
+            ? await tools.Writes.PinImageAsync(term, driver.AttemptId, read.Spec, named, name)
+            : image;
     }
 
     /// <summary>False where it failed or was not wanted: the attempt's end is recorded, or will be by the next look.</summary>

@@ -75,6 +75,45 @@ public sealed class RunAgainTests
         }
     }
 
+    [Fact]
+    public async Task Each_role_runs_the_image_that_it_names_and_again_that_of_then()
+    {
+        var name = $"role-{Guid.NewGuid():N}:1";
+        var then = await TagAsync(name, "then");
+        var now = "";
+        try
+        {
+            await using var console = await ConsoleHarness.StartAsync(Ct);
+            var servers = Specs.Shell("echo $WHICH; exec sleep 600").Roles[0] with { Name = "ps", Image = name };
+            var spec = Specs.Shell("echo ${WHICH:-plain}; sleep 1") with { Topology = Topology.ParameterServers };
+            spec = spec with { Roles = [servers, spec.Roles[0]] };
+            var first = await console.SubmitAsync(spec, Ct);
+            await RanAsync(first);
+
+            now = await TagAsync(name, "now");
+            var again = await console
+                .Services.GetRequiredService<RunJobAgain>()
+                .RunAsync(ConsoleHarness.Admin, first, Ct);
+            await RanAsync(Assert.IsType<Outcome<Submitted>.Done>(again).Value.Id);
+
+            async Task RanAsync(long id)
+            {
+                var job = await console.WaitForEndAsync(id, Ct);
+                Assert.True(job.Row.State == WorkloadState.Succeeded, job.Row.Message);
+                foreach (var replica in job.Replicas)
+                {
+                    var attempt = Assert.Single(replica.Attempts);
+                    Assert.Equal(replica.Role == "ps", attempt.ImageId == then);
+                    await console.UntilLineAsync(attempt.Id, replica.Role == "ps" ? "then" : "plain", s_patience, Ct);
+                }
+            }
+        }
+        finally
+        {
+            await DockerAsync(["rmi", "-f", then, .. now.Length > 0 ? (string[])[now] : []]);
+        }
+    }
+
     private static string ModelOf(JobRow row) =>
         row.GpuModels.Contains("A100", StringComparison.Ordinal) ? "A100" : row.GpuModels;
 }

@@ -15,6 +15,9 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
     private static readonly TimeSpan s_stopGrace = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan s_retry = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan s_look = TimeSpan.FromSeconds(60);
+
+    /// <summary>What a name takes from one host of a Swarm to all others, with some to spare.</summary>
+    private static readonly TimeSpan s_gossip = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan s_longestBackoff = TimeSpan.FromSeconds(30);
 
     /// <summary>An engine that is busy for a second is no news.</summary>
@@ -48,6 +51,12 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
     /// and one that is gone was removed by somebody else.
     /// </summary>
     private (string ContainerId, DateTimeOffset At)? _started;
+
+    /// <summary>Its program was told that all have started.</summary>
+    private bool _told;
+
+    /// <summary>Its image has no shell: nothing can hold it.</summary>
+    private bool _hasNoShell;
 
     public void Wake()
     {
@@ -169,6 +178,9 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
             case Step.Evict:
                 await IsDoneAsync(() => host.Engine.StopAsync(seen!.Id, s_stopGrace, ct), "ended", ct);
                 break;
+            case Step.Watch when !_told && Muster.IsFor(read.Spec) && w.State != WorkloadState.Starting:
+                _told = await IsDoneAsync(() => TellOthersAsync(read, seen!.Id, ct), "told of the others", ct);
+                break;
             case Step.Watch:
                 await TellDriftAsync(read, seen!);
                 await WaitAsync(await PauseAsync(read, ct), ct);
@@ -257,6 +269,29 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
             await tools.Writes.TellAsync(term, attemptId, drift);
             _drift = drift;
         }
+    }
+
+    /// <summary>All of its round have started: who of them runs is theirs to look up. After a crash it is told again.</summary>
+    private async Task TellOthersAsync(AttemptRead read, string containerId, CancellationToken ct)
+    {
+        if (read.Workload.HostNames.Length > 1)
+        {
+            // The name of one that ends at once would be gone before others had it
+            await Task.Delay(s_gossip, tools.Time, ct);
+        }
+        var told = Muster.Told(await tools.Writes.RunningBesideAsync(read.Attempt, ct));
+        await tools.Files.PutAsync(
+            host.Engine,
+            containerId,
+            read.Spec with
+            {
+                Code = null,
+                Script = null,
+            },
+            [],
+            [told],
+            ct
+        );
     }
 
     internal Task FailAsync(Reason reason, string message, string? containerId = null) =>

@@ -61,6 +61,17 @@ public sealed partial class AttemptWrites(
         );
     }
 
+    /// <summary>Names of the replicas that run in the attempt's round.</summary>
+    public async Task<IReadOnlyList<string>> RunningBesideAsync(Attempt a, CancellationToken ct)
+    {
+        await using var db = await databases.CreateDbContextAsync(ct);
+        return await db
+            .Attempts.Where(x => x.WorkloadId == a.WorkloadId && x.Round == a.Round && x.State == AttemptState.Running)
+            .OrderBy(x => x.Id)
+            .Select(x => x.ReplicaName)
+            .ToListAsync(ct);
+    }
+
     /// <summary>Says what is about to happen, in the workload's own words too.</summary>
     public Task CreatingAsync(
         LeaderTerm term,

@@ -39,19 +39,26 @@ internal static class ImagePull
         {
             return image;
         }
-        var found = await host.Engine.FindImageAsync(image, ct);
-        if (found is null)
+        if (await HaveAsync(driver, host, tools, term, image, ct) is not { } found)
         {
-            if (!await RunAsync(driver, host, tools, term, image, ct))
-            {
-                return null;
-            }
-            found = await host.Engine.FindImageAsync(image, ct);
+            return null;
         }
-        return found?.Pinned is { } name
+        return found.Pinned is { } name
             ? await tools.Writes.PinImageAsync(term, driver.AttemptId, read.Spec, named, name)
             : image;
     }
+
+    /// <summary>The image, pulled where the host lacks it. Null where that failed, as of <see cref="RunAsync"/>.</summary>
+    public static async Task<ImageInfo?> HaveAsync(
+        AttemptDriver driver,
+        HostWorker host,
+        DriverTools tools,
+        LeaderTerm term,
+        string image,
+        CancellationToken ct
+    ) =>
+        await host.Engine.FindImageAsync(image, ct)
+        ?? (await RunAsync(driver, host, tools, term, image, ct) ? await host.Engine.FindImageAsync(image, ct) : null);
 
     /// <summary>False where it failed or was not wanted: the attempt's end is recorded, or will be by the next look.</summary>
     public static async Task<bool> RunAsync(

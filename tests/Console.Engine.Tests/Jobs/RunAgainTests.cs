@@ -76,6 +76,55 @@ public sealed class RunAgainTests
     }
 
     [Fact]
+    public async Task Peers_start_what_their_image_starts_by_itself_and_know_each_other_in_its_first_line()
+    {
+        var name = $"entry-{Guid.NewGuid():N}:1";
+        var container = (await DockerAsync("create", "deeplab/base:13", "true")).Trim();
+        await DockerAsync(
+            "commit",
+            "--change",
+            "ENTRYPOINT [\"sh\", \"-c\", \"getent hosts worker-0 worker-1 | wc -l; echo entry $0 $1\"]",
+            "--change",
+            "CMD [\"own\", \"command\"]",
+            container,
+            name
+        );
+        try
+        {
+            await DockerAsync("rm", container);
+            await using var console = await ConsoleHarness.StartAsync(Ct);
+            var spec = Specs.Shell("", replicas: 2, image: name);
+            foreach (var command in new[] { "", "another one" })
+            {
+                var words = command.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+                var id = await console.SubmitAsync(
+                    spec with
+                    {
+                        Roles = [spec.Roles[0] with { Command = [.. words] }],
+                    },
+                    Ct
+                );
+                var job = await console.WaitForEndAsync(id, Ct);
+                Assert.True(job.Row.State == WorkloadState.Succeeded, job.Row.Message);
+                foreach (var attempt in job.Replicas.Select(r => r.Attempts[0]))
+                {
+                    await console.UntilLineAsync(attempt.Id, "2", s_patience, Ct);
+                    await console.UntilLineAsync(
+                        attempt.Id,
+                        words.Length == 0 ? "entry own command" : "entry another one",
+                        s_patience,
+                        Ct
+                    );
+                }
+            }
+        }
+        finally
+        {
+            await DockerAsync("rmi", "-f", name);
+        }
+    }
+
+    [Fact]
     public async Task Each_role_runs_the_image_that_it_names_and_again_that_of_then()
     {
         var name = $"role-{Guid.NewGuid():N}:1";

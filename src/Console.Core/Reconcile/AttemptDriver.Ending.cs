@@ -113,11 +113,11 @@ internal sealed partial class AttemptDriver
         if (_telemetry is null)
         {
             const string Gone = "its container was gone before its log was read to the end";
-            var hasGap = read.Attempt.StartedAt is not null && await tools.Telemetry.CloseLogAsync(attemptId, Gone, ct);
+            var hasGap = read.Attempt.MayHaveRun && await tools.Telemetry.CloseLogAsync(attemptId, Gone, ct);
             await tools.Writes.ArchivedAsync(
                 term,
                 attemptId,
-                read.Attempt.StartedAt is null ? "nothing to archive: it never ran"
+                !read.Attempt.MayHaveRun ? "nothing to archive: it never ran"
                     : hasGap ? Gone
                     : "log archived"
             );

@@ -108,13 +108,13 @@ public sealed class HostDuties(
         }
         await using var db = await databases.CreateDbContextAsync(term.Ended);
         var left = await db
-            .Attempts.Where(a => a.HostId == host.Id && !a.ContainerRemoved)
+            .Attempts.AsNoTracking()
+            .Where(a => a.HostId == host.Id && !a.ContainerRemoved)
             .OrderBy(a => a.Id)
-            .Select(a => new { a.Id, HasLog = a.StartedAt != null && !a.LogArchived })
             .ToListAsync(term.Ended);
         foreach (var attempt in left)
         {
-            if (attempt.HasLog)
+            if (attempt is { MayHaveRun: true, LogArchived: false })
             {
                 const string Why = "its host was fenced before its log was read to the end";
                 await telemetry.CloseLogAsync(attempt.Id, Why, term.Ended);

@@ -266,6 +266,9 @@ public sealed class Attempt
     /// <summary>The container was seen gone from its engine.</summary>
     public bool ContainerRemoved { get; set; }
 
+    /// <summary>One that was given up before anybody saw it run may have been started, and have written a log.</summary>
+    public bool MayHaveRun => StartedAt is not null || State == AttemptState.Lost;
+
     public void MoveTo(AttemptState to, Reason reason, string message)
     {
         Transitions.Require(State, to);

@@ -1,6 +1,9 @@
 using DeepLab.Core.Engines;
+using DeepLab.Core.Operations;
+using DeepLab.Core.Operations.Fleet;
 using DeepLab.Core.Streams;
 using DeepLab.Core.Workloads;
+using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace DeepLab.Engine.Tests.Faults;
@@ -83,6 +86,51 @@ public sealed class EndSightTests
         var logs = console.Services.GetRequiredService<LogReader>();
         var lost = attempts.Single(a => a.Reason == Reason.ContainerLost);
         await console.UntilCleanAsync(Ct);
+        Assert.True(Assert.Single(await logs.ReadAsync(lost.Id, 0, 10, Ct)).IsGap);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_container_that_ran_unseen_on_a_host_that_was_given_up_leaves_a_log_that_says_that_lines_may_be_missing(
+        bool isFenced
+    )
+    {
+        var fleet = new FakeFleet();
+        await using var console = await fleet.ConsoleAsync(Ct, hostGrace: TimeSpan.FromSeconds(1));
+        fleet.OnStart = c =>
+        {
+            c.Write("a first line");
+            fleet.Engine.GoAway();
+            throw new EngineUnreachableException("the reply was lost");
+        };
+        var id = await console.SubmitAsync(Specs.Shell("program"), Ct);
+        await console.UntilAsync(
+            db => db.Attempts.AnyAsync(a => a.WorkloadId == id && a.State == AttemptState.Lost, Ct),
+            TimeSpan.FromSeconds(30),
+            Ct
+        );
+        var lost = await console.AttemptAsync(id, Ct);
+        Assert.Equal((AttemptState.Lost, null), (lost.State, lost.StartedAt));
+
+        fleet.OnStart = c => fleet.Engine.End(c.Id, 0);
+        if (isFenced)
+        {
+            Assert.IsType<Outcome<string>.Done>(
+                await console.Services.GetRequiredService<FenceHost>().RunAsync(ConsoleHarness.Admin, "local", Ct)
+            );
+        }
+        else
+        {
+            fleet.Engine.Vanish(fleet.Of(id).Id);
+            fleet.Engine.Return();
+        }
+        await console.UntilAsync(
+            db => db.Attempts.AnyAsync(a => a.Id == lost.Id && a.ContainerRemoved, Ct),
+            TimeSpan.FromSeconds(30),
+            Ct
+        );
+        var logs = console.Services.GetRequiredService<LogReader>();
         Assert.True(Assert.Single(await logs.ReadAsync(lost.Id, 0, 10, Ct)).IsGap);
     }
 

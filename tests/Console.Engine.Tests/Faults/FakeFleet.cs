@@ -34,11 +34,16 @@ internal sealed class FakeFleet : IEngineFactory
     /// <summary>Called when a job's container was started.</summary>
     public Action<FakeContainer>? OnStart { get; set; }
 
-    public Task<ConsoleHarness> ConsoleAsync(CancellationToken ct) =>
+    public Task<ConsoleHarness> ConsoleAsync(CancellationToken ct, TimeSpan? hostGrace = null) =>
         ConsoleHarness.StartAsync(
             ct,
-            // It has no kernel to hold any rules
-            o => o with { Egress = new EgressOptions { Mode = EgressMode.Off } },
+            o =>
+                o with
+                {
+                    // It has no kernel to hold any rules
+                    Egress = new EgressOptions { Mode = EgressMode.Off },
+                    HostGrace = hostGrace ?? o.HostGrace,
+                },
             services: s => s.Replace(ServiceDescriptor.Singleton<IEngineFactory>(this))
         );
 

@@ -65,6 +65,9 @@ public sealed class WallLab(LabFleet fleet) : IAsyncLifetime
         await AddAsync(Two, Second, ct);
         await OpenAsync(One, ct);
         await OpenAsync(Two, ct);
+        // Each host that came in gives those that were there another keeper, within seconds
+        await UntilRulesAsync(First, ct);
+        await UntilRulesAsync(Second, ct);
         await TenantsAsync(ct);
         var (first, second) = (new Uri(First.Address).Host, new Uri(Second.Address).Host);
         Forbidden =
@@ -127,6 +130,40 @@ public sealed class WallLab(LabFleet fleet) : IAsyncLifetime
                     ct
                 )
         );
+    }
+
+    /// <summary>Runs something in a host's keeper of its rules, as an admin of that machine could.</summary>
+    public Task<string> InKeeperAsync(FleetHost host, CancellationToken ct, params string[] command) =>
+        host.DockerAsync(ct, ["exec", WallPlans.NameOf(InstallId), .. command]);
+
+    /// <summary>Waits until the rules of a host are whole, and know both hosts.</summary>
+    public async Task UntilRulesAsync(FleetHost host, CancellationToken ct)
+    {
+        string[] named =
+        [
+            "tcp dport { 2375, 2376, 2377 } goto refuse",
+            new Uri(First.Address).Host,
+            new Uri(Second.Address).Host,
+        ];
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        patience.CancelAfter(s_patience);
+        while (true)
+        {
+            try
+            {
+                var table = WallRules.TableOf(InstallId);
+                var rules = await InKeeperAsync(host, patience.Token, "/usr/sbin/nft", "list", "table", "inet", table);
+                if (named.All(n => rules.Contains(n, StringComparison.Ordinal)))
+                {
+                    return;
+                }
+            }
+            catch (InvalidOperationException) when (!patience.IsCancellationRequested)
+            {
+                // One keeper takes the place of another
+            }
+            await Task.Delay(100, patience.Token);
+        }
     }
 
     /// <summary>Waits until the report of a host says this of its rules.</summary>

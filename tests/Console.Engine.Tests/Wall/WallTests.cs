@@ -17,11 +17,6 @@ public sealed class WallTests(WallLab lab) : IClassFixture<WallLab>
     [Fact]
     public async Task A_job_reaches_neither_metadata_console_database_engines_vxlan_nor_tenants_and_all_of_them_without_the_rules()
     {
-        // The second host came in after the first had its rules
-        var second = new Uri(lab.Second.Address).Host;
-        var table = WallRules.TableOf(lab.InstallId);
-        string[] list = ["/usr/sbin/nft", "list", "table", "inet", table];
-        await UntilAsync(lab.First, WallPlans.NameOf(lab.InstallId), rules => rules.Contains(second), list);
         var seen = await lab.TryAsync([.. lab.Forbidden, lab.Tenant, .. lab.Allowed], Ct);
         Assert.Equal(All(lab.Allowed, "reached"), Of(lab.Allowed, seen));
         Assert.NotEqual("reached", seen[lab.Tenant.Name]);
@@ -48,20 +43,18 @@ public sealed class WallTests(WallLab lab) : IClassFixture<WallLab>
     [Fact]
     public async Task Rules_that_somebody_took_away_are_back_within_seconds()
     {
-        var keeper = WallPlans.NameOf(lab.InstallId);
         var table = WallRules.TableOf(lab.InstallId);
-        // A host that came in since has given it another keeper
-        await UntilRulesAsync(lab.First, keeper, table);
-        await InKeeperAsync("/usr/sbin/nft", "delete", "table", "inet", table);
-        await UntilRulesAsync(lab.First, keeper, table);
+        await lab.UntilRulesAsync(lab.First, Ct);
+        await lab.InKeeperAsync(lab.First, Ct, "/usr/sbin/nft", "delete", "table", "inet", table);
+        await lab.UntilRulesAsync(lab.First, Ct);
         // A part of them is as good as none
-        await InKeeperAsync("/usr/sbin/nft", "flush", "chain", "inet", table, "outward");
-        await UntilRulesAsync(lab.First, keeper, table);
+        await lab.InKeeperAsync(lab.First, Ct, "/usr/sbin/nft", "flush", "chain", "inet", table, "outward");
+        await lab.UntilRulesAsync(lab.First, Ct);
         // And the keeper itself
-        await lab.First.DockerAsync(Ct, "rm", "-f", keeper);
+        await lab.First.DockerAsync(Ct, "rm", "-f", WallPlans.NameOf(lab.InstallId));
         await lab.UntilFoundAsync(WallLab.One, FindingSeverity.Error, Ct);
         await lab.UntilFoundAsync(WallLab.One, FindingSeverity.Ok, Ct);
-        await UntilRulesAsync(lab.First, keeper, table);
+        await lab.UntilRulesAsync(lab.First, Ct);
     }
 
     [Fact]
@@ -82,8 +75,7 @@ public sealed class WallTests(WallLab lab) : IClassFixture<WallLab>
         );
         await lab.Console.UntilStateAsync(id, WorkloadState.Running, Ct);
         // As a machine forgets them that is started anew
-        var forget = WallPlans.TakeAway(lab.InstallId);
-        await lab.Second.DockerAsync(Ct, ["exec", WallPlans.NameOf(lab.InstallId), .. forget]);
+        await lab.InKeeperAsync(lab.Second, Ct, [.. WallPlans.TakeAway(lab.InstallId)]);
         try
         {
             await lab.Second.StopAsync(Ct);
@@ -182,49 +174,6 @@ public sealed class WallTests(WallLab lab) : IClassFixture<WallLab>
 
     private static string Of(IEnumerable<(string Name, string, int, bool)> targets, Dictionary<string, string> seen) =>
         string.Join('\n', targets.Select(t => $"{t.Name} {seen.GetValueOrDefault(t.Name, "not tried")}"));
-
-    /// <summary>Whole ones, as the keeper put them there.</summary>
-    private static Task UntilRulesAsync(FleetHost host, string keeper, string table) =>
-        UntilAsync(
-            host,
-            keeper,
-            rules => rules.Contains("tcp dport { 2375, 2376, 2377 } goto refuse", StringComparison.Ordinal),
-            "/usr/sbin/nft",
-            "list",
-            "table",
-            "inet",
-            table
-        );
-
-    /// <summary>Runs something in the first host's keeper, once; one that another takes the place of is waited for.</summary>
-    private Task InKeeperAsync(params string[] command) =>
-        UntilAsync(lab.First, WallPlans.NameOf(lab.InstallId), _ => true, command);
-
-    private static async Task UntilAsync(
-        FleetHost host,
-        string container,
-        Func<string, bool> says,
-        params string[] command
-    )
-    {
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(Ct);
-        patience.CancelAfter(s_patience);
-        while (true)
-        {
-            try
-            {
-                if (says(await host.DockerAsync(patience.Token, ["exec", container, .. command])))
-                {
-                    return;
-                }
-            }
-            catch (InvalidOperationException) when (!patience.IsCancellationRequested)
-            {
-                // Not there yet
-            }
-            await Task.Delay(100, patience.Token);
-        }
-    }
 
     private static Task FromHostAsync(FleetHost host, string address, int port) =>
         Shell.RunAsync(

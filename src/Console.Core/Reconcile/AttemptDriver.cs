@@ -52,8 +52,9 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
     /// </summary>
     private (string ContainerId, DateTimeOffset At)? _started;
 
-    /// <summary>Its program was told that all have started.</summary>
-    private bool _told;
+    /// <summary>Whom its container was told of last, once all had started, and until when it is told of changes.</summary>
+    private IReadOnlyList<string>? _others;
+    private DateTimeOffset? _othersUntil;
 
     /// <summary>Its image has no shell: nothing can hold it.</summary>
     private bool _hasNoShell;
@@ -178,10 +179,15 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
             case Step.Evict:
                 await IsDoneAsync(() => host.Engine.StopAsync(seen!.Id, s_stopGrace, ct), "ended", ct);
                 break;
-            case Step.Watch when !_told && Muster.IsFor(read.Spec) && w.State != WorkloadState.Starting:
-                _told = await IsDoneAsync(() => TellOthersAsync(read, seen!.Id, ct), "told of the others", ct);
-                break;
             case Step.Watch:
+                if (
+                    Muster.IsFor(read.Spec)
+                    && w.State != WorkloadState.Starting
+                    && !await IsDoneAsync(() => TellOthersAsync(read, seen!.Id, ct), "told of the others", ct)
+                )
+                {
+                    break;
+                }
                 await TellDriftAsync(read, seen!);
                 await WaitAsync(await PauseAsync(read, ct), ct);
                 break;
@@ -271,15 +277,26 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
         }
     }
 
-    /// <summary>All of its round have started: who of them runs is theirs to look up. After a crash it is told again.</summary>
+    /// <summary>
+    /// All of its round have started: who of them runs is for its program to find. It hears of those that end meanwhile: they have
+    /// no name any more. After a crash it is told again.
+    /// </summary>
     private async Task TellOthersAsync(AttemptRead read, string containerId, CancellationToken ct)
     {
-        if (read.Workload.HostNames.Length > 1)
+        if (tools.Time.GetUtcNow() > _othersUntil)
+        {
+            return;
+        }
+        if (_others is null && read.Workload.HostNames.Length > 1)
         {
             // The name of one that ends at once would be gone before others had it
             await Task.Delay(s_gossip, tools.Time, ct);
         }
-        var told = Muster.Told(await tools.Writes.RunningBesideAsync(read.Attempt, ct));
+        var running = await tools.Writes.RunningBesideAsync(read.Attempt, ct);
+        if (_others?.SequenceEqual(running) == true)
+        {
+            return;
+        }
         await tools.Files.PutAsync(
             host.Engine,
             containerId,
@@ -289,9 +306,11 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
                 Script = null,
             },
             [],
-            [told],
+            [Muster.Told(running)],
             ct
         );
+        _others = running;
+        _othersUntil ??= tools.Time.GetUtcNow() + Muster.Longest;
     }
 
     internal Task FailAsync(Reason reason, string message, string? containerId = null) =>

@@ -152,10 +152,9 @@ public static class MpiFiles
             CultureInfo.InvariantCulture,
             $$"""
             {{Muster.Wait}}
+            answers() { told="$1 did not answer over SSH"; ssh -F "{{Client}}" "$1" true; }
             within {{AnswerSeconds}}
-            for host in {{string.Join(' ', hosts)}}; do
-                until_true "$host did not answer over SSH within {{AnswerSeconds}} s" ssh -F "{{Client}}" "$host" true || break
-            done
+            for host in {{string.Join(' ', hosts)}}; do until_true answers "$host" || break; done
             """
         );
 }

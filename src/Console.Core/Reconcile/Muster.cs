@@ -25,6 +25,9 @@ public static class Muster
     /// <summary>Seconds for the names of those that have started.</summary>
     private const int NameSeconds = 30;
 
+    /// <summary>So long after the first list a replica may wait for a name: one that has ended meanwhile has none.</summary>
+    public static TimeSpan Longest => TimeSpan.FromSeconds(2 * NameSeconds);
+
     /// <summary>A lone replica meets nobody, nor does the task of an array.</summary>
     public static bool IsFor(JobSpec spec) =>
         spec.Environment is null && spec.Topology != Topology.Array && spec.Roles.Sum(r => r.Replicas) > 1;
@@ -81,31 +84,35 @@ public static class Muster
         string.Create(
             CultureInfo.InvariantCulture,
             $$"""
-            # Its last line says that the list is whole
+            # Each asks, and says what is not so while it is not
             all_started() {
+                told='not all replicas have started'
                 while read -r name; do [ "$name" = {{Whole}} ] && return 0; done < {{list}}
                 return 1
             }
-            within() { over=$(($(date +%s) + $1)); }
-            # Asks the rest of its words until they answer; false, with the first said, once it is over
+            all_resolve() {
+                while read -r name; do
+                    [ "$name" = {{Whole}} ] && return 0
+                    told="the name $name did not resolve"
+                    getent hosts "$name" || return 1
+                done < {{list}}
+                return 1
+            }
+            within() { bound=$1 over=$(($(date +%s) + $1)); }
+            # False once it is over
             until_true() {
-                told=$1
-                shift
                 until "$@" > /dev/null 2>&1 < /dev/null; do
                     if [ "$(date +%s)" -ge "$over" ]; then
-                        say "$told; the program begins all the same"
+                        say "$told within $bound s; the program begins all the same"
                         return 1
                     fi
                     sleep 0.1
                 done
             }
             within {{startSeconds}}
-            if until_true 'not all replicas have started within {{startSeconds}} s' all_started && command -v getent > /dev/null; then
+            if until_true all_started && command -v getent > /dev/null; then
                 within {{nameSeconds}}
-                while read -r name; do
-                    [ "$name" = {{Whole}} ] \
-                        || until_true "the name $name did not resolve within {{nameSeconds}} s" getent hosts "$name" || break
-                done < {{list}}
+                until_true all_resolve || true
             fi
             """
         );

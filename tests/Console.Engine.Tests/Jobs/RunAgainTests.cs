@@ -83,7 +83,7 @@ public sealed class RunAgainTests
         await DockerAsync(
             "commit",
             "--change",
-            "ENTRYPOINT [\"sh\", \"-c\", \"getent hosts worker-0 worker-1 | wc -l; echo entry $0 $1\"]",
+            "ENTRYPOINT [\"sh\", \"-c\", \"getent hosts worker-0 worker-1 | wc -l; echo entry $0 $1; sleep 3\"]",
             "--change",
             "CMD [\"own\", \"command\"]",
             container,

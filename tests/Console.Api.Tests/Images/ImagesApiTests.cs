@@ -234,10 +234,7 @@ public sealed class ImagesApiTests(ApiHost host)
             "/api/v1/jobs",
             Job("""{"name":"ps","image":"deeplab-made/not-there:1-1"},{"name":"q","restartScope":"host"}""")
         );
-        Assert.Equal(
-            ["roles[2].restartScope"],
-            (await refused.ProblemAsync(HttpStatusCode.UnprocessableEntity)).Paths()
-        );
+        Assert.Equal(["roles[2].restartScope"], (await refused.ProblemAsync(HttpStatusCode.BadRequest)).Paths());
         using var unknown = await client.PostAsync(
             "/api/v1/jobs",
             Job("""{"name":"ps","image":"deeplab-made/not-there:1-1"}""")

@@ -31,7 +31,7 @@ public static class CoreServices
         services.AddSingleton(_ => new DatabaseClock(TimeProvider.System));
         services.AddSingleton<TimeProvider>(p => p.GetRequiredService<DatabaseClock>());
         services.AddSingleton(_ => Database.CreateDataSource(options.Database));
-        services.AddPooledDbContextFactory<ConsoleDb>(
+        services.AddDbContextFactory<ConsoleDb>(
             (provider, o) => o.UseConsole(provider.GetRequiredService<Npgsql.NpgsqlDataSource>())
         );
         services.AddSingleton<ChangeFeed>();

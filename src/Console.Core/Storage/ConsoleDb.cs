@@ -120,19 +120,6 @@ public sealed class ConsoleDb : DbContext
         await Database.CurrentTransaction!.CommitAsync(ct);
     }
 
-    /// <summary>Contexts are used again: what was told and not committed goes with whoever told it.</summary>
-    public override void Dispose()
-    {
-        _changes.Clear();
-        base.Dispose();
-    }
-
-    public override ValueTask DisposeAsync()
-    {
-        _changes.Clear();
-        return base.DisposeAsync();
-    }
-
     protected override void OnModelCreating(ModelBuilder modelBuilder) => Schema.Configure(modelBuilder);
 }
 

@@ -5,7 +5,6 @@ using DeepLab.Core.Reconcile;
 using DeepLab.Core.Storage;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Diagnostics;
-using Microsoft.EntityFrameworkCore.Infrastructure;
 using Npgsql;
 
 namespace DeepLab.Engine.Tests.Model;
@@ -106,9 +105,9 @@ internal sealed class Life(Activity activity) : IDbConnectionInterceptor, IDbTra
 /// <summary>Contexts of one console; all consoles of a lab share the queries that EF Core compiled.</summary>
 internal sealed class MortalDatabases(NpgsqlDataSource shared, Life life) : IDbContextFactory<ConsoleDb>
 {
-    private readonly PooledDbContextFactory<ConsoleDb> _pool = new(Options(shared, life));
+    private readonly DbContextOptions<ConsoleDb> _options = Options(shared, life);
 
-    public ConsoleDb CreateDbContext() => _pool.CreateDbContext();
+    public ConsoleDb CreateDbContext() => new(_options);
 
     private static DbContextOptions<ConsoleDb> Options(NpgsqlDataSource shared, Life life)
     {

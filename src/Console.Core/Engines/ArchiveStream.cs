@@ -4,21 +4,11 @@ namespace DeepLab.Core.Engines;
 /// A tar as the engine's client hands it out, for readers that keep to the rules of streams: the client's own cannot be asked any
 /// more once it gave its last byte, and takes a question for nothing, as tar readers ask at the end of an entry, for its end.
 /// </summary>
-internal sealed class ArchiveStream(Stream inner) : Stream
+internal sealed class ArchiveStream(Stream inner) : ReadOnlyStream
 {
     private readonly byte[] _buffer = new byte[64 << 10];
     private int _start;
     private int _end;
-
-    public override bool CanRead => true;
-    public override bool CanWrite => false;
-    public override bool CanSeek => false;
-    public override long Length => throw new NotSupportedException();
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
@@ -28,9 +18,6 @@ internal sealed class ArchiveStream(Stream inner) : Stream
         }
         return Take(buffer.Span);
     }
-
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
 
     public override int Read(byte[] buffer, int offset, int count)
     {
@@ -48,14 +35,6 @@ internal sealed class ArchiveStream(Stream inner) : Stream
         _start += count;
         return count;
     }
-
-    public override void Flush() { }
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
     protected override void Dispose(bool disposing)
     {

@@ -121,16 +121,7 @@ public sealed partial class ImagePruning(
                         var now = time.GetUtcNow();
                         var host = hosts[image.Host];
                         db.ImageTasks.Add(
-                            new ImageTask
-                            {
-                                Kind = ImageTaskKind.Remove,
-                                Reference = image.Reference,
-                                HostId = host.Id,
-                                HostName = host.Name,
-                                ActorName = ActorName,
-                                Message = "waits for its turn",
-                                CreatedAt = now,
-                            }
+                            ImageTask.Waiting(ImageTaskKind.Remove, image.Reference, host, (Guid.Empty, ActorName), now)
                         );
                         db.AddAudit(now, ActorName, "image.prune", $"{image.Reference} on {image.Host}");
                     }

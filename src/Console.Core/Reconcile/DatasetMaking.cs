@@ -23,33 +23,18 @@ public sealed partial class DatasetMaking(
     ILogger<DatasetMaking> logger
 )
 {
-    private static readonly TimeSpan s_sweepEvery = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan s_longestWait = TimeSpan.FromMinutes(10);
-    private static readonly TimeSpan s_pause = TimeSpan.FromSeconds(1);
 
     /// <summary>Lines beside those of files, and some.</summary>
     private const int MostLines = DatasetManifest.MostKept + 1000;
 
-    public async Task RunAsync(LeaderTerm term)
-    {
-        using var subscription = changes.Subscribe(c =>
-            c.Kind is ChangeKind.Workload or ChangeKind.Queue or ChangeKind.Everything
+    public Task RunAsync(LeaderTerm term) =>
+        new Sweeps(changes, time).RunAsync(
+            term,
+            [ChangeKind.Workload, ChangeKind.Queue],
+            SweepAsync,
+            why => Log.Later(logger, why)
         );
-        while (!term.Ended.IsCancellationRequested)
-        {
-            try
-            {
-                await SweepAsync(term);
-            }
-            catch (Exception e) when (DatabaseFaults.IsFault(e))
-            {
-                Log.Later(logger, e.Message);
-            }
-            await subscription.NextAsync(s_sweepEvery, time, term.Ended);
-            // Changes come in bunches
-            await Task.Delay(s_pause, time, term.Ended);
-        }
-    }
 
     private async Task SweepAsync(LeaderTerm term)
     {

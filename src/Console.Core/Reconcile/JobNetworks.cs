@@ -26,7 +26,6 @@ public sealed partial class JobNetworks(
 )
 {
     private static readonly TimeSpan s_sweepEvery = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan s_pause = TimeSpan.FromSeconds(2);
 
     /// <summary>How long a replica waits for its network: as long as for a host that does not answer.</summary>
     public TimeSpan Patience => options.HostGrace;
@@ -94,24 +93,14 @@ public sealed partial class JobNetworks(
     }
 
     /// <summary>Removes networks that nobody needs any more, until the term ends.</summary>
-    public async Task RunAsync(LeaderTerm term)
-    {
-        using var subscription = changes.Subscribe(c => c.Kind is ChangeKind.Workload or ChangeKind.Everything);
-        while (!term.Ended.IsCancellationRequested)
-        {
-            try
-            {
-                await SweepAsync(term);
-            }
-            catch (Exception e) when (DatabaseFaults.IsFault(e))
-            {
-                Log.Failed(logger, e.Message);
-            }
-            await subscription.NextAsync(s_sweepEvery, time, term.Ended);
-            // Ends come in bunches
-            await Task.Delay(s_pause, time, term.Ended);
-        }
-    }
+    public Task RunAsync(LeaderTerm term) =>
+        new Sweeps(changes, time).RunAsync(
+            term,
+            [ChangeKind.Workload],
+            SweepAsync,
+            why => Log.Failed(logger, why),
+            s_sweepEvery
+        );
 
     private async Task SweepAsync(LeaderTerm term)
     {

@@ -67,6 +67,26 @@ public sealed class ImageTask
     public DateTimeOffset? EndedAt { get; set; }
 
     public bool IsOver => State is ImageTaskState.Succeeded or ImageTaskState.Failed or ImageTaskState.Cancelled;
+
+    /// <summary>One that nobody has begun.</summary>
+    public static ImageTask Waiting(
+        ImageTaskKind kind,
+        string reference,
+        Clusters.Host host,
+        (Guid Id, string Name) actor,
+        DateTimeOffset now
+    ) =>
+        new()
+        {
+            Kind = kind,
+            Reference = reference,
+            HostId = host.Id,
+            HostName = host.Name,
+            ActorId = actor.Id,
+            ActorName = actor.Name,
+            Message = "waits for its turn",
+            CreatedAt = now,
+        };
 }
 
 /// <summary>An entry that is to be in the catalogue once its image is made.</summary>

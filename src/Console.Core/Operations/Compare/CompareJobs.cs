@@ -122,7 +122,8 @@ public sealed class CompareJobs(IDbContextFactory<ConsoleDb> databases, SeriesRe
                     }
             )
             .ToListAsync(ct);
-        var last = attempts.Where(a => a.Round == attempts.Max(x => x.Round)).Select(a => a.Id).ToArray();
+        var round = attempts.Select(a => a.Round).DefaultIfEmpty().Max();
+        var last = attempts.Where(a => a.Round == round).Select(a => a.Id).ToArray();
         var gpus = await db
             .Leases.Where(l => l.WorkloadId == w.Id && last.Contains(l.AttemptId))
             .Select(l => l.GpuUuid)

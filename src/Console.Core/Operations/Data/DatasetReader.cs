@@ -36,14 +36,11 @@ internal static class DatasetReader
             return (spec, []);
         }
         var names = spec.Datasets.Select(d => d.Name).ToArray();
-        var found = await db
+        var seen = await db
             .Datasets.FromSql($"select * from datasets where name = any({names}) for share")
+            .VisibleTo(db, actor)
             .AsNoTracking()
-            .ToListAsync(ct);
-        var mine = await db.TeamMembers.Where(m => m.UserId == actor.UserId).Select(m => m.TeamId).ToHashSetAsync(ct);
-        var seen = found
-            .Where(d => actor.IsAdmin || d.OwnerId == actor.UserId || d.TeamId is not { } team || mine.Contains(team))
-            .ToDictionary(d => d.Name, StringComparer.Ordinal);
+            .ToDictionaryAsync(d => d.Name, StringComparer.Ordinal, ct);
         var resolved = ImmutableArray.CreateBuilder<DatasetMount>();
         var errors = new List<SpecError>();
         foreach (var (i, asked) in spec.Datasets.Index())

@@ -250,18 +250,7 @@ internal static class ImageTaskRows
         string reference,
         Clusters.Host host,
         DateTimeOffset now
-    ) =>
-        new()
-        {
-            Kind = kind,
-            Reference = ImageQueries.Familiar(reference),
-            HostId = host.Id,
-            HostName = host.Name,
-            ActorId = actor.UserId,
-            ActorName = actor.UserName,
-            Message = "waits for its turn",
-            CreatedAt = now,
-        };
+    ) => ImageTask.Waiting(kind, ImageQueries.Familiar(reference), host, (actor.UserId, actor.UserName), now);
 
     /// <summary>The task that is at work on this image on this host already, or else the new one.</summary>
     public static async Task<ImageTask> JoinAsync(ConsoleDb db, ImageTask task, CancellationToken ct)

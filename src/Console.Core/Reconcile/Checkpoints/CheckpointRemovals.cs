@@ -25,27 +25,8 @@ public sealed partial class CheckpointRemovals(
     ILogger<CheckpointRemovals> logger
 )
 {
-    private static readonly TimeSpan s_sweepEvery = TimeSpan.FromMinutes(1);
-    private static readonly TimeSpan s_pause = TimeSpan.FromSeconds(1);
-
-    public async Task RunAsync(LeaderTerm term)
-    {
-        using var subscription = changes.Subscribe(c => c.Kind is ChangeKind.Queue or ChangeKind.Everything);
-        while (!term.Ended.IsCancellationRequested)
-        {
-            try
-            {
-                await SweepAsync(term);
-            }
-            catch (Exception e) when (DatabaseFaults.IsFault(e))
-            {
-                Log.Later(logger, e.Message);
-            }
-            await subscription.NextAsync(s_sweepEvery, time, term.Ended);
-            // Changes come in bunches
-            await Task.Delay(s_pause, time, term.Ended);
-        }
-    }
+    public Task RunAsync(LeaderTerm term) =>
+        new Sweeps(changes, time).RunAsync(term, [ChangeKind.Queue], SweepAsync, why => Log.Later(logger, why));
 
     private async Task SweepAsync(LeaderTerm term)
     {

@@ -74,6 +74,9 @@ public sealed record JobResponse(
     /// <summary>The very image that every replica runs; null before it is known, and where the spec's image says it all.</summary>
     public string? PinnedImage { get; init; }
 
+    /// <summary>The same of images that roles name for themselves, by the name that the spec has for each.</summary>
+    public IReadOnlyDictionary<string, string> PinnedRoleImages { get; init; } = new Dictionary<string, string>();
+
     /// <summary>Models of the GPUs it held last; empty where it held none.</summary>
     public string GpuModels { get; init; } = "";
 
@@ -124,6 +127,7 @@ public sealed record JobResponse(
             Final = job.Final,
             Origin = job.Origin,
             PinnedImage = job.PinnedImage,
+            PinnedRoleImages = job.PinnedRoleImages,
             GpuModels = r.GpuModels,
         };
     }

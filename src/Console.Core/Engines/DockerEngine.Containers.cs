@@ -21,6 +21,8 @@ public sealed partial class DockerEngine
                     return new ImageInfo(image.ID, reference, image.Size, Copy(image.Config?.Labels))
                     {
                         Pinned = ImagePulls.Pinned(reference, image.RepoDigests ?? []),
+                        Entrypoint = [.. image.Config?.Entrypoint ?? []],
+                        Command = [.. image.Config?.Cmd ?? []],
                     };
                 },
                 ct

@@ -32,6 +32,7 @@ public static class HostConfigs
             Image = plan.Image,
             // Empty: the image's own
             Cmd = [.. plan.Command],
+            Entrypoint = plan.Entrypoint.Count > 0 ? [.. plan.Entrypoint] : null!,
             Env = Environment(plan),
             Labels = new Dictionary<string, string>(plan.Labels),
             User = plan.User ?? (plan.HostNetwork ? "0:0" : policy.DefaultUser),

@@ -213,6 +213,12 @@ public sealed record ImageInfo(string Id, string Reference, long Bytes, IReadOnl
 {
     /// <summary>`name@sha256:…`, by which any host gets the same image; null where it came from no registry of that name.</summary>
     public string? Pinned { get; init; }
+
+    /// <summary>What it starts whatever the command; empty = the command alone.</summary>
+    public IReadOnlyList<string> Entrypoint { get; init; } = [];
+
+    /// <summary>Its own command.</summary>
+    public IReadOnlyList<string> Command { get; init; } = [];
 }
 
 /// <summary>An image that an installation made.</summary>
@@ -244,6 +250,9 @@ public sealed record ContainerPlan
     public required string Name { get; init; }
     public required string Image { get; init; }
     public IReadOnlyList<string> Command { get; init; } = [];
+
+    /// <summary>In place of the image's; empty = the image's.</summary>
+    public IReadOnlyList<string> Entrypoint { get; init; } = [];
     public required IReadOnlyDictionary<string, string> Env { get; init; }
     public required IReadOnlyDictionary<string, string> Labels { get; init; }
     public required double Cpus { get; init; }

@@ -90,12 +90,21 @@ public sealed record JobDetail(
     /// <summary>`name@sha256:…`, or an id of an image, that every replica runs; null where its image's name says it all, or before it is known.</summary>
     public string? PinnedImage { get; init; }
 
+    /// <summary>The same of images that roles name for themselves, by the name that the spec has for each.</summary>
+    public IReadOnlyDictionary<string, string> PinnedRoleImages { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Those roles that name an image of their own.</summary>
+    public IReadOnlyList<RoleImage> RoleImages { get; init; } = [];
+
     /// <summary>Versions of datasets that it mounts.</summary>
     public IReadOnlyList<DatasetMount> Datasets { get; init; } = [];
 
     /// <summary>A final test run: it is given the test files' lists.</summary>
     public bool Final { get; init; }
 }
+
+/// <param name="Image">as the spec names it</param>
+public sealed record RoleImage(string Role, string Image);
 
 public sealed record ReplicaView(string Name, string Role, int Index, IReadOnlyList<AttemptView> Attempts);
 

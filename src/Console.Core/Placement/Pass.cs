@@ -75,7 +75,7 @@ internal sealed class Pass
         {
             var job = _jobs[i];
             var shape = _shapes.Of(job);
-            Look(new Asker(job, shape, _shapes.WithImage(job.Image), _teams.OfQueue[i], _quotas.User(job.OwnerId)));
+            Look(new Asker(job, shape, _shapes.WithImages(job), _teams.OfQueue[i], _quotas.User(job.OwnerId)));
             _order.Done();
         }
         foreach (var at in _borrowers)

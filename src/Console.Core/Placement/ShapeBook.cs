@@ -72,10 +72,12 @@ internal sealed class ShapeBook(HostTable hosts)
         };
     }
 
-    /// <summary>Hosts that have the image; null where that tells none from another.</summary>
-    public bool[]? WithImage(string image)
+    /// <summary>Hosts that have all of its images; null where that tells none from another.</summary>
+    public bool[]? WithImages(JobRequest job)
     {
-        if (_images.TryGetValue(image, out var known))
+        // No reference has a space in it
+        var key = job.OtherImages.IsEmpty ? job.Image : string.Join(' ', job.OtherImages.Prepend(job.Image));
+        if (_images.TryGetValue(key, out var known))
         {
             return known;
         }
@@ -83,10 +85,11 @@ internal sealed class ShapeBook(HostTable hosts)
         var count = 0;
         for (var h = 0; h < has.Length; h++)
         {
-            has[h] = hosts.Slots[h].Images.Contains(image);
+            var there = hosts.Slots[h].Images;
+            has[h] = there.Contains(job.Image) && job.OtherImages.All(there.Contains);
             count += has[h] ? 1 : 0;
         }
-        return _images[image] = count == 0 || count == has.Length ? null : has;
+        return _images[key] = count == 0 || count == has.Length ? null : has;
     }
 
     private static Need[] Needs(HostTable hosts, ImmutableArray<RoleSpec> roles) =>

@@ -57,7 +57,10 @@ public sealed record JobRequest(long Id, Guid ClusterId, int Priority, Immutable
     /// <summary>Resolved reference of its image.</summary>
     public string Image { get; init; } = "";
 
-    /// <summary>Names of the only hosts that have its image; null = any may pull it. <see cref="Placement"/> is narrowed to them already.</summary>
+    /// <summary>Resolved references of the images that roles name for themselves.</summary>
+    public ImmutableArray<string> OtherImages { get; init; } = [];
+
+    /// <summary>Names of the only hosts that have its images; null = any may pull it. <see cref="Placement"/> is narrowed to them already.</summary>
     public ImmutableArray<string>? ImageHosts { get; init; }
 
     /// <summary>An admin keeps it from starting.</summary>

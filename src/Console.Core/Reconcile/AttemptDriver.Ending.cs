@@ -30,9 +30,7 @@ internal sealed partial class AttemptDriver
         tools.Failpoints.Hit(Failpoints.BeforeExitSaved);
         var outage = seen.FinishedAt is { } at && await tools.Hosts.WasOutageAsync(read.Attempt.HostId, at, ct);
         var gpuTrouble = outage ? null : await GpuAutopsy.WhyAsync(host, tools, read, seen, ct);
-        await tools.Writes.EndedAsync(
-            term,
-            attemptId,
+        await EndAsync(
             AttemptState.Exited,
             (w, a) =>
             {
@@ -76,6 +74,37 @@ internal sealed partial class AttemptDriver
             imageId: seen.ImageId
         );
         tools.Failpoints.Hit(Failpoints.AfterExitSaved);
+    }
+
+    /// <summary>Records an end that was seen on the host, and drives the attempt that takes its place there, if one does.</summary>
+    private async Task EndAsync(
+        AttemptState state,
+        Func<Workload, Attempt, (Reason Reason, string Message)> explain,
+        string? containerId = null,
+        int? exitCode = null,
+        bool oomKilled = false,
+        DateTimeOffset? startedAt = null,
+        DateTimeOffset? endedAt = null,
+        string? imageId = null
+    )
+    {
+        var next = await tools.Writes.EndedAsync(
+            term,
+            attemptId,
+            state,
+            explain,
+            containerId,
+            exitCode,
+            oomKilled,
+            startedAt,
+            endedAt,
+            imageId: imageId
+        );
+        // Where the answer is lost, the host's list finds it
+        if (next is { } id)
+        {
+            host.EnsureDriver(id);
+        }
     }
 
     private async Task ArchiveAsync(AttemptRead read, CancellationToken ct)

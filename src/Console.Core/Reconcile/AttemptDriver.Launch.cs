@@ -43,6 +43,14 @@ internal sealed partial class AttemptDriver
             mounts.Mounts,
             await tools.Environments.DoorsAsync(read, ct)
         );
+        if (Muster.Holds(read.Spec) && !_hasNoShell)
+        {
+            if (await ImagePull.HaveAsync(this, host, tools, term, image, ct) is not { } there)
+            {
+                return;
+            }
+            plan = Muster.Held(plan, there);
+        }
         tools.Failpoints.Hit(Failpoints.BeforeCreate);
         try
         {
@@ -172,6 +180,20 @@ internal sealed partial class AttemptDriver
                 return;
             }
             _started = null;
+            if (
+                !_hasNoShell
+                && e.Kind is EngineErrorKind.CommandNotFound or EngineErrorKind.CommandNotExecutable
+                && Muster.Holds(read.Spec)
+            )
+            {
+                // Maybe it was the shell alone that was not there: another container tells
+                _hasNoShell = await IsDoneAsync(
+                    () => host.Engine.RemoveAsync(containerId, force: true, ct),
+                    "removed",
+                    ct
+                );
+                return;
+            }
             if (e.Kind == EngineErrorKind.PortTaken)
             {
                 await MovePortsAsync(containerId, e.Message, ct);

@@ -33,6 +33,10 @@ internal sealed partial class AttemptDriver
         try
         {
             var sight = await VisitAsync(read, mounts, checkpoint, ct);
+            if (await IsAmongOthersAsync(a, ct))
+            {
+                sight = sight with { WritersGone = false };
+            }
             var choice = await tools.Checkpoints.Writes.ResumeAsync(term, attemptId, sight, host.Host.Name);
             if (choice is { IsHopeless: true })
             {
@@ -53,20 +57,34 @@ internal sealed partial class AttemptDriver
         return false;
     }
 
-    /// <summary>A container of an earlier round may still be at work where it can be reached; one on a host that is away is not waited for.</summary>
+    /// <summary>
+    /// A container of an earlier round, or of its own before it, may still be at work where it can be reached; one on a host that is
+    /// away is not waited for.
+    /// </summary>
     private async Task<bool> AreWritersLeftAsync(Attempt a, CancellationToken ct)
     {
         await using var db = await tools.Checkpoints.Databases.CreateDbContextAsync(ct);
         return await db.Attempts.AnyAsync(
             x =>
                 x.WorkloadId == a.WorkloadId
-                && x.Number < a.Number
+                && (x.Round < a.Round || (x.ReplicaId == a.ReplicaId && x.Number < a.Number))
                 && !x.ContainerRemoved
                 && x.StartedAt != null
                 && !x.LogArchived
                 && db.Hosts.Any(h => h.Id == x.HostId && h.UnreachableSince == null),
             ct
         );
+    }
+
+    /// <summary>It alone was started again, and others of its round are at work.</summary>
+    private async Task<bool> IsAmongOthersAsync(Attempt a, CancellationToken ct)
+    {
+        await using var db = await tools.Checkpoints.Databases.CreateDbContextAsync(ct);
+        return await db.Attempts.AnyAsync(x => x.ReplicaId == a.ReplicaId && x.Round == a.Round && x.Id != a.Id, ct)
+            && await db.Attempts.AnyAsync(
+                x => x.WorkloadId == a.WorkloadId && x.Id != a.Id && x.State == AttemptState.Running,
+                ct
+            );
     }
 
     /// <summary>Looks a last time, when the last of the job's containers on this host has ended. Whatever is in the way holds nothing back.</summary>

@@ -15,6 +15,9 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
     private static readonly TimeSpan s_stopGrace = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan s_retry = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan s_look = TimeSpan.FromSeconds(60);
+
+    /// <summary>What a name takes from one host of a Swarm to all others, with some to spare.</summary>
+    private static readonly TimeSpan s_gossip = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan s_longestBackoff = TimeSpan.FromSeconds(30);
 
     /// <summary>An engine that is busy for a second is no news.</summary>
@@ -48,6 +51,13 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
     /// and one that is gone was removed by somebody else.
     /// </summary>
     private (string ContainerId, DateTimeOffset At)? _started;
+
+    /// <summary>Whom its container was told of last, once all had started, and until when it is told of changes.</summary>
+    private IReadOnlyList<string>? _others;
+    private DateTimeOffset? _othersUntil;
+
+    /// <summary>Its image has no shell: nothing can hold it.</summary>
+    private bool _hasNoShell;
 
     public void Wake()
     {
@@ -134,6 +144,9 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
             case Step.Create or Step.Start when !host.Wall.View.IsOpen:
                 await AwaitWallAsync(read, ct);
                 break;
+            case Step.Create when a.NotBefore - tools.Time.GetUtcNow() is { Ticks: > 0 } pause:
+                await WaitAsync(pause, ct);
+                break;
             case Step.Create:
                 await CreateAsync(read, ct);
                 break;
@@ -167,6 +180,14 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
                 await IsDoneAsync(() => host.Engine.StopAsync(seen!.Id, s_stopGrace, ct), "ended", ct);
                 break;
             case Step.Watch:
+                if (
+                    Muster.IsFor(read.Spec)
+                    && w.State != WorkloadState.Starting
+                    && !await IsDoneAsync(() => TellOthersAsync(read, seen!.Id, ct), "told of the others", ct)
+                )
+                {
+                    break;
+                }
                 await TellDriftAsync(read, seen!);
                 await WaitAsync(await PauseAsync(read, ct), ct);
                 break;
@@ -174,9 +195,7 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
                 await NoteExitAsync(read, seen!, ct);
                 break;
             case Step.NoteLost:
-                await tools.Writes.EndedAsync(
-                    term,
-                    attemptId,
+                await EndAsync(
                     AttemptState.Lost,
                     (_, _) => (Reason.ContainerLost, "its container was removed from the engine by somebody else"),
                     _started?.ContainerId,
@@ -184,9 +203,7 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
                 );
                 break;
             case Step.NameTaken:
-                await tools.Writes.EndedAsync(
-                    term,
-                    attemptId,
+                await EndAsync(
                     AttemptState.Exited,
                     (_, _) =>
                         (
@@ -260,8 +277,44 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
         }
     }
 
+    /// <summary>
+    /// All of its round have started: who of them runs is for its program to find. It hears of those that end meanwhile: they have
+    /// no name any more. After a crash it is told again.
+    /// </summary>
+    private async Task TellOthersAsync(AttemptRead read, string containerId, CancellationToken ct)
+    {
+        if (tools.Time.GetUtcNow() > _othersUntil)
+        {
+            return;
+        }
+        if (_others is null && read.Workload.HostNames.Length > 1)
+        {
+            // The name of one that ends at once would be gone before others had it
+            await Task.Delay(s_gossip, tools.Time, ct);
+        }
+        var running = await tools.Writes.RunningBesideAsync(read.Attempt, ct);
+        if (_others?.SequenceEqual(running) == true)
+        {
+            return;
+        }
+        await tools.Files.PutAsync(
+            host.Engine,
+            containerId,
+            read.Spec with
+            {
+                Code = null,
+                Script = null,
+            },
+            [],
+            [Muster.Told(running)],
+            ct
+        );
+        _others = running;
+        _othersUntil ??= tools.Time.GetUtcNow() + Muster.Longest;
+    }
+
     internal Task FailAsync(Reason reason, string message, string? containerId = null) =>
-        tools.Writes.EndedAsync(term, attemptId, AttemptState.Exited, (_, _) => (reason, message), containerId);
+        EndAsync(AttemptState.Exited, (_, _) => (reason, message), containerId);
 
     /// <param name="pull">how far the pull of its image is, 0-1</param>
     internal Task SayAsync(Reason reason, string message, bool asEvent, double? pull = null) =>

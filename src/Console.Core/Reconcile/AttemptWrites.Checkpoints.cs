@@ -54,7 +54,10 @@ public sealed partial class AttemptWrites
             }
         );
 
-    /// <summary>Decides where an attempt goes on; all of a round go on from the same. What it chose is kept before its container is made.</summary>
+    /// <summary>
+    /// Decides where an attempt goes on; all that begin a round go on from the same, one that was started again alone from its
+    /// newest. What it chose is kept before its container is made.
+    /// </summary>
     /// <param name="host">name, for people</param>
     public async Task<ResumeChoice?> ResumeAsync(LeaderTerm term, long attemptId, CheckpointSight sight, string host)
     {
@@ -79,6 +82,7 @@ public sealed partial class AttemptWrites
                     .Select(x => new
                     {
                         x.Number,
+                        IsOwn = x.ReplicaId == a.ReplicaId && x.Round == a.Round,
                         x.ResumeDecided,
                         x.ResumeFrom,
                         x.Reason,
@@ -92,7 +96,10 @@ public sealed partial class AttemptWrites
                     )
                     .Select(c => new ResumeCandidate(c.Path, c.Step, c.WrittenAt, c.Attempt))
                     .ToList();
-                var decided = own.Length > 0 ? null : past.FirstOrDefault(x => x.Number == a.Number && x.ResumeDecided);
+                var decided =
+                    own.Length > 0 || past.Exists(x => x.IsOwn)
+                        ? null
+                        : past.FirstOrDefault(x => x.Number == a.Number && x.ResumeDecided);
                 made = decided is null
                     ? ResumeChoice.Make(
                         there,

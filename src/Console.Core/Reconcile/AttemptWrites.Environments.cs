@@ -32,7 +32,7 @@ public sealed partial class AttemptWrites
             attemptId,
             (db, w, a, now) =>
             {
-                if (w is not { State: WorkloadState.Running, Desired: DesiredState.Run } || a.Number != w.Round)
+                if (w is not { State: WorkloadState.Running, Desired: DesiredState.Run } || a.Round != w.Round)
                 {
                     return;
                 }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using DeepLab.Core.Feeds;
+using DeepLab.Core.Operations.Fleet;
 using DeepLab.Core.Storage;
 using DeepLab.Core.Workloads;
 using Microsoft.EntityFrameworkCore;
@@ -12,7 +13,7 @@ public sealed record AttemptRead(Attempt Attempt, Workload Workload, JobSpec Spe
     public bool StopWanted =>
         Workload.Desired != DesiredState.Run
         // Given up with its host: its job has a new round
-        || Attempt.Number < Workload.Round
+        || Attempt.Round < Workload.Round
         || Workload.State is WorkloadState.Stopping or WorkloadState.Restarting
         || Workload.State.IsTerminal();
 
@@ -24,6 +25,7 @@ public sealed record AttemptRead(Attempt Attempt, Workload Workload, JobSpec Spe
 public sealed partial class AttemptWrites(
     LeaderWrites writes,
     IDbContextFactory<ConsoleDb> databases,
+    InstallationId installation,
     TimeProvider time
 ) : IDisposable
 {
@@ -57,6 +59,17 @@ public sealed partial class AttemptWrites(
             Operations.Jobs.StoredSpec.Read(found.Workload.SpecJson),
             found.Gpus
         );
+    }
+
+    /// <summary>Names of the replicas that run in the attempt's round.</summary>
+    public async Task<IReadOnlyList<string>> RunningBesideAsync(Attempt a, CancellationToken ct)
+    {
+        await using var db = await databases.CreateDbContextAsync(ct);
+        return await db
+            .Attempts.Where(x => x.WorkloadId == a.WorkloadId && x.Round == a.Round && x.State == AttemptState.Running)
+            .OrderBy(x => x.Id)
+            .Select(x => x.ReplicaName)
+            .ToListAsync(ct);
     }
 
     /// <summary>Says what is about to happen, in the workload's own words too.</summary>
@@ -104,8 +117,8 @@ public sealed partial class AttemptWrites(
             }
         );
 
-    /// <summary>Keeps which image the job runs, unless another replica did; answers what is kept.</summary>
-    public async Task<string> PinImageAsync(LeaderTerm term, long attemptId, string image)
+    /// <summary>Keeps what an image that the spec names is to the job, unless another replica did; answers what is kept.</summary>
+    public async Task<string> PinImageAsync(LeaderTerm term, long attemptId, JobSpec spec, string named, string image)
     {
         var kept = image;
         await ChangeAsync(
@@ -113,12 +126,14 @@ public sealed partial class AttemptWrites(
             attemptId,
             (db, w, a, now) =>
             {
-                if (w.PinnedImage is null)
+                if (w.PinOf(spec, named) is { } before)
                 {
-                    w.PinnedImage = image;
-                    db.AddEvent(w, now, "console", "pinned", Reason.None, $"its image is {image} from now on", a);
+                    kept = before;
+                    return;
                 }
-                kept = w.PinnedImage;
+                w.Pin(spec, named, image);
+                var what = named == spec.Image ? "its image" : $"the image of {spec.RoleOf(a.ReplicaName).Name}";
+                db.AddEvent(w, now, "console", "pinned", Reason.None, $"{what} is {image} from now on", a);
             }
         );
         return kept;
@@ -207,7 +222,8 @@ public sealed partial class AttemptWrites(
     /// the caller has seen the container dead, or never made: its GPUs are released. False for one that is given up with
     /// its host: its GPUs stay leased until <see cref="RemovedAsync"/>.
     /// </param>
-    public Task EndedAsync(
+    /// <returns>the attempt that takes its place on its host, where the replica is started again alone</returns>
+    public async Task<long?> EndedAsync(
         LeaderTerm term,
         long attemptId,
         AttemptState state,
@@ -219,12 +235,15 @@ public sealed partial class AttemptWrites(
         DateTimeOffset? endedAt = null,
         bool seenDead = true,
         string? imageId = null
-    ) =>
-        ChangeAsync(
+    )
+    {
+        Attempt? next = null;
+        await ChangeAsync(
             term,
             attemptId,
             async (db, w, a, now, ct) =>
             {
+                next = null;
                 if (a.State.IsTerminal())
                 {
                     return;
@@ -234,7 +253,7 @@ public sealed partial class AttemptWrites(
                     // It began and ended between two looks; its history tells both all the same
                     Started(db, w, a, containerId!, imageId, began, now);
                     var round = await db
-                        .Attempts.Where(x => x.WorkloadId == w.Id && x.Number == w.Round)
+                        .Attempts.Where(x => x.WorkloadId == w.Id && x.Round == w.Round)
                         .OrderBy(x => x.Id)
                         .ToListAsync(ct);
                     await RollUpAsync(db, w, round, now, ct);
@@ -245,14 +264,20 @@ public sealed partial class AttemptWrites(
                 a.OomKilled = oomKilled;
                 a.EndedAt = endedAt ?? now;
                 a.MoveTo(state, reason, message);
+                db.AddEvent(w, now, "console", "exited", reason, $"{a.ReplicaName} {message}", a);
                 if (seenDead)
                 {
-                    await ReleaseAsync(db, w, a, now, ct);
+                    next = await StartAgainAsync(db, w, a, now, ct);
+                    if (next is null)
+                    {
+                        await ReleaseAsync(db, w, a, now, ct);
+                    }
                 }
-                db.AddEvent(w, now, "console", "exited", reason, $"{a.ReplicaName} {message}", a);
                 db.Tell(ChangeKind.Queue);
             }
         );
+        return next?.Id;
+    }
 
     public Task ArchivedAsync(
         LeaderTerm term,
@@ -418,7 +443,7 @@ public sealed partial class AttemptWrites(
                         string.Create(CultureInfo.InvariantCulture, $"Attempt {attemptId} has no workload.")
                     );
                 var round = await db
-                    .Attempts.Where(a => a.WorkloadId == workloadId && a.Number == w.Round)
+                    .Attempts.Where(a => a.WorkloadId == workloadId && a.Round == w.Round)
                     .OrderBy(a => a.Id)
                     .ToListAsync(ct);
                 var attempt =
@@ -426,6 +451,8 @@ public sealed partial class AttemptWrites(
                     ?? await db.Attempts.SingleAsync(a => a.Id == attemptId, ct);
                 var now = time.GetUtcNow();
                 await change(db, w, attempt, now, ct);
+                // The change may have put another in place of one that ended
+                round.AddRange(db.Attempts.Local.Where(a => a.WorkloadId == w.Id && a.Round == w.Round).Except(round));
                 await RollUpAsync(db, w, round, now, ct);
                 return 0;
             }

@@ -67,6 +67,10 @@ public sealed class EnvironmentTools(
                 ?? throw new EngineException(EngineErrorKind.Other, "its SSH key is not kept any more");
             return MpiFiles.Make(read.Spec, key);
         }
+        if (Muster.IsFor(read.Spec))
+        {
+            return Muster.Files(read.Spec);
+        }
         if (read.Spec is { Topology: Topology.Array, Checkpoint: not null })
         {
             return

@@ -17,7 +17,7 @@ internal static class ImagePull
     private static readonly TimeSpan s_firstPause = TimeSpan.FromSeconds(1);
 
     /// <summary>
-    /// The job's image, pinned where its registry gave it a digest. Null where it had to be pulled and was not: the attempt's
+    /// The image of the replica's role, pinned where its registry gave it a digest. Null where it had to be pulled and was not: the attempt's
     /// end is recorded, or will be by the next look.
     /// </summary>
     public static async Task<string?> FindAsync(
@@ -29,26 +29,36 @@ internal static class ImagePull
         CancellationToken ct
     )
     {
-        if (read.Workload.PinnedImage is { } pinned)
+        var named = read.Spec.ImageOf(read.Spec.RoleOf(read.Attempt.ReplicaName));
+        if (read.Workload.PinOf(read.Spec, named) is { } pinned)
         {
             return pinned;
         }
-        var image = await tools.Images.ResolveAsync(read.Spec.Image, read.Workload.OwnerId, ct);
+        var image = await tools.Images.ResolveAsync(named, read.Workload.OwnerId, ct);
         if (image.Contains('@'))
         {
             return image;
         }
-        var found = await host.Engine.FindImageAsync(image, ct);
-        if (found is null)
+        if (await HaveAsync(driver, host, tools, term, image, ct) is not { } found)
         {
-            if (!await RunAsync(driver, host, tools, term, image, ct))
-            {
-                return null;
-            }
-            found = await host.Engine.FindImageAsync(image, ct);
+            return null;
         }
-        return found?.Pinned is { } name ? await tools.Writes.PinImageAsync(term, driver.AttemptId, name) : image;
+        return found.Pinned is { } name
+            ? await tools.Writes.PinImageAsync(term, driver.AttemptId, read.Spec, named, name)
+            : image;
     }
+
+    /// <summary>The image, pulled where the host lacks it. Null where that failed, as of <see cref="RunAsync"/>.</summary>
+    public static async Task<ImageInfo?> HaveAsync(
+        AttemptDriver driver,
+        HostWorker host,
+        DriverTools tools,
+        LeaderTerm term,
+        string image,
+        CancellationToken ct
+    ) =>
+        await host.Engine.FindImageAsync(image, ct)
+        ?? (await RunAsync(driver, host, tools, term, image, ct) ? await host.Engine.FindImageAsync(image, ct) : null);
 
     /// <summary>False where it failed or was not wanted: the attempt's end is recorded, or will be by the next look.</summary>
     public static async Task<bool> RunAsync(

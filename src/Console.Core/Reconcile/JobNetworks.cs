@@ -108,7 +108,7 @@ public sealed partial class JobNetworks(
         var over = await db
             .Networks.AsNoTracking()
             .Where(n =>
-                !db.Attempts.Any(a => a.WorkloadId == n.WorkloadId && a.Number == n.Round && !a.ContainerRemoved)
+                !db.Attempts.Any(a => a.WorkloadId == n.WorkloadId && a.Round == n.Round && !a.ContainerRemoved)
             )
             .Select(n => new
             {

@@ -57,7 +57,7 @@ public static class LaunchPlan
         {
             env[name] = value;
         }
-        foreach (var (name, value) in ReplicaEnv.Of(spec, attempt.ReplicaName, workload.Id, attempt.Number))
+        foreach (var (name, value) in ReplicaEnv.Of(spec, attempt.ReplicaName, workload.Id, attempt.Round))
         {
             env[name] = value;
         }

@@ -120,8 +120,11 @@ public static class MpiFiles
         """
     );
 
+    /// <summary>Seconds for the servers of those that have started.</summary>
+    private const int AnswerSeconds = 60;
+
     /// <summary>The first waits for the others: their names are there, and their servers answer, before the command begins.</summary>
-    private static string Script(IEnumerable<string> hosts) =>
+    private static string Script(IReadOnlyCollection<string> hosts) =>
         $$"""
             #!/bin/sh
             # Written by the console
@@ -139,10 +142,19 @@ public static class MpiFiles
                 exec "$sshd" -D -e -f "$config"
             fi
             "$sshd" -D -e -f "$config" &
-            for host in {{string.Join(' ', hosts)}}; do
-                until ssh -F "{{Client}}" "$host" true < /dev/null 2> /dev/null; do sleep 0.2; done
-            done
+            {{(hosts.Count > 1 ? AwaitServers(hosts) : "")}}
             exec "$@"
 
             """;
+
+    private static string AwaitServers(IEnumerable<string> hosts) =>
+        string.Create(
+            CultureInfo.InvariantCulture,
+            $$"""
+            {{Muster.Wait}}
+            answers() { told="$1 did not answer over SSH"; ssh -F "{{Client}}" "$1" true; }
+            within {{AnswerSeconds}}
+            for host in {{string.Join(' ', hosts)}}; do until_true answers "$host" || break; done
+            """
+        );
 }

@@ -146,6 +146,9 @@ public sealed class QueuePass(
             var replicas = await db
                 .Replicas.Where(r => r.WorkloadId == w.Id)
                 .ToDictionaryAsync(r => (r.Role, r.Index), ct);
+            // Above all that there were, whoever of them was started again alone
+            var number =
+                (await db.Attempts.Where(a => a.WorkloadId == w.Id).MaxAsync(a => (int?)a.Number, ct) ?? 0) + 1;
             var resources = request.Roles.ToDictionary(r => r.Name, r => r.Resources, StringComparer.Ordinal);
             foreach (var placed in placement.Replicas)
             {
@@ -154,6 +157,7 @@ public sealed class QueuePass(
                     replicas[(placed.Role, placed.Index)],
                     placed,
                     resources[placed.Role],
+                    number,
                     now
                 );
                 db.Attempts.Add(attempt);
@@ -278,6 +282,7 @@ public sealed class QueuePass(
         Replica replica,
         ReplicaPlacement placed,
         ResourcesSpec asked,
+        int number,
         DateTimeOffset now
     ) =>
         new()
@@ -285,9 +290,10 @@ public sealed class QueuePass(
             WorkloadId = w.Id,
             ReplicaId = replica.Id,
             ReplicaName = replica.Name,
-            Number = w.Round,
+            Number = number,
+            Round = w.Round,
             HostId = placed.HostId,
-            ContainerName = LaunchPlan.NameOf(installation.Value, w.Id, replica.Name, w.Round),
+            ContainerName = LaunchPlan.NameOf(installation.Value, w.Id, replica.Name, number),
             State = AttemptState.Leased,
             Reason = Reason.Placed,
             Cpus = asked.Cpus,

@@ -10,37 +10,29 @@ namespace DeepLab.Core.Reconcile;
 public static class Rollup
 {
     /// <summary>Moves the workload where its attempts say it is, with one event a move.</summary>
-    /// <param name="round">attempts of the present round, one a replica</param>
+    /// <param name="attempts">of the present round: the last of each replica says where it is</param>
     /// <param name="hosts">names of the round's hosts, where it spans several</param>
     public static void Apply(
         ConsoleDb db,
         Workload w,
-        IReadOnlyList<Attempt> round,
+        IReadOnlyList<Attempt> attempts,
         JobSpec spec,
         IReadOnlyDictionary<Guid, string> hosts,
         DateTimeOffset now
     )
     {
-        if (w.State.IsTerminal() || round.Count == 0)
+        if (w.State.IsTerminal() || attempts.Count == 0)
         {
             return;
         }
-        var done =
-            w.Desired != DesiredState.Stop
-            && round.All(a => a.Reason == Reason.Completed || !spec.Decides(a.ReplicaName));
+        var round = LastOfEach(attempts);
+        var done = w.Desired != DesiredState.Stop && IsDone(round, spec);
         // Whatever befell the others since: those that the job needs have succeeded
-        var failure = done
-            ? null
-            : round
-                .Where(a =>
-                    a.State.IsTerminal()
-                    && a.Reason is not (Reason.Completed or Reason.SiblingFailed or Reason.NoLongerNeeded)
-                )
-                .OrderBy(a => a.EndedAt)
-                .FirstOrDefault();
+        var failure = done ? null : round.Where(IsFailure).OrderBy(a => a.EndedAt).FirstOrDefault();
         if (round.All(a => a.State.IsTerminal()))
         {
-            End(db, w, round, failure, failure is null ? "" : Who(failure, hosts), spec, now);
+            var before = FirstToGo(attempts.Except(round), hosts);
+            End(db, w, round, failure, failure is null ? "" : Who(failure, hosts), before, spec, now);
             return;
         }
         var ending = w.Desired != DesiredState.Run || done || (failure is not null && spec.Topology != Topology.Array);
@@ -81,6 +73,37 @@ public static class Rollup
             w.Deadline ??= round.Min(a => Began(a, now)) + spec.MaxDuration;
             Move(db, w, WorkloadState.Running, "running", Reason.StartedRunning, $"runs on {w.HostName}", now);
         }
+        else if (
+            w is { State: WorkloadState.Running, Reason: Reason.RestartRequested }
+            && round.All(a => a.State is AttemptState.Running || a.State.IsTerminal())
+        )
+        {
+            w.Reason = Reason.StartedRunning;
+            w.Message = $"runs on {w.HostName}{FirstToGo(attempts.Except(round), hosts)}";
+            db.Tell(Feeds.ChangeKind.Workload, w.Id);
+        }
+    }
+
+    /// <summary>Of each replica, the attempt that counts.</summary>
+    public static IReadOnlyList<Attempt> LastOfEach(IEnumerable<Attempt> attempts) =>
+        [.. attempts.GroupBy(a => a.ReplicaName, (_, of) => of.MaxBy(a => a.Number)!)];
+
+    /// <summary>All that the job needs have succeeded.</summary>
+    public static bool IsDone(IReadOnlyList<Attempt> round, JobSpec spec) =>
+        round.All(a => a.Reason == Reason.Completed || !spec.Decides(a.ReplicaName));
+
+    /// <summary>It ended, neither well nor for another's sake.</summary>
+    public static bool IsFailure(Attempt a) =>
+        a.State.IsTerminal() && a.Reason is not (Reason.Completed or Reason.SiblingFailed or Reason.NoLongerNeeded);
+
+    /// <summary>Who was started again in place first, and why; empty where nobody was.</summary>
+    private static string FirstToGo(IEnumerable<Attempt> replaced, IReadOnlyDictionary<Guid, string> hosts)
+    {
+        var all = replaced.OrderBy(a => a.EndedAt).ToArray();
+        return all.Length == 0
+            ? ""
+            : $"; {Who(all[0], hosts)} {all[0].Message} and was started again alone"
+                + (all.Length > 1 ? $", the first of {all.Length}" : "");
     }
 
     /// <summary>The engine's word for when it started, as far as it can be: its clock may be wrong, and a limit runs by ours.</summary>
@@ -121,6 +144,7 @@ public static class Rollup
         IReadOnlyList<Attempt> round,
         Attempt? failure,
         string who,
+        string before,
         JobSpec spec,
         DateTimeOffset now
     )
@@ -140,7 +164,7 @@ public static class Rollup
         else if (failure is null && !endless)
         {
             // Attempts that never ran cannot be Completed: all that decide ended by themselves with exit code 0
-            Finish(db, w, WorkloadState.Succeeded, Reason.Completed, Completed(round), now);
+            Finish(db, w, WorkloadState.Succeeded, Reason.Completed, Completed(round) + before, now);
         }
         else if (w.Desired == DesiredState.Requeue)
         {
@@ -151,31 +175,15 @@ public static class Rollup
             var (reason, message) = StopReason(w);
             Requeue(db, w, reason, $"{message}; it waits for another", now);
         }
-        else if (
-            IsInterruption(failure!.Reason)
-            && (spec.Restart.MaxRestarts > 0 || endless)
-            && w.Interruptions < MostInterruptions
-        )
+        else if (Restart.After(w, spec, failure!.Reason) is { } restart)
         {
-            w.Interruptions++;
-            Pause(w, w.Interruptions, now);
+            restart.Charge(w);
+            w.NotBefore = now + restart.Pause;
             Requeue(
                 db,
                 w,
-                failure.Reason,
-                $"{who} {failure.Message}; interruption {w.Interruptions} of at most {MostInterruptions}",
-                now
-            );
-        }
-        else if (!IsInterruption(failure.Reason) && w.Restarts < spec.Restart.MaxRestarts && MayRestart(failure.Reason))
-        {
-            w.Restarts++;
-            Pause(w, w.Restarts, now);
-            Requeue(
-                db,
-                w,
-                Reason.RestartRequested,
-                $"{who} {failure.Message}; restart {w.Restarts} of {spec.Restart.MaxRestarts}",
+                restart.IsInterruption ? failure.Reason : Reason.RestartRequested,
+                $"{who} {failure.Message}; {restart.InWords}",
                 now
             );
         }
@@ -205,13 +213,6 @@ public static class Rollup
         db.AddEvent(w, now, "console", "requeue-requested", reason, message);
     }
 
-    /// <summary>A program that fails at once must not keep its host busy with restarts: each pause is twice the last.</summary>
-    private static void Pause(Workload w, int times, DateTimeOffset now) =>
-        w.NotBefore =
-            now + TimeSpan.FromSeconds(Math.Min(LongestPause.TotalSeconds, Math.Pow(2, Math.Min(times - 1, 20))));
-
-    private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(5);
-
     /// <summary>A new round: every replica is placed again, as a job that came just now.</summary>
     private static void Requeue(ConsoleDb db, Workload w, Reason reason, string message, DateTimeOffset now)
     {
@@ -237,16 +238,6 @@ public static class Rollup
     /// <summary>A program that dies with every host it meets is no bad luck any more.</summary>
     public const int MostInterruptions = 10;
 
-    /// <summary>Ends that are nobody's failure but a machine's or an operator's.</summary>
-    private static bool IsInterruption(Reason reason) =>
-        reason
-            is Reason.HostLost
-                or Reason.EngineStopped
-                or Reason.ContainerLost
-                or Reason.NameTaken
-                or Reason.GpuFailed
-                or Reason.NetworkFailed;
-
     private static string FailedTasks(IReadOnlyList<Attempt> round)
     {
         const int Told = 8;
@@ -268,19 +259,6 @@ public static class Rollup
             : round.Count == 1 ? "ended with exit code 0"
             : $"all {round.Count} replicas ended with exit code 0";
     }
-
-    /// <summary>What another try cannot mend is not tried again.</summary>
-    private static bool MayRestart(Reason reason) =>
-        reason
-            is not (
-                Reason.ImageNotFound
-                or Reason.CommandNotFound
-                or Reason.CommandNotExecutable
-                or Reason.CodeMissing
-                or Reason.VolumeMissing
-                or Reason.CreateFailed
-                or Reason.CheckpointsUnusable
-            );
 
     private static void Finish(
         ConsoleDb db,

@@ -174,6 +174,7 @@ internal static class Schema
             e.HasIndex(x => x.OriginId).HasFilter("origin_id is not null");
             e.HasIndex(x => x.Id).HasDatabaseName("ix_workloads_pinned").HasFilter("pinned");
             Json(e.Property(x => x.Labels).HasDefaultValueSql("'{}'"));
+            Json(e.Property(x => x.PinnedRoleImages).HasDefaultValueSql("'{}'"));
             e.Property(x => x.LabelTerms).HasDefaultValueSql("'{}'");
             e.Property(x => x.GpuModels).HasDefaultValue("");
             e.Property(x => x.Notes).HasDefaultValue("");

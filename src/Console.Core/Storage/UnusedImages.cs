@@ -95,12 +95,18 @@ public static class UnusedImages
         db
             .Database.SqlQuery<Use>(
                 $"""
-                select w.spec_json->>'image' as image, w.pinned_image as pinned,
+                select i.image, i.pinned,
                   max(coalesce(w.ended_at, w.submitted_at)) as last,
                   bool_or((w.kind = 'Environment' and w.deleted_at is null)
                     or w.state not in ('Succeeded','Failed','Stopped')
                     or exists (select 1 from attempts a where a.workload_id = w.id and not a.container_removed)) as now
-                from workloads w group by 1, 2
+                from workloads w cross join lateral (
+                  select w.spec_json->>'image' as image, w.pinned_image as pinned
+                  union all select r->>'image', w.pinned_role_images->>(r->>'image')
+                  -- Edited by hand, it may be anything
+                  from jsonb_array_elements(case jsonb_typeof(w.spec_json->'roles') when 'array' then w.spec_json->'roles'
+                    else '[]'::jsonb end) r where r->>'image' is not null) i
+                group by 1, 2
                 """
             )
             .ToListAsync(ct);

@@ -12,7 +12,7 @@ public sealed record JobSpec
     /// <summary>The team whose share and quota it uses; null = the owner's own first team.</summary>
     public string? Team { get; init; }
 
-    /// <summary>An image reference, or the name of a catalogue entry.</summary>
+    /// <summary>An image reference, or the name of a catalogue entry: of every role that names none of its own.</summary>
     public required string Image { get; init; }
 
     /// <summary>`sha256:…` of an uploaded tar.gz that is unpacked into /workspace, or null.</summary>
@@ -97,6 +97,15 @@ public sealed record JobSpec
         }
     }
 
+    public string ImageOf(RoleSpec role) => role.Image ?? Image;
+
+    /// <summary>Every image that it names, once, with the field that names it, such as `roles[1].image`; the job's own first.</summary>
+    public IEnumerable<(string Field, string Image)> NamedImages() =>
+        Roles
+            .Select((r, i) => ($"roles[{i}].image", r.Image ?? Image))
+            .Prepend(("image", Image))
+            .DistinctBy(n => n.Item2);
+
     public int GpusAsked => Roles.Sum(r => r.Replicas * r.Resources.Gpus);
 
     /// <summary>The role of a replica such as `worker-0`.</summary>
@@ -136,6 +145,9 @@ public sealed record RoleSpec
     public required string Name { get; init; }
     public int Replicas { get; init; } = 1;
 
+    /// <summary>An image reference, or the name of a catalogue entry; null = the job's.</summary>
+    public string? Image { get; init; }
+
     /// <summary>argv; empty = the image's own command.</summary>
     public ImmutableArray<string> Command { get; init; } = [];
 
@@ -144,7 +156,19 @@ public sealed record RoleSpec
 
     /// <summary>Whether the job needs its success; null = as the topology has it. See <see cref="Topologies.Decides"/>.</summary>
     public bool? Deciding { get; init; }
+
+    /// <summary>What is started again when a replica of it fails.</summary>
+    public RestartScope RestartScope { get; init; }
     public ResourcesSpec Resources { get; init; } = new();
+}
+
+public enum RestartScope
+{
+    /// <summary>The job: its other replicas are stopped, and all are placed again.</summary>
+    Gang,
+
+    /// <summary>That replica alone, where it was; the others run on.</summary>
+    Replica,
 }
 
 public sealed record ResourcesSpec

@@ -70,12 +70,22 @@ internal static class SpecEnvironment
         {
             Refuse(key, $"An environment has no {key}; leave it out.");
         }
-        var isRight = spec.Roles is [{ Name: EnvironmentSpec.Role, Replicas: 1, Command.IsEmpty: true }];
+        var isRight =
+            spec.Roles
+            is [
+                {
+                    Name: EnvironmentSpec.Role,
+                    Replicas: 1,
+                    Command.IsEmpty: true,
+                    Image: null,
+                    RestartScope: RestartScope.Gang
+                },
+            ];
         if (!isRight && !spec.Roles.IsEmpty)
         {
             Refuse(
                 "roles",
-                $"An environment has one role, \"{EnvironmentSpec.Role}\", with one replica and no command."
+                $"An environment has one role, \"{EnvironmentSpec.Role}\", with one replica, no command, and no image or restart scope of its own."
             );
         }
         CheckMounts(job.Find("volumes"), spec.Volumes);

@@ -56,7 +56,17 @@ public static partial class SpecReader
         "git",
         "environment",
     ];
-    private static readonly string[] RoleKeys = ["name", "replicas", "command", "env", "deciding", "resources"];
+    private static readonly string[] RoleKeys =
+    [
+        "name",
+        "image",
+        "replicas",
+        "command",
+        "env",
+        "deciding",
+        "restartScope",
+        "resources",
+    ];
     internal static readonly string[] ResourceKeys = ["gpus", "gpuModel", "gpuMemory", "cpus", "memory", "shm"];
     private static readonly UTF8Encoding StrictUtf8 = new(false, throwOnInvalidBytes: true);
 
@@ -236,19 +246,23 @@ public static partial class SpecReader
             return null;
         }
         var name = role.Need("name", "a name such as \"worker\"")?.RoleName();
+        var image = role.Find("image")?.Image();
         var replicas = role.Find("replicas")?.Whole(1, MaxReplicas);
         var command = role.Find("command")?.Command() ?? [];
         var env = SpecEnv.Read(role.Find("env"));
         var deciding = role.Find("deciding")?.Flag();
+        var scope = Topologies.ReadScope(role.Find("restartScope"));
         var resources = Resources(role.Find("resources"));
         return new RoleSpec
         {
             Name = name ?? "",
+            Image = image,
             Replicas = replicas ?? 1,
             Command = command,
             // The shared empty one: equal specs are equal
             Env = env.Count == 0 ? SpecEnv.None : env,
             Deciding = deciding,
+            RestartScope = scope,
             Resources = resources,
         };
     }
@@ -298,7 +312,7 @@ public static partial class SpecReader
     private static string? Misplaced(string key) =>
         key switch
         {
-            "command" or "replicas" or "resources" or "deciding" => $"roles[0].{key}",
+            "command" or "replicas" or "resources" or "deciding" or "restartScope" => $"roles[0].{key}",
             _ when ResourceKeys.Contains(key) => $"roles[0].resources.{key}",
             "everySteps" or "keep" => $"checkpoint.{key}",
             "maxRestarts" => "restart.maxRestarts",

@@ -150,6 +150,7 @@ public static class SpecWriter
     {
         w.WriteStartObject();
         w.WriteString("name", role.Name);
+        Optional(w, "image", role.Image);
         w.WriteNumber("replicas", role.Replicas);
         w.WriteStartArray("command");
         foreach (var argument in role.Command)
@@ -164,6 +165,11 @@ public static class SpecWriter
         if (role.Deciding is { } deciding)
         {
             w.WriteBoolean("deciding", deciding);
+        }
+        // Left out where it is the plain one, as in every spec that was stored before there was another
+        if (role.RestartScope != RestartScope.Gang)
+        {
+            w.WriteString("restartScope", Topologies.NameOf(role.RestartScope));
         }
         var r = role.Resources;
         w.WriteStartObject("resources");

@@ -29,21 +29,29 @@ public static class Topologies
     public const string Chief = "chief";
     public const string Evaluator = "evaluator";
     private static readonly string[] s_names = ["peers", "parameterServers", "mpi", "chiefEvaluator", "array"];
+    private static readonly string[] s_scopes = ["gang", "replica"];
 
     public static string NameOf(Topology topology) => s_names[(int)topology];
 
-    internal static Topology Read(SpecNode? node)
+    public static string NameOf(RestartScope scope) => s_scopes[(int)scope];
+
+    internal static Topology Read(SpecNode? node) => (Topology)OneOf(node, s_names);
+
+    internal static RestartScope ReadScope(SpecNode? node) => (RestartScope)OneOf(node, s_scopes);
+
+    /// <summary>Place of its text among the names; of the first where it has none, or none of them.</summary>
+    private static int OneOf(SpecNode? node, string[] names)
     {
         if (node?.Text(64) is not { } text)
         {
-            return Topology.Peers;
+            return 0;
         }
-        var at = System.Array.IndexOf(s_names, text);
+        var at = System.Array.IndexOf(names, text);
         if (at < 0)
         {
-            node.Value.Fail($"This is {SpecText.Quote(text)}; one of {string.Join(", ", s_names)} is allowed.");
+            node.Value.Fail($"This is {SpecText.Quote(text)}; one of {string.Join(", ", names)} is allowed.");
         }
-        return (Topology)Math.Max(0, at);
+        return Math.Max(0, at);
     }
 
     /// <summary>Whether the job needs this replica's success. Those that do not decide are stopped once all that do have succeeded.</summary>
@@ -134,6 +142,21 @@ public static class Topologies
                     $"There are {spec.Roles.Length} roles; the topology array takes one, each replica of which is a task."
                 );
                 break;
+        }
+        if (spec.Topology == Topology.Mpi && spec.Roles[0].RestartScope == RestartScope.Replica)
+        {
+            FailAt(
+                roles,
+                "[0].restartScope",
+                "This is \"replica\"; with the topology mpi only \"gang\" is allowed: mpirun ends with the first rank it loses."
+            );
+        }
+        if (spec.Roles.All(r => r.Image is not null && r.Image != spec.Image))
+        {
+            job.Find("image")
+                ?.Fail(
+                    "No role runs this image: each names another of its own. Name one of those here, and leave it out there."
+                );
         }
         if (spec.Roles.SelectMany(r => r.Names()).All(r => !spec.Decides(r)))
         {

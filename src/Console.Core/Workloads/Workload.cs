@@ -53,13 +53,13 @@ public sealed class Workload
     /// <summary>It runs the very image that its origin ran.</summary>
     public bool OriginExact { get; set; }
 
-    /// <summary>Number of the present round of attempts, from 1: one attempt of this number for each replica.</summary>
+    /// <summary>Number of the present round of attempts, from 1.</summary>
     public int Round { get; set; } = 1;
 
-    /// <summary>Rounds that failed by themselves, against the spec's `maxRestarts`.</summary>
+    /// <summary>Rounds, and replicas that are started again alone, that failed by themselves, against the spec's `maxRestarts`.</summary>
     public int Restarts { get; set; }
 
-    /// <summary>Rounds that a host, an engine or an operator ended; a budget apart, since they are no failures of the program.</summary>
+    /// <summary>Those that a host, an engine or an operator ended; a budget apart, since they are no failures of the program.</summary>
     public int Interruptions { get; set; }
 
     /// <summary>Times it was stopped for another job or a drain; never counted as a failure.</summary>
@@ -93,6 +93,9 @@ public sealed class Workload
     /// workload came, or as its first replica found it, `name@sha256:…`. Null before that, and where it came from no registry.
     /// </summary>
     public string? PinnedImage { get; set; }
+
+    /// <summary>The same of images that roles name for themselves, by the name that the spec has for each.</summary>
+    public Dictionary<string, string> PinnedRoleImages { get; private set; } = [];
 
     /// <summary>How far the pull of its image is, 0-1; null while none is known.</summary>
     public double? PullFraction { get; set; }
@@ -168,6 +171,23 @@ public sealed class Workload
         : checkpointAt > began ? checkpointAt
         : began;
 
+    /// <summary>What an image that the spec names is to this workload; null where that is not known yet.</summary>
+    public string? PinOf(JobSpec spec, string image) =>
+        image == spec.Image ? PinnedImage : PinnedRoleImages.GetValueOrDefault(image);
+
+    public void Pin(JobSpec spec, string image, string pinned)
+    {
+        if (image == spec.Image)
+        {
+            PinnedImage = pinned;
+        }
+        else
+        {
+            // A new one: that something was added to the old would go unnoticed
+            PinnedRoleImages = new(PinnedRoleImages) { [image] = pinned };
+        }
+    }
+
     public void SetLabels(IReadOnlyDictionary<string, string> labels)
     {
         Labels = labels.OrderBy(l => l.Key, StringComparer.Ordinal).ToDictionary();
@@ -203,6 +223,9 @@ public sealed class Attempt
     /// <summary>`worker-0`, kept here so that logs and labels need no join.</summary>
     public required string ReplicaName { get; set; }
     public int Number { get; set; }
+
+    /// <summary>Of its workload. A replica that was started again in place has several attempts in one round; the last counts.</summary>
+    public int Round { get; set; } = 1;
     public Guid HostId { get; set; }
     public required string ContainerName { get; set; }
     public string? ContainerId { get; set; }
@@ -212,6 +235,9 @@ public sealed class Attempt
     public double Cpus { get; set; }
     public long MemoryBytes { get; set; }
     public DateTimeOffset LeasedAt { get; set; }
+
+    /// <summary>Its container is not made before; null = at once. The replica failed just now.</summary>
+    public DateTimeOffset? NotBefore { get; set; }
     public DateTimeOffset? StartedAt { get; set; }
     public DateTimeOffset? EndedAt { get; set; }
     public int? ExitCode { get; set; }

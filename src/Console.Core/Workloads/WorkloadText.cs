@@ -10,7 +10,7 @@ public sealed class WorkloadText
     public const int Longest = 4000;
     public long WorkloadId { get; set; }
 
-    /// <summary>As the spec has it.</summary>
+    /// <summary>As the spec has them: its images, each once.</summary>
     public required string Image { get; set; }
 
     /// <summary>The commands of all roles, as one would type them but for the quotes, each once.</summary>
@@ -27,7 +27,7 @@ public sealed class WorkloadText
         return new WorkloadText
         {
             WorkloadId = id,
-            Image = spec.Image,
+            Image = string.Join(" ; ", spec.NamedImages().Select(n => n.Image)),
             // PostgreSQL keeps none
             Command = text.Replace('\0', ' '),
         };

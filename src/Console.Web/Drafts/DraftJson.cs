@@ -136,13 +136,13 @@ public static class DraftJson
         return checkpoint;
     }
 
-    /// <summary>Parameter servers run what the workers run, unless they have a command of their own.</summary>
+    /// <summary>Some run what the first role runs, with what it has, unless they have a command or resources of their own.</summary>
     private static JsonNode? Other(JobDraft d, JsonObject first, JsonNode? role)
     {
         var other = role?.DeepClone();
-        if (d.HasServers && JobDraft.IsServer(other))
+        foreach (var key in d.Followed(other))
         {
-            other!.AsObject().TryAdd("command", first["command"]!.DeepClone());
+            other!.AsObject().TryAdd(key, first[key]!.DeepClone());
         }
         return other;
     }
@@ -177,7 +177,11 @@ public static class DraftJson
             var topology = Text(job, "topology", "");
             var roles = At(job, "roles") as JsonArray ?? [];
             var hasServers = topology == Topologies.NameOf(Topology.ParameterServers);
-            var role = roles.FirstOrDefault(r => !(hasServers && JobDraft.IsServer(r))) as JsonObject;
+            var hasEvaluator = topology == Topologies.NameOf(Topology.ChiefEvaluator);
+            var role =
+                roles.FirstOrDefault(r =>
+                    hasEvaluator ? JobDraft.IsNamed(r, Topologies.Chief) : !(hasServers && JobDraft.IsServer(r))
+                ) as JsonObject;
             var resources = At(role, "resources") as JsonObject;
             var plain = new JobDraft();
             var draft = new JobDraft
@@ -234,9 +238,12 @@ public static class DraftJson
             foreach (var more in roles.Where(r => r is null || r != role))
             {
                 var other = more?.DeepClone();
-                if (hasServers && JobDraft.IsServer(other) && JsonNode.DeepEquals(other!["command"], role?["command"]))
+                foreach (var key in draft.Followed(other))
                 {
-                    other.AsObject().Remove("command");
+                    if (JsonNode.DeepEquals(other![key], role?[key]))
+                    {
+                        other.AsObject().Remove(key);
+                    }
                 }
                 draft.MoreRoles.Add(other);
             }

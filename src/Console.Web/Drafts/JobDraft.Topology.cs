@@ -6,32 +6,63 @@ namespace DeepLab.Web.Drafts;
 
 public sealed partial class JobDraft
 {
+    private const string Scope = "restartScope";
     private static readonly string s_servers = Topologies.NameOf(Core.Workloads.Topology.ParameterServers);
+    private static readonly string s_evaluator = Topologies.NameOf(Core.Workloads.Topology.ChiefEvaluator);
+    private static readonly string s_array = Topologies.NameOf(Core.Workloads.Topology.Array);
+    private static readonly string s_alone = Topologies.NameOf(RestartScope.Replica);
     private static readonly Dictionary<string, string> s_roles = new(StringComparer.Ordinal)
     {
         [Topologies.NameOf(Core.Workloads.Topology.Mpi)] = "mpi",
-        [Topologies.NameOf(Core.Workloads.Topology.Array)] = "task",
+        [s_array] = "task",
+        [s_evaluator] = Topologies.Chief,
     };
 
     /// <summary>As the spec names it; empty = `peers`, which it need not.</summary>
     public string Topology { get; set; } = "";
 
     public bool HasServers => Topology == s_servers;
+    public bool HasEvaluator => Topology == s_evaluator;
 
-    /// <summary>How many parameter servers; empty where it has none.</summary>
-    public string Servers
+    /// <summary>The role that is counted beside the first: parameter servers, or the workers of a chief; null where there is none.</summary>
+    public string? SecondRole =>
+        HasServers ? Topologies.Server
+        : HasEvaluator ? Topologies.Worker
+        : null;
+
+    /// <summary>How many replicas of <see cref="SecondRole"/>; `0` takes the workers of a chief away.</summary>
+    public string Seconds
     {
-        get => Server is { } role ? DraftJson.Text(role, "replicas", "1") : "";
+        get => SecondRole is { } name && RoleOf(name) is { } role ? DraftJson.Text(role, "replicas", "1") : "0";
         set
         {
-            if (Server is { } role)
+            if (SecondRole is not { } name)
             {
-                role["replicas"] = DraftJson.Number(value);
+                return;
             }
+            if (HasEvaluator && value is "0" or "")
+            {
+                Remove(name);
+                return;
+            }
+            // Workers of a chief are like it, in command and resources
+            var role = RoleOf(name);
+            if (role is null)
+            {
+                MoreRoles.Insert(0, role = new JsonObject { ["name"] = name });
+            }
+            role["replicas"] = DraftJson.Number(value);
         }
     }
 
-    private JsonObject? Server => MoreRoles.OfType<JsonObject>().FirstOrDefault(IsServer);
+    /// <summary>Index in the spec of <see cref="SecondRole"/>.</summary>
+    public int SecondAt => MoreRoles.TakeWhile(r => !IsNamed(r, SecondRole)).Count() + 1;
+
+    /// <summary>The keys of each role that the form shows by their own fields, by its name, in the order of the spec.</summary>
+    public IEnumerable<(string Name, JsonObject Keys)> RoleKeys() =>
+        MoreRoles.OfType<JsonObject>().Select(r => (DraftJson.Text(r, "name", ""), r)).Prepend((Role, RoleOthers));
+
+    private JsonObject? RoleOf(string name) => MoreRoles.OfType<JsonObject>().FirstOrDefault(r => IsNamed(r, name));
 
     /// <summary>Takes a topology with the roles that belong to it; names that somebody gave stay.</summary>
     /// <param name="topology">as the spec names it</param>
@@ -42,27 +73,69 @@ public sealed partial class JobDraft
         {
             Role = OwnRole(plain);
         }
+        var before = Topology;
         Topology = plain;
-        if (HasServers && Server is null)
+        if (before == s_evaluator && !HasEvaluator)
         {
-            // Without a command of their own: they run what the workers run
-            MoreRoles.Add(
-                new JsonObject
-                {
-                    ["name"] = Topologies.Server,
-                    ["replicas"] = 1,
-                    ["resources"] = new JsonObject { ["gpus"] = 0 },
-                }
-            );
+            Remove(Topologies.Worker);
         }
-        else if (!HasServers && Server is { } unwanted)
+        Have(Topologies.Server, HasServers);
+        // It reads what the others wrote: they need not stop for it
+        Have(Topologies.Evaluator, HasEvaluator)?.TryAdd(Scope, s_alone);
+        if (HasEvaluator && before != plain)
+        {
+            Replicas = "1";
+        }
+        // Tasks know nothing of each other
+        if (plain == s_array && before != plain)
+        {
+            RoleOthers.TryAdd(Scope, s_alone);
+        }
+        else if (plain != s_array && before == s_array)
+        {
+            RoleOthers.Remove(Scope);
+        }
+    }
+
+    /// <summary>Keys that the role has as the first one has them, unless it has its own.</summary>
+    internal IReadOnlyList<string> Followed(JsonNode? role) =>
+        HasServers && IsServer(role) || HasEvaluator && IsNamed(role, Topologies.Evaluator) ? ["command"]
+        : HasEvaluator && IsNamed(role, Topologies.Worker) ? ["command", "resources"]
+        : [];
+
+    internal static bool IsServer(JsonNode? role) => IsNamed(role, Topologies.Server);
+
+    internal static bool IsNamed(JsonNode? role, string? name) =>
+        role is JsonObject o && DraftJson.Text(o, "name", "") == name;
+
+    /// <summary>Sees to it that there is one, without GPUs and without a command of its own, or none. Answers a new one.</summary>
+    private JsonObject? Have(string name, bool wanted)
+    {
+        if (!wanted)
+        {
+            Remove(name);
+        }
+        if (!wanted || RoleOf(name) is not null)
+        {
+            return null;
+        }
+        var made = new JsonObject
+        {
+            ["name"] = name,
+            ["replicas"] = 1,
+            ["resources"] = new JsonObject { ["gpus"] = 0 },
+        };
+        MoreRoles.Add(made);
+        return made;
+    }
+
+    private void Remove(string name)
+    {
+        if (RoleOf(name) is { } unwanted)
         {
             MoreRoles.Remove(unwanted);
         }
     }
-
-    internal static bool IsServer(JsonNode? role) =>
-        role is JsonObject o && DraftJson.Text(o, "name", "") == Topologies.Server;
 
     private static string OwnRole(string topology) => s_roles.GetValueOrDefault(topology, Topologies.Worker);
 }

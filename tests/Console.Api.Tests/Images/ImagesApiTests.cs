@@ -211,6 +211,44 @@ public sealed class ImagesApiTests(ApiHost host)
         await early.ProblemAsync(HttpStatusCode.Conflict);
     }
 
+    [Fact]
+    public async Task An_image_of_a_role_is_looked_up_and_pinned_like_the_jobs()
+    {
+        using var client = host.Admin();
+        await host.MakeRoomAsync();
+        var (mine, pinned) = ($"role-{Guid.NewGuid():N}"[..20], $"reg.example/role@sha256:{new string('7', 64)}");
+        using var entry = await client.PostAsync("/api/v1/images", Entry(mine, "reg.example/role:1"));
+        await entry.OkAsync(HttpStatusCode.Created);
+        await using (var db = await host.DbAsync())
+        {
+            await db.Images.Where(i => i.Name == mine).ExecuteUpdateAsync(s => s.SetProperty(i => i.Pinned, pinned));
+        }
+        using var accepted = await client.PostAsync("/api/v1/jobs", Job($$"""{"name":"ps","image":"{{mine}}"}"""));
+        var id = (await accepted.OkAsync(HttpStatusCode.Created)).GetProperty("id").GetInt64();
+        var job = await client.GetJsonAsync($"/api/v1/jobs/{id}");
+        Assert.Equal(pinned, job.GetProperty("pinnedRoleImages").GetProperty(mine).GetString());
+        Assert.Equal(JsonValueKind.Null, job.GetProperty("pinnedImage").ValueKind);
+        Assert.Equal(mine, job.GetProperty("spec").GetProperty("roles")[1].GetProperty("image").GetString());
+
+        using var refused = await client.PostAsync(
+            "/api/v1/jobs",
+            Job("""{"name":"ps","image":"deeplab-made/not-there:1-1"},{"name":"q","restartScope":"host"}""")
+        );
+        Assert.Equal(["roles[2].restartScope"], (await refused.ProblemAsync(HttpStatusCode.BadRequest)).Paths());
+        using var unknown = await client.PostAsync(
+            "/api/v1/jobs",
+            Job("""{"name":"ps","image":"deeplab-made/not-there:1-1"}""")
+        );
+        Assert.Equal(["roles[1].image"], (await unknown.ProblemAsync(HttpStatusCode.UnprocessableEntity)).Paths());
+
+        static StringContent Job(string roles) =>
+            Answers.Json(
+                $$"""
+                {"name":"uses","image":"some/where:1","topology":"parameterServers","roles":[{"name":"worker","command":["true"]},{{roles}}]}
+                """
+            );
+    }
+
     private static IEnumerable<(HttpMethod, string, string?)> Ways(string name) =>
         [
             (HttpMethod.Get, $"/api/v1/images/{name}", null),

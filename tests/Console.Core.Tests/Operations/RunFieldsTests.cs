@@ -60,6 +60,16 @@ public sealed class RunFieldsTests
     [Fact]
     public void A_script_is_told_by_its_digest()
     {
+        var own = RunFields.OfSpec(
+            """{"roles":[{"name":"ps","image":"serve"}]}""",
+            null,
+            new Dictionary<string, string> { ["serve"] = "serve@sha256:2" }
+        );
+        Assert.Equal(
+            ["roles[0].image serve", "pinnedImage serve serve@sha256:2"],
+            own.Where(f => f.Kind == FieldKind.Image).Select(f => $"{f.Path} {f.Value}")
+        );
+
         static RunField Script(string text) => Assert.Single(RunFields.OfSpec($$"""{"script":"{{text}}"}""", null));
         Assert.Equal(FieldKind.Code, Script("echo a").Kind);
         Assert.NotEqual(Script("echo a"), Script("echo b"));

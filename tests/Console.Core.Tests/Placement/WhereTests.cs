@@ -93,6 +93,21 @@ public sealed class WhereTests
     }
 
     [Fact]
+    public void A_host_with_the_images_of_all_roles_is_taken_before_one_with_some_of_them()
+    {
+        var (both, one) = (Has("b", 32, "i", "j"), Has("a", 16, "i"));
+        var job = Job(1, 1) with { Image = "i", OtherImages = ["j"] };
+        Assert.Equal(["b"], Plan([one, both], job).Placements[0].HostNames);
+        Assert.Equal(["a"], Plan([one, both], Job(1, 1) with { Image = "i" }).Placements[0].HostNames);
+
+        static HostSlot Has(string name, double cpus, params string[] images) =>
+            Host(name, 2, cpus: cpus) with
+            {
+                Images = images.ToHashSet(StringComparer.Ordinal),
+            };
+    }
+
+    [Fact]
     public void A_closed_host_says_why()
     {
         var closed = Host("a", 2) with { Closed = "failed its preflight: no runtime" };

@@ -100,6 +100,7 @@ public sealed class ReplicaEnvTests
             .Where(f => f.Content is not null)
             .ToDictionary(f => Path.GetFileName(f.Path), f => (f.Mode, Text: Encoding.UTF8.GetString(f.Content!)));
         Assert.Equal("mpi-0 slots=2\nmpi-1 slots=2\n", files["hostfile"].Text);
+        Assert.Contains("$1 did not answer over SSH", files["start"].Text);
         Assert.All(files.Values, f => Assert.Equal(Convert.ToInt32("600", 8), f.Mode));
         var line = files["authorized_keys"].Text.Split(' ');
         Assert.Equal("ecdsa-sha2-nistp256", line[0]);

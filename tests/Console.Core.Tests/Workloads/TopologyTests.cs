@@ -55,6 +55,50 @@ public sealed class TopologyTests
     }
 
     [Fact]
+    public void A_role_has_an_image_and_a_restart_scope_of_its_own()
+    {
+        var spec = SpecReader
+            .Read(
+                """
+                { "name": "n", "image": "i", "topology": "parameterServers", "roles": [ { "name": "ps", "image": "j" },
+                  { "name": "worker", "restartScope": "replica" }, { "name": "chief", "image": "j", "restartScope": "gang" } ] }
+                """
+            )
+            .Spec!;
+        Assert.Equal(["j", "i", "j"], spec.Roles.Select(spec.ImageOf));
+        Assert.Equal([("image", "i"), ("roles[0].image", "j")], spec.NamedImages());
+        Assert.Equal(
+            [RestartScope.Gang, RestartScope.Replica, RestartScope.Gang],
+            spec.Roles.Select(r => r.RestartScope)
+        );
+        var text = SpecWriter.Write(spec);
+        Assert.Contains(""" {"name":"ps","image":"j","replicas":1 """.Trim(), text);
+        Assert.Contains(""" "restartScope":"replica","resources" """.Trim(), text);
+        Assert.DoesNotContain("gang", text);
+        Assert.Equal(text, SpecWriter.Write(SpecReader.ReadStored(text).Spec!));
+        Assert.Equal("i ; j", WorkloadText.Of(1, spec).Image);
+    }
+
+    [Theory]
+    [InlineData("""{"name":"a","image":"A B"}""", "roles[0].image")]
+    [InlineData("""{"name":"a","restartScope":"host"}""", "roles[0].restartScope", "one of gang, replica is allowed")]
+    [InlineData("""{"name":"a","image":"j"}""", "image", "No role runs this image")]
+    [InlineData(
+        """{"name":"a","replicas":2,"command":["x"],"restartScope":"replica"}""",
+        "roles[0].restartScope",
+        "mpi"
+    )]
+    public void What_is_wrong_with_them_is_told_where_it_stands(string role, string path, string told = "")
+    {
+        var topology = told == "mpi" ? "mpi" : "peers";
+        var error = Assert.Single(
+            SpecReader.Read($$"""{"name":"n","image":"i","topology":"{{topology}}","roles":[{{role}}]}""").Errors
+        );
+        Assert.Equal(path, error.Path);
+        Assert.Contains(told, error.Message);
+    }
+
+    [Fact]
     public void Mpi_needs_a_command()
     {
         var error = Assert.Single(Read("mpi", "mpi:2", command: "").Errors);

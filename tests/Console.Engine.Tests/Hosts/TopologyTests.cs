@@ -92,6 +92,30 @@ public sealed class TopologyTests(LabFleet fleet, TopologyConsole lab) : IClassF
         await SwarmCluster.AtRestAsync(console, fleet, lab.Jobs, Ct);
     }
 
+    [Theory]
+    // They stay until all have looked: one that has ended has no name
+    [InlineData(
+        "for other in worker-0 worker-1 worker-2; do getent hosts $other > /dev/null || { echo no $other; exit 9; }; done; sleep 3"
+    )]
+    // Nobody is waited for who has come and gone
+    [InlineData("true")]
+    public async Task Each_knows_all_names_in_its_first_line(string first)
+    {
+        var console = await lab.StartAsync(fleet, Ct);
+        for (var n = 0; n < 2; n++)
+        {
+            var id = await lab.SubmitAsync(TopologyConsole.Spread(Specs.Shell(first, replicas: 3)), Ct);
+            var job = await console.WaitForEndAsync(id, Ct);
+            Assert.True(job.Row.State == WorkloadState.Succeeded, job.Row.Message);
+            Assert.Equal(3, job.Replicas.Select(r => r.Attempts[0].Host).Distinct().Count());
+            foreach (var replica in job.Replicas)
+            {
+                Assert.Empty(await TopologyConsole.LogAsync(console, replica, Ct));
+            }
+        }
+        await SwarmCluster.AtRestAsync(console, fleet, lab.Jobs, Ct);
+    }
+
     [Fact]
     public async Task A_task_of_an_array_that_fails_stops_no_other_and_the_job_tells_which()
     {

@@ -70,7 +70,7 @@ public sealed class JobFormTests : BunitContext, IAsyncLifetime
 
         // As one that was stored comes back, with its servers first
         var again = DraftJson.Read(SpecWriter.Write(spec with { Roles = [spec.Roles[1], spec.Roles[0]] }))!;
-        Assert.Equal(("worker", "3", "2"), (again.Role, again.Replicas, again.Servers));
+        Assert.Equal(("worker", "3", "2"), (again.Role, again.Replicas, again.Seconds));
         again.Command = "python3 other.py";
         Assert.All(
             SpecReader.Read(DraftJson.Write(again)).Spec!.Roles,
@@ -87,6 +87,66 @@ public sealed class JobFormTests : BunitContext, IAsyncLifetime
                 .Single(l => l.TextContent.StartsWith(label, StringComparison.Ordinal))
                 .QuerySelector("input")!;
     }
+
+    [Fact]
+    public void A_chief_has_workers_like_it_and_an_evaluator_that_starts_again_alone()
+    {
+        _draft.Command = "python3 train.py";
+        var form = Form();
+        form.FindAll(".topology button").Single(b => b.TextContent == "Chief and evaluator").Click();
+        Field(form, "GPUs of chief").Input("1");
+        Assert.Equal(["chief 1 1", "evaluator 1 0"], Roles());
+        Field(form, "Workers").Input("2");
+        Assert.Equal(["chief 1 1", "worker 2 1", "evaluator 1 0"], Roles());
+
+        var spec = Spec();
+        Assert.All(spec.Roles, r => Assert.Equal(["python3", "train.py"], r.Command));
+        Assert.Equal(
+            [RestartScope.Gang, RestartScope.Gang, RestartScope.Replica],
+            spec.Roles.Select(r => r.RestartScope)
+        );
+        // As one that was stored comes back
+        var again = DraftJson.Read(SpecWriter.Write(spec))!;
+        Assert.Equal(("chief", "2"), (again.Role, again.Seconds));
+        Assert.Equal(SpecWriter.Write(spec), SpecWriter.Write(SpecReader.Read(DraftJson.Write(again)).Spec!));
+
+        Field(form, "Workers").Input("0");
+        Assert.Equal(["chief 1 1", "evaluator 1 0"], Roles());
+
+        IEnumerable<string> Roles() => Spec().Roles.Select(r => $"{r.Name} {r.Replicas} {r.Resources.Gpus}");
+    }
+
+    [Fact]
+    public void Each_role_has_an_image_and_a_restart_scope_where_there_is_something_to_choose()
+    {
+        Assert.Empty(Form().FindAll(".roles"));
+        _draft.Replicas = "2";
+        Assert.Single(Form().FindAll(".roles select"));
+        _draft.Replicas = "1";
+
+        var form = Form();
+        form.FindAll(".topology button").Single(b => b.TextContent == "Parameter servers and workers").Click();
+        Field(form, "Image of ps").Input("serve");
+        form.FindAll(".roles select")[0].Change("replica");
+        var spec = Spec();
+        Assert.Equal([null, "serve"], spec.Roles.Select(r => r.Image));
+        Assert.Equal([RestartScope.Replica, RestartScope.Gang], spec.Roles.Select(r => r.RestartScope));
+        Field(form, "Image of ps").Input("");
+        form.FindAll(".roles select")[0].Change("");
+        Assert.All(Spec().Roles, r => Assert.Equal((null, RestartScope.Gang), (r.Image, r.RestartScope)));
+
+        form.FindAll(".topology button").Single(b => b.TextContent == "Array").Click();
+        Assert.Equal(RestartScope.Replica, Assert.Single(Spec().Roles).RestartScope);
+        form.FindAll(".topology button").Single(b => b.TextContent == "MPI").Click();
+        Assert.Empty(Form().FindAll(".roles"));
+    }
+
+    private JobSpec Spec() => SpecReader.Read(DraftJson.Write(_draft)).Spec!;
+
+    private static AngleSharp.Dom.IElement Field(IRenderedComponent<JobForm> form, string label) =>
+        form.FindAll(".text-field")
+            .Single(l => l.TextContent.TrimStart().StartsWith(label, StringComparison.Ordinal))
+            .QuerySelector("input")!;
 
     [Fact]
     public void What_a_role_has_that_no_field_shows_passes_through()

@@ -95,7 +95,11 @@ public sealed class CompareJobs(IDbContextFactory<ConsoleDb> databases, SeriesRe
 
     /// <summary>With every default spelled out; what does not read back is told as it is stored.</summary>
     private static IReadOnlyList<RunField> SpecOf(Workload w) =>
-        RunFields.OfSpec(StoredSpec.Write(StoredSpec.TryRead(w.SpecJson, out _), w.SpecJson), w.PinnedImage);
+        RunFields.OfSpec(
+            StoredSpec.Write(StoredSpec.TryRead(w.SpecJson, out _), w.SpecJson),
+            w.PinnedImage,
+            w.PinnedRoleImages
+        );
 
     private async Task<IReadOnlyList<RunField>> RunOfAsync(Workload w, CancellationToken ct)
     {
@@ -112,21 +116,21 @@ public sealed class CompareJobs(IDbContextFactory<ConsoleDb> databases, SeriesRe
                     new
                     {
                         a.Id,
-                        a.Number,
+                        a.Round,
                         Host = h!.Name,
                         a.ImageId,
                     }
             )
             .ToListAsync(ct);
-        var round = attempts.Select(a => a.Number).DefaultIfEmpty().Max();
-        var last = attempts.Where(a => a.Number == round).Select(a => a.Id).ToArray();
+        var round = attempts.Select(a => a.Round).DefaultIfEmpty().Max();
+        var last = attempts.Where(a => a.Round == round).Select(a => a.Id).ToArray();
         var gpus = await db
             .Leases.Where(l => l.WorkloadId == w.Id && last.Contains(l.AttemptId))
             .Select(l => l.GpuUuid)
             .ToListAsync(ct);
         return RunFields.OfRun(
             w,
-            [.. attempts.Select(a => (a.Number, a.Host ?? "a host that is gone", a.ImageId))],
+            [.. attempts.Select(a => (a.Round, a.Host ?? "a host that is gone", a.ImageId))],
             gpus
         );
     }

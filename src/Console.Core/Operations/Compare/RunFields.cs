@@ -35,7 +35,12 @@ public static class RunFields
 {
     /// <summary>Of a stored spec. Its name and labels are left out: they name the run, and do not say how it was made.</summary>
     /// <param name="pinnedImage">what its image's tag meant then, with its digest; null where that is not known</param>
-    public static IReadOnlyList<RunField> OfSpec(string specJson, string? pinnedImage)
+    /// <param name="pinnedRoleImages">the same of images that roles name, by that name</param>
+    public static IReadOnlyList<RunField> OfSpec(
+        string specJson,
+        string? pinnedImage,
+        IReadOnlyDictionary<string, string>? pinnedRoleImages = null
+    )
     {
         var fields = new List<RunField>();
         using var spec = JsonDocument.Parse(specJson);
@@ -45,6 +50,13 @@ public static class RunFields
         {
             fields.Add(new RunField(FieldKind.Image, "pinnedImage", pinnedImage));
         }
+        foreach (var (name, pin) in pinnedRoleImages ?? new Dictionary<string, string>())
+        {
+            if (!MadeImages.IsId(pin))
+            {
+                fields.Add(new RunField(FieldKind.Image, $"pinnedImage {name}", pin));
+            }
+        }
         return fields;
     }
 
@@ -53,7 +65,7 @@ public static class RunFields
     /// <param name="gpus">UUIDs that the last round's attempts held</param>
     public static IReadOnlyList<RunField> OfRun(
         Workload run,
-        IReadOnlyList<(int Number, string Host, string? ImageId)> attempts,
+        IReadOnlyList<(int Round, string Host, string? ImageId)> attempts,
         IReadOnlyList<string> gpus
     )
     {
@@ -69,10 +81,15 @@ public static class RunFields
         Add(
             FieldKind.Image,
             "imageId",
-            attempts.Select(a => a.ImageId).Append(run.PinnedImage).OfType<string>().Where(MadeImages.IsId)
+            attempts
+                .Select(a => a.ImageId)
+                .Append(run.PinnedImage)
+                .Concat(run.PinnedRoleImages.Values)
+                .OfType<string>()
+                .Where(MadeImages.IsId)
         );
-        var last = attempts.Count == 0 ? 0 : attempts.Max(a => a.Number);
-        Add(FieldKind.Machines, "hosts", attempts.Where(a => a.Number == last).Select(a => a.Host));
+        var last = attempts.Count == 0 ? 0 : attempts.Max(a => a.Round);
+        Add(FieldKind.Machines, "hosts", attempts.Where(a => a.Round == last).Select(a => a.Host));
         Add(FieldKind.Machines, "gpuModels", [run.GpuModels]);
         Add(FieldKind.Machines, "gpus", gpus);
         return fields;
@@ -148,6 +165,7 @@ public static class RunFields
             ? FieldKind.Data
         : path.StartsWith("placement.", StringComparison.Ordinal) ? FieldKind.Resources
         : InRole(path) is not { } rest ? FieldKind.Other
+        : rest == "image" ? FieldKind.Image
         : rest.StartsWith("env.", StringComparison.Ordinal) ? FieldKind.Environment
         : rest == "replicas" || rest.StartsWith("resources.", StringComparison.Ordinal) ? FieldKind.Resources
         : FieldKind.Other;

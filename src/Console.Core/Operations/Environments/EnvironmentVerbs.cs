@@ -39,7 +39,7 @@ public sealed class StartEnvironment(IDbContextFactory<ConsoleDb> databases, Tim
             return why;
         }
         // Rounds are those that were placed: one that was stopped while it waited is still to come
-        if (db.Attempts.Any(a => a.WorkloadId == w.Id && a.Number == w.Round))
+        if (db.Attempts.Any(a => a.WorkloadId == w.Id && a.Round == w.Round))
         {
             w.Round++;
         }

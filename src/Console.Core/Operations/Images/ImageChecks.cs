@@ -81,6 +81,24 @@ public static class ImageChecks
         );
     }
 
+    /// <summary>The hosts that have each of these images that no registry has; null where each can be pulled.</summary>
+    /// <param name="made">as of <see cref="HostsOfMadeAsync"/></param>
+    public static ImmutableArray<string>? HostsOfAll(
+        ImmutableArray<string> images,
+        IReadOnlyDictionary<string, ImmutableArray<string>> made
+    )
+    {
+        ImmutableArray<string>? all = null;
+        foreach (var image in images)
+        {
+            if (made.TryGetValue(image, out var having))
+            {
+                all = all is { } before ? [.. before.Where(having.Contains)] : having;
+            }
+        }
+        return all;
+    }
+
     /// <summary>The placement, with only those hosts that have the image; null = any may pull it.</summary>
     public static PlacementSpec Narrow(PlacementSpec placement, ImmutableArray<string>? hosts)
     {

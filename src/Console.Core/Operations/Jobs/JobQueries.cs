@@ -128,6 +128,11 @@ public sealed class JobQueries(
             Notes = w.Notes,
             Origin = w.OriginId is { } origin ? new OriginView(origin, w.OriginExact) : null,
             PinnedImage = w.PinnedImage,
+            PinnedRoleImages = w.PinnedRoleImages,
+            RoleImages =
+            [
+                .. (spec?.Roles ?? []).Where(r => r.Image is not null).Select(r => new RoleImage(r.Name, r.Image!)),
+            ],
         };
     }
 

@@ -1,5 +1,4 @@
 using DeepLab.Core.Operations.Fleet;
-using DeepLab.Core.Operations.Images;
 using DeepLab.Core.Placement;
 using DeepLab.Core.Storage;
 using DeepLab.Core.Tenancy;
@@ -15,7 +14,7 @@ public sealed class PreviewJob(IDbContextFactory<ConsoleDb> databases, LivePlan 
     {
         await using var db = await databases.CreateDbContextAsync(ct);
         var cluster = await db.Clusters.AsNoTracking().SingleOrDefaultAsync(c => c.Name == spec.Cluster, ct);
-        (var errors, var team, var image, spec) = await SpecChecks.RunAsync(db, actor, spec, cluster, ct);
+        (var errors, var team, var pins, spec) = await SpecChecks.RunAsync(db, actor, spec, cluster, ct);
         if (errors.Count > 0)
         {
             return new JobPreview(errors, [], [], []);
@@ -30,7 +29,7 @@ public sealed class PreviewJob(IDbContextFactory<ConsoleDb> databases, LivePlan 
             team!.Name,
             actor.UserId,
             now,
-            ImageChecks.PinnedBy(image),
+            pins,
             ct
         );
         var seen = await live.GetAsync(ct);

@@ -34,7 +34,8 @@ public sealed class QueueReader
                 w.Rank,
                 w.NotBefore,
                 w.HomeHostId,
-                w.PinnedImage
+                w.PinnedImage,
+                w.PinnedRoleImages
             ))
             .ToListAsync(ct);
         var unreadable = new Dictionary<long, string>();
@@ -75,16 +76,17 @@ public sealed class QueueReader
             homes.Length > 0
                 ? await db.Hosts.Where(h => homes.Contains(h.Id)).ToDictionaryAsync(h => h.Id, h => h.Name, ct)
                 : [];
-        string ImageOf(Row r) => r.PinnedImage ?? images.GetValueOrDefault(_specs[r.Id].Image, _specs[r.Id].Image);
-        var made = await ImageChecks.HostsOfMadeAsync(db, known.Select(ImageOf), ct);
+        var meant = known.ToDictionary(r => r.Id, r => ImagesOf(r, _specs[r.Id], images));
+        var made = await ImageChecks.HostsOfMadeAsync(db, meant.Values.SelectMany(i => i), ct);
         return
         [
-            .. known.Select(r => Request(r, _specs[r.Id], ImageOf(r), made, volumes, hosts)),
+            .. known.Select(r => Request(r, _specs[r.Id], meant[r.Id], made, volumes, hosts)),
             .. rows.Where(r => unreadable.ContainsKey(r.Id)).Select(r => Unreadable(r, unreadable[r.Id])),
         ];
     }
 
     /// <summary>A job that is not in the queue yet, as the planner would see it.</summary>
+    /// <param name="pins">what it is to run, by the name that the spec has for each image</param>
     public static async Task<JobRequest> RequestAsync(
         ConsoleDb db,
         long id,
@@ -93,17 +95,31 @@ public sealed class QueueReader
         string team,
         Guid ownerId,
         DateTimeOffset queuedAt,
-        string? pinnedImage,
+        IReadOnlyDictionary<string, string> pins,
         CancellationToken ct
-    ) =>
-        Request(
-            new Row(id, clusterId, spec.Priority, team, ownerId, queuedAt, false, null, null, null, pinnedImage),
+    )
+    {
+        var images = spec.NamedImages().Select(n => pins.GetValueOrDefault(n.Image, n.Image)).ToImmutableArray();
+        return Request(
+            new Row(id, clusterId, spec.Priority, team, ownerId, queuedAt, false, null, null, null, null, []),
             spec,
-            pinnedImage ?? spec.Image,
-            await ImageChecks.HostsOfMadeAsync(db, [pinnedImage ?? spec.Image], ct),
+            images,
+            await ImageChecks.HostsOfMadeAsync(db, images, ct),
             spec.Mounts.IsEmpty ? [] : await VolumeReader.ReadAsync(db, ct),
             new Dictionary<Guid, string>()
         );
+    }
+
+    /// <summary>What the spec's images mean, the job's own first.</summary>
+    /// <param name="references">of the catalogue, by name</param>
+    private static ImmutableArray<string> ImagesOf(Row r, JobSpec spec, Dictionary<string, string> references) =>
+        [
+            .. spec.NamedImages()
+                .Select(n =>
+                    (n.Image == spec.Image ? r.PinnedImage : r.PinnedRoleImages.GetValueOrDefault(n.Image))
+                    ?? references.GetValueOrDefault(n.Image, n.Image)
+                ),
+        ];
 
     private sealed record Row(
         long Id,
@@ -116,19 +132,20 @@ public sealed class QueueReader
         double? Rank,
         DateTimeOffset? NotBefore,
         Guid? HomeHostId,
-        string? PinnedImage
+        string? PinnedImage,
+        Dictionary<string, string> PinnedRoleImages
     );
 
     private static JobRequest Request(
         Row row,
         JobSpec spec,
-        string image,
+        ImmutableArray<string> images,
         IReadOnlyDictionary<string, ImmutableArray<string>> made,
         Dictionary<string, Volume> volumes,
         IReadOnlyDictionary<Guid, string> hosts
     )
     {
-        ImmutableArray<string>? having = made.TryGetValue(image, out var some) ? some : null;
+        var having = ImageChecks.HostsOfAll(images, made);
         var placement = VolumeReader.Narrow(spec.Placement, spec.Mounts, volumes);
         return new JobRequest(row.Id, row.ClusterId, row.Priority, spec.Roles)
         {
@@ -139,7 +156,8 @@ public sealed class QueueReader
             QueuedAt = row.QueuedAt,
             Preemptible = spec.Preemptible,
             MaxDuration = spec.MaxDuration,
-            Image = image,
+            Image = images[0],
+            OtherImages = images[1..],
             Held = row.Held,
             Rank = row.Rank,
             NotBefore = row.NotBefore,

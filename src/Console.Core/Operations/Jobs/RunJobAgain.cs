@@ -7,7 +7,7 @@ using Microsoft.EntityFrameworkCore;
 namespace DeepLab.Core.Operations.Jobs;
 
 /// <summary>
-/// Submits a job's spec again as a new job that runs the very image that was run then, wherever its name has moved since. What
+/// Submits a job's spec again as a new job that runs the very images that were run then, wherever their names have moved since. What
 /// of it can no longer be had is refused, each thing by its field.
 /// </summary>
 public sealed class RunJobAgain(IDbContextFactory<ConsoleDb> databases, SubmitJob submit)
@@ -29,18 +29,32 @@ public sealed class RunJobAgain(IDbContextFactory<ConsoleDb> databases, SubmitJo
         }
         var ids = await db
             .Attempts.Where(a => a.WorkloadId == id && a.ImageId != null)
-            .Select(a => a.ImageId!)
+            .Select(a => new { a.ReplicaName, Id = a.ImageId! })
             .Distinct()
             .ToListAsync(ct);
-        var (image, unknown) = RanImage.Of(spec.Image, job.PinnedImage, ids);
+        var byName = ids.ToLookup(a => spec.ImageOf(spec.RoleOf(a.ReplicaName)), a => a.Id, StringComparer.Ordinal);
+        var pins = new Dictionary<string, string>(StringComparer.Ordinal);
+        var unknown = new List<SpecError>();
+        foreach (var (field, name) in spec.NamedImages())
+        {
+            var (image, why) = RanImage.Of(name, job.PinOf(spec, name), [.. byName[name].Distinct()]);
+            if (image is not null)
+            {
+                pins[name] = image;
+            }
+            else
+            {
+                unknown.Add(why! with { Path = field });
+            }
+        }
         // SubmitJob looks at the rest once more; here all that is missing is told at once
         var cluster = await db.Clusters.AsNoTracking().SingleOrDefaultAsync(c => c.Name == spec.Cluster, ct);
-        var others = await SpecChecks.RunAsync(db, actor, spec, cluster, ct, image);
+        var others = await SpecChecks.RunAsync(db, actor, spec, cluster, ct, pins);
         var redefined = await RedefinedAsync(db, job, spec, ct);
-        SpecError[] errors = [.. unknown is null ? [] : (SpecError[])[unknown], .. others.Errors, .. redefined];
+        SpecError[] errors = [.. unknown, .. others.Errors, .. redefined];
         return errors.Length > 0
             ? new Outcome<Submitted>.Refused(errors)
-            : await submit.RunAsync(actor, spec, null, ct, origin: new Origin(id, image));
+            : await submit.RunAsync(actor, spec, null, ct, origin: new Origin(id, pins));
     }
 
     /// <summary>Volumes whose names mean others now than when the job came.</summary>

@@ -13,21 +13,26 @@ namespace DeepLab.Core.Operations.Jobs;
 
 /// <param name="Errors">every error at once</param>
 /// <param name="Team">whose share it would use; null only with an error</param>
-/// <param name="Image">of the catalogue; null where it is not in there</param>
+/// <param name="Pins">what it would run, by the name that the spec has for each image; of one that is not there its first replica finds out</param>
 /// <param name="Spec">with what its datasets lie on</param>
-internal sealed record CheckedSpec(IReadOnlyList<SpecError> Errors, Team? Team, CatalogueImage? Image, JobSpec Spec);
+internal sealed record CheckedSpec(
+    IReadOnlyList<SpecError> Errors,
+    Team? Team,
+    IReadOnlyDictionary<string, string> Pins,
+    JobSpec Spec
+);
 
 /// <summary>What only the database can say of a spec.</summary>
 internal static class SpecChecks
 {
-    /// <param name="pinned">the very image that it is to run; null = what the spec's means</param>
+    /// <param name="pinned">the very images that it is to run, by name; null = what the spec's mean</param>
     public static async Task<CheckedSpec> RunAsync(
         ConsoleDb db,
         Actor actor,
         JobSpec spec,
         Cluster? cluster,
         CancellationToken ct,
-        string? pinned = null
+        IReadOnlyDictionary<string, string>? pinned = null
     )
     {
         var errors = new List<SpecError>();
@@ -58,16 +63,23 @@ internal static class SpecChecks
                 new SpecError("code", $"No code with the digest {digest} was uploaded; POST it to /api/v1/code first.")
             );
         }
-        var image = await ImageChecks.FindAsync(db, actor, spec.Image, ct);
-        if (await ImageChecks.WhyNotAsync(db, image, spec.Image, pinned, ct) is { } unusable)
+        var pins = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var (field, name) in spec.NamedImages())
         {
-            errors.Add(unusable);
-        }
-        if (spec.Environment is { } environment)
-        {
-            errors.AddRange(
-                await EnvironmentChecks.RunAsync(db, actor, spec.Image, image, environment, cluster?.Id, ct)
-            );
+            var (image, known) = (await ImageChecks.FindAsync(db, actor, name, ct), pinned?.GetValueOrDefault(name));
+            if (await ImageChecks.WhyNotAsync(db, image, name, known, ct) is { } unusable)
+            {
+                errors.Add(unusable with { Path = field });
+            }
+            if ((known ?? ImageChecks.PinnedBy(image)) is { } pin)
+            {
+                pins[name] = pin;
+            }
+            // Its one role has the job's
+            if (spec.Environment is { } environment)
+            {
+                errors.AddRange(await EnvironmentChecks.RunAsync(db, actor, name, image, environment, cluster?.Id, ct));
+            }
         }
         (spec, var unknown) = await DatasetReader.ResolveAsync(db, actor, spec, ct);
         errors.AddRange(unknown);
@@ -76,23 +88,14 @@ internal static class SpecChecks
             cluster is not null
             && !errors.Exists(e =>
                 e.Path is "image" or "checkpoint.volume"
+                || e.Path.EndsWith(".image", StringComparison.Ordinal)
                 || e.Path.StartsWith("volumes", StringComparison.Ordinal)
                 || e.Path.StartsWith("datasets", StringComparison.Ordinal)
             )
         )
         {
             var fleet = await FleetReader.ReadCapacityAsync(db, cluster, ct);
-            var request = await QueueReader.RequestAsync(
-                db,
-                0,
-                spec,
-                cluster.Id,
-                "",
-                actor.UserId,
-                default,
-                pinned ?? ImageChecks.PinnedBy(image),
-                ct
-            );
+            var request = await QueueReader.RequestAsync(db, 0, spec, cluster.Id, "", actor.UserId, default, pins, ct);
             errors.AddRange(
                 request.ImageHosts is { } having && !fleet.Hosts.Any(h => having.Contains(h.Name))
                     ?
@@ -101,12 +104,12 @@ internal static class SpecChecks
                             "image",
                             having.IsEmpty
                                 ? "No host has it any more; choose another."
-                                : $"It is only on {string.Join(", ", having)}, which is not of cluster {cluster.Name}; have it copied to a host there first."
+                                : $"{(request.OtherImages.IsEmpty ? "It is" : "Its images are together")} only on {string.Join(", ", having)}, which is not of cluster {cluster.Name}; have it copied to a host there first."
                         ),
                     ]
                     : Fit.CheckEver(fleet, request)
             );
         }
-        return new CheckedSpec(errors, team, image, spec);
+        return new CheckedSpec(errors, team, pins, spec);
     }
 }

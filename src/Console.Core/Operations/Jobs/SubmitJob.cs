@@ -3,7 +3,6 @@ using System.Text;
 using DeepLab.Core.Feeds;
 using DeepLab.Core.Operations.Data;
 using DeepLab.Core.Operations.Environments;
-using DeepLab.Core.Operations.Images;
 using DeepLab.Core.Storage;
 using DeepLab.Core.Tenancy;
 using DeepLab.Core.Workloads;
@@ -18,10 +17,10 @@ public sealed record Idempotency(string Key, string BodyHash);
 /// <param name="Replayed">the same key and body had been accepted before; this is that job</param>
 public sealed record Submitted(long Id, bool Replayed);
 
-/// <param name="PinnedImage">what that one ran, which this one is to run too; null = as its image's name means now</param>
-public sealed record Origin(long Id, string? PinnedImage = null)
+/// <param name="Pins">what that one ran, which this one is to run too, by the name that the spec has for each image; null = as the names mean now</param>
+public sealed record Origin(long Id, IReadOnlyDictionary<string, string>? Pins = null)
 {
-    public bool IsExact => PinnedImage is not null;
+    public bool IsExact => Pins is not null;
 }
 
 /// <summary>Takes a job, or an environment, into the queue, durably, in one transaction.</summary>
@@ -72,14 +71,7 @@ public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, SecretBox 
             return earlier;
         }
         var cluster = await db.Clusters.AsNoTracking().SingleOrDefaultAsync(c => c.Name == spec.Cluster, ct);
-        (var errors, var team, var image, spec) = await SpecChecks.RunAsync(
-            db,
-            actor,
-            spec,
-            cluster,
-            ct,
-            origin?.PinnedImage
-        );
+        (var errors, var team, var pins, spec) = await SpecChecks.RunAsync(db, actor, spec, cluster, ct, origin?.Pins);
         if (errors.Count > 0)
         {
             return new Outcome<Submitted>.Refused(errors);
@@ -96,7 +88,10 @@ public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, SecretBox 
         }
         var workload = Make(actor, spec, cluster!.Id, team!, now);
         workload.HomeHostId = home?.HostId;
-        workload.PinnedImage = origin?.PinnedImage ?? ImageChecks.PinnedBy(image);
+        foreach (var (name, pin) in pins)
+        {
+            workload.Pin(spec, name, pin);
+        }
         workload.OriginId = origin?.Id;
         workload.OriginExact = origin?.IsExact == true;
         db.Workloads.Add(workload);

@@ -1222,6 +1222,10 @@ namespace DeepLab.Core.Storage.Migrations
                         .HasColumnType("text")
                         .HasColumnName("message");
 
+                    b.Property<DateTimeOffset?>("NotBefore")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("not_before");
+
                     b.Property<int>("Number")
                         .HasColumnType("integer")
                         .HasColumnName("number");
@@ -1259,6 +1263,10 @@ namespace DeepLab.Core.Storage.Migrations
                     b.Property<long?>("ResumeStep")
                         .HasColumnType("bigint")
                         .HasColumnName("resume_step");
+
+                    b.Property<int>("Round")
+                        .HasColumnType("integer")
+                        .HasColumnName("round");
 
                     b.Property<DateTimeOffset?>("StartedAt")
                         .HasColumnType("timestamp with time zone")
@@ -2036,6 +2044,13 @@ namespace DeepLab.Core.Storage.Migrations
                     b.Property<string>("PinnedImage")
                         .HasColumnType("text")
                         .HasColumnName("pinned_image");
+
+                    b.Property<string>("PinnedRoleImages")
+                        .IsRequired()
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("jsonb")
+                        .HasColumnName("pinned_role_images")
+                        .HasDefaultValueSql("'{}'");
 
                     b.Property<DateTimeOffset?>("PlacedAt")
                         .HasColumnType("timestamp with time zone")

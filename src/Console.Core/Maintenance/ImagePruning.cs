@@ -121,7 +121,13 @@ public sealed partial class ImagePruning(
                         var now = time.GetUtcNow();
                         var host = hosts[image.Host];
                         db.ImageTasks.Add(
-                            ImageTask.Waiting(ImageTaskKind.Remove, image.Reference, host, (Guid.Empty, ActorName), now)
+                            ImageTask.Waiting(
+                                ImageTaskKind.Remove,
+                                image.Reference,
+                                (host.Id, host.Name),
+                                (Guid.Empty, ActorName),
+                                now
+                            )
                         );
                         db.AddAudit(now, ActorName, "image.prune", $"{image.Reference} on {image.Host}");
                     }

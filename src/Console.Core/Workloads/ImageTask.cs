@@ -72,7 +72,7 @@ public sealed class ImageTask
     public static ImageTask Waiting(
         ImageTaskKind kind,
         string reference,
-        Clusters.Host host,
+        (Guid Id, string Name) host,
         (Guid Id, string Name) actor,
         DateTimeOffset now
     ) =>

@@ -250,7 +250,14 @@ internal static class ImageTaskRows
         string reference,
         Clusters.Host host,
         DateTimeOffset now
-    ) => ImageTask.Waiting(kind, ImageQueries.Familiar(reference), host, (actor.UserId, actor.UserName), now);
+    ) =>
+        ImageTask.Waiting(
+            kind,
+            ImageQueries.Familiar(reference),
+            (host.Id, host.Name),
+            (actor.UserId, actor.UserName),
+            now
+        );
 
     /// <summary>The task that is at work on this image on this host already, or else the new one.</summary>
     public static async Task<ImageTask> JoinAsync(ConsoleDb db, ImageTask task, CancellationToken ct)

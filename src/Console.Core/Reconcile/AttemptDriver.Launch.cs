@@ -128,6 +128,12 @@ internal sealed partial class AttemptDriver
 
     private async Task StartAsync(AttemptRead read, string containerId, FoundMounts mounts, CancellationToken ct)
     {
+        if (Muster.Holds(read.Spec) && !_hasNoShell && !await HasShellAsync(containerId, ct))
+        {
+            // The script that is to hold it could not run: another is made without
+            _hasNoShell = await IsDoneAsync(() => host.Engine.RemoveAsync(containerId, force: true, ct), "removed", ct);
+            return;
+        }
         try
         {
             IReadOnlyList<PlacedFile> placed =
@@ -180,20 +186,6 @@ internal sealed partial class AttemptDriver
                 return;
             }
             _started = null;
-            if (
-                !_hasNoShell
-                && e.Kind is EngineErrorKind.CommandNotFound or EngineErrorKind.CommandNotExecutable
-                && Muster.Holds(read.Spec)
-            )
-            {
-                // Maybe it was the shell alone that was not there: another container tells
-                _hasNoShell = await IsDoneAsync(
-                    () => host.Engine.RemoveAsync(containerId, force: true, ct),
-                    "removed",
-                    ct
-                );
-                return;
-            }
             if (e.Kind == EngineErrorKind.PortTaken)
             {
                 await MovePortsAsync(containerId, e.Message, ct);
@@ -201,6 +193,12 @@ internal sealed partial class AttemptDriver
             }
             await FailAsync(reason, $"its container did not start: {mounts.InWords(e.Message)}", containerId);
         }
+    }
+
+    private async Task<bool> HasShellAsync(string containerId, CancellationToken ct)
+    {
+        await using var shell = await host.Engine.GetArchiveAsync(containerId, Muster.Shell, ct);
+        return shell is not null;
     }
 
     /// <summary>

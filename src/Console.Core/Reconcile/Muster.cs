@@ -10,6 +10,9 @@ namespace DeepLab.Core.Reconcile;
 /// </summary>
 public static class Muster
 {
+    /// <summary>Path of what runs the script; an image without it is not held.</summary>
+    public const string Shell = "/bin/sh";
+
     // 0755
     private const int Runnable = 0x1ED;
     private const string Own = "/tmp/deeplab";
@@ -59,7 +62,7 @@ public static class Muster
             ? plan
             : plan with
             {
-                Entrypoint = ["/bin/sh", Script, .. image.Entrypoint],
+                Entrypoint = [Shell, Script, .. image.Entrypoint],
                 Command = command,
             };
     }

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using DeepLab.Core.Engines;
+using DeepLab.Core.Reconcile;
 
 namespace DeepLab.Core.Tests.Engines;
 
@@ -334,8 +335,16 @@ public sealed partial class FakeEngine(TimeProvider time) : IContainerEngine
         await DoAsync(id, () => Need(id).Archives[path] = copy.ToArray(), ct);
     }
 
+    /// <summary>What was put there; its images have a shell.</summary>
     public Task<Stream?> GetArchiveAsync(string id, string path, CancellationToken ct) =>
-        DoAsync<Stream?>(id, () => Need(id).Archives.TryGetValue(path, out var tar) ? new MemoryStream(tar) : null, ct);
+        DoAsync<Stream?>(
+            id,
+            () =>
+                Need(id).Archives.TryGetValue(path, out var tar) ? new MemoryStream(tar)
+                : path == Muster.Shell ? new MemoryStream()
+                : null,
+            ct
+        );
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 

@@ -203,7 +203,7 @@ public sealed class PullFaultTests(LabFleet fleet)
                 "--until",
                 $"{until}",
                 "--filter",
-                "event=create",
+                "event=start",
                 "--filter",
                 $"label={Labels.Workload}={id}",
                 "--format",

@@ -57,6 +57,7 @@ public sealed class MusterTests : IDisposable
         await File.WriteAllTextAsync(List, "localhost\n", TestContext.Current.CancellationToken);
         using var held = Start(startSeconds: 60);
         var output = held.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
+        // That nothing comes has no event; half a second is five of the script's looks
         await Task.WhenAny(output, Task.Delay(500, TestContext.Current.CancellationToken));
         Assert.False(output.IsCompleted);
 

@@ -64,7 +64,7 @@ public sealed class EnvironmentTests(ConsoleProcess console, Chromium chromium)
         await visit.ShootAsync("environment-new");
         await page.GetByRole(AriaRole.Button, new() { Name = "Create environment" }).ClickAsync();
 
-        await page.WaitForURLAsync(new Regex(@"/environments/\d+$"));
+        await visit.ReachesAsync(new Regex(@"/environments/\d+$"));
         await page.SeesStateAsync("Running");
         var id = page.Url.Split('/')[^1];
         var open = page.GetByRole(AriaRole.Link, new() { Name = "Open Jupyter" });

@@ -34,7 +34,7 @@ public sealed class FirstJobTests(ConsoleProcess console, Chromium chromium)
         await Expect(page.GetByLabel("Priority")).ToHaveValueAsync("61");
         await Expect(page.GetByText("Starts now on")).ToBeVisibleAsync();
         await page.GetByRole(AriaRole.Button, new() { Name = "Submit" }).ClickAsync();
-        await page.WaitForURLAsync(new Regex(@"/jobs/\d+$"));
+        await visit.ReachesAsync(new Regex(@"/jobs/\d+$"));
 
         await page.GetByRole(AriaRole.Tab, new() { Name = "Logs" }).ClickAsync();
         await page.EvaluateAsync("() => { window.notReloaded = true; }");
@@ -50,7 +50,7 @@ public sealed class FirstJobTests(ConsoleProcess console, Chromium chromium)
 
         await page.GetByRole(AriaRole.Link, new() { Name = "Jobs", Exact = true }).ClickAsync();
         await page.GetByLabel("Search: Name, number, or field:value").FillAsync("watch");
-        await page.WaitForURLAsync("**/jobs?q=watch");
+        await visit.ReachesAsync(new Regex(@"/jobs\?q=watch$"));
         await Expect(page.GetByRole(AriaRole.Link, new() { Name = "watched" })).ToHaveCountAsync(1);
         await page.ReloadAsync();
         await Expect(page.GetByRole(AriaRole.Link, new() { Name = "watched" })).ToHaveCountAsync(1);
@@ -81,10 +81,31 @@ public sealed class FirstJobTests(ConsoleProcess console, Chromium chromium)
         await visit.OpenAsync($"/jobs/{id}");
         await page.GetByRole(AriaRole.Button, new() { Name = "Delete" }).ClickAsync();
         await page.GetByRole(AriaRole.Button, new() { Name = "Delete the job" }).ClickAsync();
-        await page.WaitForURLAsync("**/jobs");
+        await visit.ReachesAsync(new Regex("/jobs$"));
         await visit.OpenAsync($"/jobs/{id}");
         await Expect(page.GetByText($"There is no job {id}")).ToBeVisibleAsync();
         visit.AssertQuiet();
+    }
+
+    [Fact]
+    public async Task Submit_stays_under_the_pointer_whatever_the_answer_is()
+    {
+        await using var visit = await chromium.VisitAsync(console);
+        var page = visit.Page;
+        await visit.SignInAsync();
+        await visit.OpenAsync("/jobs/new");
+        var submit = page.GetByRole(AriaRole.Button, new() { Name = "Submit" });
+        var answer = page.GetByRole(AriaRole.Region, new() { Name = "What will happen" });
+        await Expect(answer).ToContainTextAsync(new Regex("Starts now|Waits"));
+        var (place, height) = (await submit.BoundingBoxAsync(), (await answer.BoundingBoxAsync())!.Height);
+
+        // No field of the form stands beside these errors, so the answer tells them
+        await page.GetByLabel("The same as JSON").FillAsync("{ \"unheardOf\": 1, \"neither\": 2 }");
+
+        await Expect(answer).ToContainTextAsync("neither");
+        Assert.NotEqual(height, (await answer.BoundingBoxAsync())!.Height);
+        var now = await submit.BoundingBoxAsync();
+        Assert.Equal((place!.X, place.Y), (now!.X, now.Y));
     }
 
     [Fact]

@@ -47,7 +47,7 @@ public sealed class HistoryTests(ConsoleProcess console, Chromium chromium)
 
         await Link("kept").ClickAsync();
         await Button("Run again").ClickAsync();
-        await page.WaitForURLAsync(new Regex($@"/jobs/(?!{id}$)\d+$"));
+        await visit.ReachesAsync(new Regex($@"/jobs/(?!{id}$)\d+$"));
         await page.SeesStateAsync("Succeeded");
         await Link("compare").ClickAsync();
         await Expect(page.GetByRole(AriaRole.Heading, new() { Name = "Compare" })).ToBeVisibleAsync();

@@ -21,7 +21,7 @@ internal static class Jobs
         await page.GetByLabel("Script", new() { Exact = true }).FillAsync(script);
         await Assertions.Expect(page.GetByLabel("The same as JSON")).ToHaveValueAsync(new Regex(name));
         await page.GetByRole(AriaRole.Button, new() { Name = "Submit" }).ClickAsync();
-        await page.WaitForURLAsync(new Regex(@"/jobs/\d+$"));
+        await visit.ReachesAsync(new Regex(@"/jobs/\d+$"));
         return long.Parse(page.Url.Split('/')[^1], CultureInfo.InvariantCulture);
     }
 

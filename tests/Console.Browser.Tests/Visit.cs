@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Microsoft.Playwright;
 
 namespace DeepLab.Browser.Tests;
@@ -48,6 +49,25 @@ public sealed class Visit : IAsyncDisposable
     {
         await Page.GotoAsync(path);
         await Page.Locator(".shell h1, .wall h1").First.WaitForAsync(new() { State = WaitForSelectorState.Attached });
+    }
+
+    /// <summary>Waits until the page has an address, and says what stands on the page when it never does.</summary>
+    public async Task ReachesAsync(Regex address)
+    {
+        try
+        {
+            // Asked again and again: WaitForURLAsync can miss a navigation that comes between its look and its wait
+            await Assertions.Expect(Page).ToHaveURLAsync(address, new() { Timeout = 30_000 });
+        }
+        catch (PlaywrightException)
+        {
+            string complaints;
+            lock (_complaints)
+            {
+                complaints = string.Join('\n', _complaints);
+            }
+            Assert.Fail($"at {Page.Url}, not {address}\n{complaints}\n{await Page.Locator("body").InnerTextAsync()}");
+        }
     }
 
     /// <summary>Calls the console's API as whoever is signed in.</summary>

@@ -29,6 +29,9 @@ public static class DatasetsApi
         write.MapPost("", CreateAsync).WithSummary("Names a dataset, which is yours.");
         write.MapDelete("/{name}", DeleteAsync).WithSummary("Forgets a dataset that nothing mounts; its files stay.");
         write
+            .MapDelete("/{name}/versions/{number:int}", DeleteVersionAsync)
+            .WithSummary("Forgets a version that nothing mounts; its files stay, and its number does not come again.");
+        write
             .MapPost("/{name}/versions", MakeAsync)
             .WithSummary("Adds a version, and submits the job that looks what is in it.");
     }
@@ -114,6 +117,20 @@ public static class DatasetsApi
     {
         var outcome = await datasets.DeleteAsync(context.User.Actor(), name, ct);
         return outcome is Outcome<string>.Done ? TypedResults.NoContent() : Problems.Of(outcome, "dataset");
+    }
+
+    private static async Task<Results<NoContent, ProblemHttpResult>> DeleteVersionAsync(
+        string name,
+        int number,
+        HttpContext context,
+        DatasetVerbs datasets,
+        CancellationToken ct
+    )
+    {
+        var outcome = await datasets.DeleteVersionAsync(context.User.Actor(), name, number, ct);
+        return outcome is Outcome<string>.Done
+            ? TypedResults.NoContent()
+            : Problems.Of(outcome, "version of a dataset");
     }
 
     private static async Task<Results<Created<MadeVersion>, ProblemHttpResult>> MakeAsync(

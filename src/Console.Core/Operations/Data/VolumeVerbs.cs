@@ -101,9 +101,7 @@ public sealed class VolumeVerbs(IDbContextFactory<ConsoleDb> databases, TimeProv
                 }
                 if ((await UsesAsync(db, ct)).GetValueOrDefault(name) is > 0 and var uses)
                 {
-                    return new Outcome<string>.Conflict(
-                        $"Volume {name} is mounted by {uses} {(uses == 1 ? "workload" : "workloads")} that {(uses == 1 ? "waits or runs" : "wait or run")}; stop {(uses == 1 ? "it" : "them")} first."
-                    );
+                    return DatasetVerbs.Mounted($"Volume {name}", uses);
                 }
                 var held = await db
                     .DatasetVersions.Where(v => v.Volume == name && v.State != DatasetState.Failed)
@@ -114,7 +112,7 @@ public sealed class VolumeVerbs(IDbContextFactory<ConsoleDb> databases, TimeProv
                 if (held is not null)
                 {
                     return new Outcome<string>.Conflict(
-                        $"On volume {name} lies version {held.Number} of the dataset {held.Name}; delete the dataset first."
+                        $"On volume {name} lies version {held.Number} of the dataset {held.Name}; delete that version first."
                     );
                 }
                 db.Volumes.Remove(volume);

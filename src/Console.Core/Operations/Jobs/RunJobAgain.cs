@@ -10,22 +10,28 @@ namespace DeepLab.Core.Operations.Jobs;
 /// Submits a job's spec again as a new job that runs the very images that were run then, wherever their names have moved since. What
 /// of it can no longer be had is refused, each thing by its field.
 /// </summary>
-public sealed class RunJobAgain(IDbContextFactory<ConsoleDb> databases, SubmitJob submit)
+public sealed class RunJobAgain(SubmitJob submit)
 {
-    public async Task<Outcome<Submitted>> RunAsync(Actor actor, long id, CancellationToken ct)
+    public Task<Outcome<Submitted>> RunAsync(
+        Actor actor,
+        long id,
+        CancellationToken ct,
+        Idempotency? idempotency = null
+    ) => submit.RunAsync(actor, db => FindAsync(db, actor, id, ct), idempotency, ct);
+
+    private static async Task<Submission> FindAsync(ConsoleDb db, Actor actor, long id, CancellationToken ct)
     {
-        await using var db = await databases.CreateDbContextAsync(ct);
         var job = await db
             .Workloads.AsNoTracking()
             .VisibleTo(actor)
             .SingleOrDefaultAsync(w => w.Id == id && w.Kind == WorkloadKind.Job, ct);
         if (job is null)
         {
-            return new Outcome<Submitted>.NotFound();
+            return Submission.Instead(new Outcome<Submitted>.NotFound());
         }
         if (StoredSpec.TryRead(job.SpecJson, out var trouble) is not { } spec)
         {
-            return new Outcome<Submitted>.Conflict($"Job {id} cannot be run again: {trouble}");
+            return Submission.Instead(new Outcome<Submitted>.Conflict($"Job {id} cannot be run again: {trouble}"));
         }
         var ids = await db
             .Attempts.Where(a => a.WorkloadId == id && a.ImageId != null)
@@ -53,8 +59,8 @@ public sealed class RunJobAgain(IDbContextFactory<ConsoleDb> databases, SubmitJo
         var redefined = await RedefinedAsync(db, job, spec, ct);
         SpecError[] errors = [.. unknown, .. others.Errors, .. redefined];
         return errors.Length > 0
-            ? new Outcome<Submitted>.Refused(errors)
-            : await submit.RunAsync(actor, spec, null, ct, origin: new Origin(id, pins));
+            ? Submission.Instead(new Outcome<Submitted>.Refused(errors))
+            : new Submission(spec, new Origin(id, pins));
     }
 
     /// <summary>Volumes whose names mean others now than when the job came.</summary>

@@ -100,24 +100,14 @@ public static class DatasetsApi
         HttpContext context,
         DatasetVerbs datasets,
         CancellationToken ct
-    )
-    {
-        var outcome = await datasets.CreateAsync(context.User.Actor(), request, ct);
-        return outcome is Outcome<string>.Done { Value: var name }
-            ? TypedResults.Created($"/api/v1/datasets/{name}")
-            : Problems.Of(outcome, "dataset");
-    }
+    ) => Replies.Made(await datasets.CreateAsync(context.User.Actor(), request, ct), "/api/v1/datasets", "dataset");
 
     private static async Task<Results<NoContent, ProblemHttpResult>> DeleteAsync(
         string name,
         HttpContext context,
         DatasetVerbs datasets,
         CancellationToken ct
-    )
-    {
-        var outcome = await datasets.DeleteAsync(context.User.Actor(), name, ct);
-        return outcome is Outcome<string>.Done ? TypedResults.NoContent() : Problems.Of(outcome, "dataset");
-    }
+    ) => Replies.Done(await datasets.DeleteAsync(context.User.Actor(), name, ct), "dataset");
 
     private static async Task<Results<NoContent, ProblemHttpResult>> DeleteVersionAsync(
         string name,
@@ -125,13 +115,8 @@ public static class DatasetsApi
         HttpContext context,
         DatasetVerbs datasets,
         CancellationToken ct
-    )
-    {
-        var outcome = await datasets.DeleteVersionAsync(context.User.Actor(), name, number, ct);
-        return outcome is Outcome<string>.Done
-            ? TypedResults.NoContent()
-            : Problems.Of(outcome, "version of a dataset");
-    }
+    ) =>
+        Replies.Done(await datasets.DeleteVersionAsync(context.User.Actor(), name, number, ct), "version of a dataset");
 
     private static async Task<Results<Created<MadeVersion>, ProblemHttpResult>> MakeAsync(
         string name,

@@ -171,7 +171,7 @@ public static class EnvironmentsApi
             return Problems.Invalid([new SpecError("home", "\"keep\" or \"delete\" is allowed.")]);
         }
         var outcome = await delete.RunAsync(user.Actor(), id, home == "delete", ct);
-        return outcome is Outcome<long>.Done ? TypedResults.NoContent() : Problems.Of(outcome, What);
+        return Replies.Done(outcome, What);
     }
 
     private static async Task<Results<Accepted<EnvironmentResponse>, ProblemHttpResult>> StopAsync(

@@ -212,11 +212,7 @@ public static class JobsApi
         ClaimsPrincipal user,
         DeleteWorkload delete,
         CancellationToken ct
-    )
-    {
-        var outcome = await delete.RunAsync(user.Actor(), id, ct);
-        return outcome is Outcome<long>.Done ? TypedResults.NoContent() : Problems.Of(outcome, "job");
-    }
+    ) => Replies.Done(await delete.RunAsync(user.Actor(), id, ct), "job");
 
     private static async Task<Results<Accepted<JobResponse>, ProblemHttpResult>> StopAsync(
         long id,

@@ -207,6 +207,35 @@ public sealed class RunAgainApiTests(ApiHost host)
     }
 
     [Fact]
+    public async Task A_version_that_was_deleted_and_a_dataset_of_another_are_named()
+    {
+        using var client = host.Admin();
+        var name = "d" + Guid.NewGuid().ToString("N")[..8];
+        await AddVolumeAsync(name);
+        await AddDatasetAsync(name);
+        var id = await JobAsync(
+            client,
+            more: $$"""
+            "datasets":[{"name":"{{name}}","version":1,"path":"/data"}],
+            """
+        );
+        var image = NewId();
+        await RanAsync(id, image);
+        await HasAsync("deeplab/base:13", image);
+        await AgainAsync(client, id);
+
+        await using var db = await host.DbAsync();
+        await db
+            .DatasetVersions.Where(v => db.Datasets.Any(d => d.Id == v.DatasetId && d.Name == name))
+            .ExecuteDeleteAsync();
+        Assert.Equal(["datasets[0].version"], await RefusedAsync(client, id));
+        // Another of the same name is not the one of then
+        await db.Datasets.Where(d => d.Name == name).ExecuteDeleteAsync();
+        await AddDatasetAsync(name);
+        Assert.Equal(["datasets[0].name"], await RefusedAsync(client, id));
+    }
+
+    [Fact]
     public async Task Two_images_of_one_name_are_no_one_image()
     {
         using var client = host.Admin();
@@ -294,6 +323,34 @@ public sealed class RunAgainApiTests(ApiHost host)
                 Name = name,
                 // By the console's clock, which goes by the database's
                 CreatedAt = host.Services.GetRequiredService<TimeProvider>().GetUtcNow(),
+            }
+        );
+        await db.SaveChangesAsync();
+    }
+
+    /// <summary>With a version that is ready, on the volume of that name.</summary>
+    private async Task AddDatasetAsync(string name)
+    {
+        var now = host.Services.GetRequiredService<TimeProvider>().GetUtcNow();
+        await using var db = await host.DbAsync();
+        var dataset = new Dataset
+        {
+            Id = Guid.NewGuid(),
+            Name = name,
+            OwnerName = "admin",
+            CreatedAt = now,
+        };
+        db.Datasets.Add(dataset);
+        db.DatasetVersions.Add(
+            new DatasetVersion
+            {
+                DatasetId = dataset.Id,
+                Number = 1,
+                Volume = name,
+                State = DatasetState.Ready,
+                WorkloadId = -Random.Shared.NextInt64(1, long.MaxValue),
+                MadeBy = "admin",
+                CreatedAt = now,
             }
         );
         await db.SaveChangesAsync();

@@ -3,7 +3,6 @@ using DeepLab.Core.Operations.Fleet;
 using DeepLab.Core.Storage;
 using DeepLab.Core.Tenancy;
 using DeepLab.Core.Volumes;
-using DeepLab.Core.Workloads;
 using Microsoft.EntityFrameworkCore;
 
 namespace DeepLab.Core.Operations.Data;
@@ -11,35 +10,22 @@ namespace DeepLab.Core.Operations.Data;
 /// <summary>Names datasets and forgets them. Anyone may name one; its owner and admins change it.</summary>
 public sealed class DatasetVerbs(IDbContextFactory<ConsoleDb> databases, TimeProvider time)
 {
-    public const int LongestDescription = 500;
-
     public Task<Outcome<string>> CreateAsync(Actor actor, DatasetInput wanted, CancellationToken ct) =>
         VerbTransaction.RunAsync<string>(
             databases,
             async db =>
             {
-                var errors = new List<SpecError>();
-                if (!FleetInput.IsName(wanted.Name))
-                {
-                    errors.Add(
-                        new SpecError(
-                            "name",
-                            "1 to 63 small letters, digits, '-', '_' and '.' are allowed, beginning with a letter or digit."
-                        )
-                    );
-                }
-                if (wanted.Description?.Length > LongestDescription)
-                {
-                    errors.Add(new SpecError("description", $"At most {LongestDescription} characters are allowed."));
-                }
+                var input = new FleetInput();
+                input.Name("name", wanted.Name);
+                input.Description(wanted.Description);
                 var team = wanted.Team is null ? null : await TeamReader.OfAsync(db, actor, wanted.Team, ct);
                 if (wanted.Team is not null && team is null)
                 {
-                    errors.Add(new SpecError("team", $"There is no team \"{wanted.Team}\" that you are in."));
+                    input.Add("team", $"There is no team \"{wanted.Team}\" that you are in.");
                 }
-                if (errors.Count > 0)
+                if (input.Errors.Count > 0)
                 {
-                    return new Outcome<string>.Refused(errors);
+                    return new Outcome<string>.Refused(input.Errors);
                 }
                 if (await db.Datasets.AnyAsync(d => d.Name == wanted.Name, ct))
                 {

@@ -113,7 +113,7 @@ public static class FleetEdits
         ClaimsPrincipal user,
         RemoveCluster verb,
         CancellationToken ct
-    ) => Gone(await verb.RunAsync(user.Actor(), name, ct), "cluster");
+    ) => Replies.Done(await verb.RunAsync(user.Actor(), name, ct), "cluster");
 
     private static async Task<Results<Created<HostView>, ProblemHttpResult>> AddHostAsync(
         HostRequest request,
@@ -172,7 +172,7 @@ public static class FleetEdits
         ClaimsPrincipal user,
         RemoveHost verb,
         CancellationToken ct
-    ) => Gone(await verb.RunAsync(user.Actor(), name, ct), "host");
+    ) => Replies.Done(await verb.RunAsync(user.Actor(), name, ct), "host");
 
     private static async Task<Results<Ok<HostView>, ProblemHttpResult>> DrainAsync(
         string name,
@@ -275,7 +275,4 @@ public static class FleetEdits
                 ? TypedResults.Ok(host)
                 : Problems.NotFound("host")
             : Problems.Of(outcome, "host");
-
-    private static Results<NoContent, ProblemHttpResult> Gone(Outcome<string> outcome, string what) =>
-        outcome is Outcome<string>.Done ? TypedResults.NoContent() : Problems.Of(outcome, what);
 }

@@ -82,7 +82,7 @@ public static class ImagesApi
         ClaimsPrincipal user,
         ImageVerbs images,
         CancellationToken ct
-    ) => Done(await images.EditAsync(user.Actor(), name, request, ct));
+    ) => Replies.Done(await images.EditAsync(user.Actor(), name, request, ct), What);
 
     private static async Task<Results<NoContent, ProblemHttpResult>> ShareAsync(
         string name,
@@ -90,14 +90,14 @@ public static class ImagesApi
         ClaimsPrincipal user,
         ImageVerbs images,
         CancellationToken ct
-    ) => Done(await images.ShareAsync(user.Actor(), name, request.Shared, ct));
+    ) => Replies.Done(await images.ShareAsync(user.Actor(), name, request.Shared, ct), What);
 
     private static async Task<Results<NoContent, ProblemHttpResult>> RemoveAsync(
         string name,
         ClaimsPrincipal user,
         ImageVerbs images,
         CancellationToken ct
-    ) => Done(await images.RemoveAsync(user.Actor(), name, ct));
+    ) => Replies.Done(await images.RemoveAsync(user.Actor(), name, ct), What);
 
     private static async Task<Results<Accepted<Page<ImageTaskView>>, ProblemHttpResult>> PullAsync(
         string name,
@@ -152,9 +152,6 @@ public static class ImagesApi
         days is < 0 or > 3650
             ? Problems.Invalid([new Core.Workloads.SpecError("days", "0 to 3,650 are allowed.")])
             : null;
-
-    private static Results<NoContent, ProblemHttpResult> Done(Outcome<string> outcome) =>
-        outcome is Outcome<string>.Done ? TypedResults.NoContent() : Problems.Of(outcome, What);
 
     private static Results<Accepted<Page<ImageTaskView>>, ProblemHttpResult> Begun(
         Outcome<IReadOnlyList<ImageTaskView>> outcome

@@ -35,15 +35,12 @@ public static class RegistriesApi
         ClaimsPrincipal user,
         RegistryVerbs registries,
         CancellationToken ct
-    ) => Done(await registries.PutAsync(user.Actor(), registry, request, ct));
+    ) => Replies.Done(await registries.PutAsync(user.Actor(), registry, request, ct), "registry");
 
     private static async Task<Results<NoContent, ProblemHttpResult>> RemoveAsync(
         string registry,
         ClaimsPrincipal user,
         RegistryVerbs registries,
         CancellationToken ct
-    ) => Done(await registries.RemoveAsync(user.Actor(), registry, ct));
-
-    private static Results<NoContent, ProblemHttpResult> Done(Outcome<string> outcome) =>
-        outcome is Outcome<string>.Done ? TypedResults.NoContent() : Problems.Of(outcome, "registry");
+    ) => Replies.Done(await registries.RemoveAsync(user.Actor(), registry, ct), "registry");
 }

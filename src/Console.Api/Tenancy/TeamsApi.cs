@@ -90,7 +90,7 @@ public static class TeamsApi
     {
         var change = new TeamChange(request.Weight, request.Quota, request.Members);
         var outcome = await teams.ChangeAsync(context.User.Actor(), name, change, ct);
-        return outcome is Outcome<string>.Done ? TypedResults.NoContent() : Problems.Of(outcome, "team");
+        return Replies.Done(outcome, "team");
     }
 
     private static async Task<Results<NoContent, ProblemHttpResult>> DeleteAsync(
@@ -98,11 +98,7 @@ public static class TeamsApi
         HttpContext context,
         TeamVerbs teams,
         CancellationToken ct
-    )
-    {
-        var outcome = await teams.DeleteAsync(context.User.Actor(), name, ct);
-        return outcome is Outcome<string>.Done ? TypedResults.NoContent() : Problems.Of(outcome, "team");
-    }
+    ) => Replies.Done(await teams.DeleteAsync(context.User.Actor(), name, ct), "team");
 
     private static async Task<Ok<Page<UserView>>> UsersAsync(UserVerbs users, CancellationToken ct) =>
         TypedResults.Ok(Paging.All(await users.ListAsync(ct)));
@@ -159,7 +155,7 @@ public static class TeamsApi
             ct
         );
         sessions.Forget();
-        return outcome is Outcome<string>.Done ? TypedResults.NoContent() : Problems.Of(outcome, "user");
+        return Replies.Done(outcome, "user");
     }
 
     /// <summary>A token that leaked must not become a lasting admin: roles are given by a person in a browser.</summary>

@@ -71,6 +71,6 @@ public static class TokensApi
     {
         var outcome = await tokens.RevokeAsync(context.User.Actor(), id, ct);
         sessions.Forget();
-        return outcome is Outcome<Guid>.Done ? TypedResults.NoContent() : Problems.Of(outcome, "token");
+        return Replies.Done(outcome, "token");
     }
 }

@@ -29,6 +29,9 @@ public static class DatasetsApi
         write.MapPost("", CreateAsync).WithSummary("Names a dataset, which is yours.");
         write.MapDelete("/{name}", DeleteAsync).WithSummary("Forgets a dataset that nothing mounts; its files stay.");
         write
+            .MapDelete("/{name}/versions/{number:int}", DeleteVersionAsync)
+            .WithSummary("Forgets a version that nothing mounts; its files stay, and its number does not come again.");
+        write
             .MapPost("/{name}/versions", MakeAsync)
             .WithSummary("Adds a version, and submits the job that looks what is in it.");
     }
@@ -97,24 +100,23 @@ public static class DatasetsApi
         HttpContext context,
         DatasetVerbs datasets,
         CancellationToken ct
-    )
-    {
-        var outcome = await datasets.CreateAsync(context.User.Actor(), request, ct);
-        return outcome is Outcome<string>.Done { Value: var name }
-            ? TypedResults.Created($"/api/v1/datasets/{name}")
-            : Problems.Of(outcome, "dataset");
-    }
+    ) => Replies.Made(await datasets.CreateAsync(context.User.Actor(), request, ct), "/api/v1/datasets", "dataset");
 
     private static async Task<Results<NoContent, ProblemHttpResult>> DeleteAsync(
         string name,
         HttpContext context,
         DatasetVerbs datasets,
         CancellationToken ct
-    )
-    {
-        var outcome = await datasets.DeleteAsync(context.User.Actor(), name, ct);
-        return outcome is Outcome<string>.Done ? TypedResults.NoContent() : Problems.Of(outcome, "dataset");
-    }
+    ) => Replies.Done(await datasets.DeleteAsync(context.User.Actor(), name, ct), "dataset");
+
+    private static async Task<Results<NoContent, ProblemHttpResult>> DeleteVersionAsync(
+        string name,
+        int number,
+        HttpContext context,
+        DatasetVerbs datasets,
+        CancellationToken ct
+    ) =>
+        Replies.Done(await datasets.DeleteVersionAsync(context.User.Actor(), name, number, ct), "version of a dataset");
 
     private static async Task<Results<Created<MadeVersion>, ProblemHttpResult>> MakeAsync(
         string name,

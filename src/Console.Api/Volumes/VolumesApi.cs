@@ -35,22 +35,12 @@ public static class VolumesApi
         HttpContext context,
         VolumeVerbs volumes,
         CancellationToken ct
-    )
-    {
-        var outcome = await volumes.CreateAsync(context.User.Actor(), request, ct);
-        return outcome is Outcome<string>.Done { Value: var name }
-            ? TypedResults.Created($"/api/v1/volumes/{name}")
-            : Problems.Of(outcome, "volume");
-    }
+    ) => Replies.Made(await volumes.CreateAsync(context.User.Actor(), request, ct), "/api/v1/volumes", "volume");
 
     private static async Task<Results<NoContent, ProblemHttpResult>> DeleteAsync(
         string name,
         HttpContext context,
         VolumeVerbs volumes,
         CancellationToken ct
-    )
-    {
-        var outcome = await volumes.DeleteAsync(context.User.Actor(), name, ct);
-        return outcome is Outcome<string>.Done ? TypedResults.NoContent() : Problems.Of(outcome, "volume");
-    }
+    ) => Replies.Done(await volumes.DeleteAsync(context.User.Actor(), name, ct), "volume");
 }

@@ -81,11 +81,8 @@ public static class CheckpointsApi
         CancellationToken ct
     ) => AnswerAsync(verbs.DeleteAsync(user.Actor(), id, checkpoint, ct));
 
-    private static async Task<Results<NoContent, ProblemHttpResult>> AnswerAsync(Task<Outcome<long>> verb)
-    {
-        var outcome = await verb;
-        return outcome is Outcome<long>.Done ? TypedResults.NoContent() : Problems.Of(outcome, "checkpoint");
-    }
+    private static async Task<Results<NoContent, ProblemHttpResult>> AnswerAsync(Task<Outcome<long>> verb) =>
+        Replies.Done(await verb, "checkpoint");
 
     private static async Task<IResult> DownloadAsync(
         long id,

@@ -145,16 +145,11 @@ public static class EnvironmentsApi
             return TypedResults.Ok(seen with { Errors = EnvironmentChecks.Flatten(seen.Errors) });
         }
         // The password is no part of what the key stands for: a hash of it would stand in the database
-        var idempotency = idempotencyKey is null ? null : new Idempotency(idempotencyKey, JobsApi.HashOf(spec));
+        var idempotency = Idempotency.Of(idempotencyKey, SpecWriter.Write(spec));
         return await submit.RunAsync(actor, spec, idempotency, ct, reading.Password) switch
         {
             Outcome<Submitted>.Done { Value.Replayed: true } again => TypedResults.Ok(Answer(again.Value)),
             Outcome<Submitted>.Done done => Made(done.Value),
-            // The only conflict here: the key came with another body
-            Outcome<Submitted>.Conflict other => Problems.Invalid(
-                [new SpecError("Idempotency-Key", other.Message)],
-                StatusCodes.Status422UnprocessableEntity
-            ),
             Outcome<Submitted>.Refused bad => Problems.Invalid(
                 EnvironmentChecks.Flatten(bad.Errors),
                 StatusCodes.Status422UnprocessableEntity
@@ -176,7 +171,7 @@ public static class EnvironmentsApi
             return Problems.Invalid([new SpecError("home", "\"keep\" or \"delete\" is allowed.")]);
         }
         var outcome = await delete.RunAsync(user.Actor(), id, home == "delete", ct);
-        return outcome is Outcome<long>.Done ? TypedResults.NoContent() : Problems.Of(outcome, What);
+        return Replies.Done(outcome, What);
     }
 
     private static async Task<Results<Accepted<EnvironmentResponse>, ProblemHttpResult>> StopAsync(

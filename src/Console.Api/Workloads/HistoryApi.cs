@@ -121,11 +121,7 @@ public static class HistoryApi
         ClaimsPrincipal user,
         SavedViews views,
         CancellationToken ct
-    )
-    {
-        var outcome = await views.RemoveAsync(user.Actor(), id, ct);
-        return outcome is Outcome<Guid>.Done ? TypedResults.NoContent() : Problems.Of(outcome, "view");
-    }
+    ) => Replies.Done(await views.RemoveAsync(user.Actor(), id, ct), "view");
 
     private static async Task<Ok<HistoryKeepingView>> KeepingAsync(HistoryKeeping keeping, CancellationToken ct) =>
         TypedResults.Ok(await keeping.FindAsync(null, ct));

@@ -41,9 +41,5 @@ public static class HomesApi
         ClaimsPrincipal user,
         KeptHomes homes,
         CancellationToken ct
-    )
-    {
-        var outcome = await homes.DiscardAsync(user.Actor(), id, ct);
-        return outcome is Outcome<long>.Done ? TypedResults.NoContent() : Problems.Of(outcome, What);
-    }
+    ) => Replies.Done(await homes.DiscardAsync(user.Actor(), id, ct), What);
 }

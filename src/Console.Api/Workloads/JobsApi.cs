@@ -1,6 +1,4 @@
 using System.Security.Claims;
-using System.Security.Cryptography;
-using System.Text;
 using DeepLab.Api.Auth;
 using DeepLab.Api.Errors;
 using DeepLab.Core.Operations;
@@ -205,20 +203,8 @@ public static class JobsApi
         {
             return TypedResults.Ok(await preview.RunAsync(actor, spec, ct));
         }
-        var idempotency = idempotencyKey is null ? null : new Idempotency(idempotencyKey, HashOf(spec));
-        return await submit.RunAsync(actor, spec, idempotency, ct) switch
-        {
-            Outcome<Submitted>.Done { Value.Replayed: true } again => TypedResults.Ok(
-                SubmittedResponse.Of(again.Value)
-            ),
-            Outcome<Submitted>.Done done => Made(done.Value),
-            // The only conflict here: the key came with another body
-            Outcome<Submitted>.Conflict other => Problems.Invalid(
-                [new SpecError("Idempotency-Key", other.Message)],
-                StatusCodes.Status422UnprocessableEntity
-            ),
-            var refused => Problems.Of(refused, "job"),
-        };
+        var idempotency = Idempotency.Of(idempotencyKey, SpecWriter.Write(spec));
+        return Answer(await submit.RunAsync(actor, spec, idempotency, ct));
     }
 
     private static async Task<Results<NoContent, ProblemHttpResult>> DeleteAsync(
@@ -226,11 +212,7 @@ public static class JobsApi
         ClaimsPrincipal user,
         DeleteWorkload delete,
         CancellationToken ct
-    )
-    {
-        var outcome = await delete.RunAsync(user.Actor(), id, ct);
-        return outcome is Outcome<long>.Done ? TypedResults.NoContent() : Problems.Of(outcome, "job");
-    }
+    ) => Replies.Done(await delete.RunAsync(user.Actor(), id, ct), "job");
 
     private static async Task<Results<Accepted<JobResponse>, ProblemHttpResult>> StopAsync(
         long id,
@@ -250,27 +232,29 @@ public static class JobsApi
             : Problems.NotFound("job");
     }
 
-    private static async Task<Results<Created<SubmittedResponse>, ProblemHttpResult>> CloneAsync(
+    private static async Task<Results<Created<SubmittedResponse>, Ok<SubmittedResponse>, ProblemHttpResult>> CloneAsync(
         long id,
         ClaimsPrincipal user,
         CloneJob clone,
-        CancellationToken ct
-    )
-    {
-        var outcome = await clone.RunAsync(user.Actor(), id, ct);
-        return outcome is Outcome<Submitted>.Done { Value: var made } ? Made(made) : Problems.Of(outcome, "job");
-    }
+        CancellationToken ct,
+        [FromHeader(Name = "Idempotency-Key")] string? idempotencyKey = null
+    ) =>
+        RefuseKey(idempotencyKey) is { } refused
+            ? refused
+            : Answer(await clone.RunAsync(user.Actor(), id, ct, Idempotency.Of(idempotencyKey, $"clone {id}")));
 
-    private static async Task<Results<Created<SubmittedResponse>, ProblemHttpResult>> RunAgainAsync(
+    private static async Task<
+        Results<Created<SubmittedResponse>, Ok<SubmittedResponse>, ProblemHttpResult>
+    > RunAgainAsync(
         long id,
         ClaimsPrincipal user,
         RunJobAgain again,
-        CancellationToken ct
-    )
-    {
-        var outcome = await again.RunAsync(user.Actor(), id, ct);
-        return outcome is Outcome<Submitted>.Done { Value: var made } ? Made(made) : Problems.Of(outcome, "job");
-    }
+        CancellationToken ct,
+        [FromHeader(Name = "Idempotency-Key")] string? idempotencyKey = null
+    ) =>
+        RefuseKey(idempotencyKey) is { } refused
+            ? refused
+            : Answer(await again.RunAsync(user.Actor(), id, ct, Idempotency.Of(idempotencyKey, $"run {id} again")));
 
     private static async Task<Results<Ok<JobResponse>, ProblemHttpResult>> EditAsync(
         long id,
@@ -296,10 +280,16 @@ public static class JobsApi
             : Problems.NotFound("job");
     }
 
-    private static Created<SubmittedResponse> Made(Submitted submitted)
+    private static Results<Created<SubmittedResponse>, Ok<SubmittedResponse>, ProblemHttpResult> Answer(
+        Outcome<Submitted> outcome
+    )
     {
+        if (outcome is not Outcome<Submitted>.Done { Value: var submitted })
+        {
+            return Problems.Of(outcome, "job");
+        }
         var response = SubmittedResponse.Of(submitted);
-        return TypedResults.Created(response.Url, response);
+        return submitted.Replayed ? TypedResults.Ok(response) : TypedResults.Created(response.Url, response);
     }
 
     /// <summary>A number in place of a state reads as one that there is not. Null where all are states.</summary>
@@ -317,13 +307,13 @@ public static class JobsApi
                 StatusCodes.Status415UnsupportedMediaType,
                 "The body must be JSON: send Content-Type: application/json."
             )
-        : idempotencyKey is not null && !IsKey(idempotencyKey)
+            : RefuseKey(idempotencyKey);
+
+    private static ProblemHttpResult? RefuseKey(string? idempotencyKey) =>
+        idempotencyKey is not null && !IsKey(idempotencyKey)
             ? Problems.Invalid([new SpecError("Idempotency-Key", "1 to 128 printable ASCII characters are allowed.")])
-        : null;
+            : null;
 
     private static bool IsKey(string key) =>
         key.Length is > 0 and <= 128 && key.All(c => c is >= '!' and <= '~' or ' ');
-
-    internal static string HashOf(JobSpec spec) =>
-        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(SpecWriter.Write(spec))));
 }

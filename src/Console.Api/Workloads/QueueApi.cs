@@ -63,9 +63,6 @@ public static class QueueApi
         CancellationToken ct
     ) => AnswerAsync(queue.PrioritiseAsync(user.Actor(), id, request.Priority, ct));
 
-    private static async Task<Results<NoContent, ProblemHttpResult>> AnswerAsync(Task<Outcome<long>> move)
-    {
-        var outcome = await move;
-        return outcome is Outcome<long>.Done ? TypedResults.NoContent() : Problems.Of(outcome, "job");
-    }
+    private static async Task<Results<NoContent, ProblemHttpResult>> AnswerAsync(Task<Outcome<long>> move) =>
+        Replies.Done(await move, "job");
 }

@@ -18,7 +18,7 @@ internal ref struct EventFileMessage(ReadOnlySpan<byte> rest)
     /// <summary>The value of a number, as its bits stand.</summary>
     public ulong Number { get; private set; }
 
-    /// <summary>The value of what has a length.</summary>
+    /// <summary>The value of what has a length; of one that the message ends in the midst of, what there is.</summary>
     public ReadOnlySpan<byte> Data { get; private set; }
 
     /// <summary>The message could not be walked to its end.</summary>
@@ -49,6 +49,7 @@ internal ref struct EventFileMessage(ReadOnlySpan<byte> rest)
                 var length = ReadVarint();
                 if (length > (ulong)_rest.Length)
                 {
+                    Data = _rest;
                     Malformed = true;
                     break;
                 }

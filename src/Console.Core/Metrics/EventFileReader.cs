@@ -23,8 +23,15 @@ public sealed class EventFileReader(long offset = 0)
     /// <summary>Values that are nothing that is asked for, and records that could not be read.</summary>
     public long Skipped => _summaries.Skipped + _records.PassedOver;
 
+    /// <summary>Name of the first value that was passed over since its record is above <see cref="EventFileRecords.MostKept"/>; null where none was.</summary>
+    public string? TooLarge { get; private set; }
+
     /// <summary>Takes the next bytes and adds what every record holds that is whole with them.</summary>
     /// <param name="media">histograms, images, texts, hyper-parameters; null where they are not wanted</param>
     public void Append(ReadOnlySpan<byte> bytes, List<EventScalar> scalars, List<EventMedia>? media = null) =>
-        _records.Append(bytes, record => _summaries.Read(record, scalars, media));
+        _records.Append(
+            bytes,
+            record => _summaries.Read(record, scalars, media),
+            head => TooLarge ??= _summaries.TagOfCut(head)
+        );
 }

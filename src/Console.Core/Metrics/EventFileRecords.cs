@@ -13,6 +13,9 @@ public sealed class EventFileRecords
     public const long MostRecord = 64 << 20;
     public const int MostKept = 1 << 20;
 
+    /// <summary>Bytes from the beginning of a record passed over that are told of it.</summary>
+    public const int MostHead = 1 << 10;
+
     private const int Header = 12;
     private const int Checksum = 4;
     private byte[] _kept = [];
@@ -20,6 +23,8 @@ public sealed class EventFileRecords
     private long _needed = Header;
     private long _passing;
     private uint _passed;
+    private byte[] _head = [];
+    private int _headed;
 
     /// <param name="offset">where a record begins</param>
     public EventFileRecords(long offset) => (Offset, Position) = (offset, offset);
@@ -38,12 +43,13 @@ public sealed class EventFileRecords
     /// <summary>Records passed over for their size.</summary>
     public long PassedOver { get; private set; }
 
-    public void Append(ReadOnlySpan<byte> bytes, OnRecord onRecord)
+    /// <param name="onPassed">of each record that was passed over, how it begins; null where nobody asks</param>
+    public void Append(ReadOnlySpan<byte> bytes, OnRecord onRecord, OnRecord? onPassed = null)
     {
         while (!Damaged && bytes.Length > 0)
         {
             var taken =
-                _passing > 0 ? Pass(bytes)
+                _passing > 0 ? Pass(bytes, onPassed)
                 : _held > 0 ? Complete(bytes, onRecord)
                 : Cut(bytes, onRecord);
             Position += taken;
@@ -104,11 +110,14 @@ public sealed class EventFileRecords
         return take;
     }
 
-    private int Pass(ReadOnlySpan<byte> bytes)
+    private int Pass(ReadOnlySpan<byte> bytes, OnRecord? onPassed)
     {
         var take = (int)Math.Min(bytes.Length, _passing);
         var data = (int)Math.Clamp(_passing - Checksum, 0, take);
         _passed = Crc32C.Append(_passed, bytes[..data]);
+        var head = Math.Min(data, MostHead - _headed);
+        bytes[..head].CopyTo(_head.AsSpan(_headed));
+        _headed += head;
         // The checksum itself may come in pieces
         Keep(bytes[data..take]);
         _passing -= take;
@@ -117,6 +126,10 @@ public sealed class EventFileRecords
             Damaged = BinaryPrimitives.ReadUInt32LittleEndian(_kept) != Crc32C.Mask(_passed);
             PassedOver++;
             Offset += Damaged ? 0 : _needed;
+            if (!Damaged)
+            {
+                onPassed?.Invoke(_head.AsSpan(0, _headed));
+            }
             _held = 0;
             _needed = Header;
         }
@@ -137,6 +150,8 @@ public sealed class EventFileRecords
         {
             _passing = _needed - Header;
             _passed = 0;
+            _head = _head.Length > 0 ? _head : new byte[MostHead];
+            _headed = 0;
         }
         return true;
     }

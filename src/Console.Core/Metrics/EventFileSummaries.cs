@@ -57,6 +57,30 @@ internal sealed class EventFileSummaries
         }
     }
 
+    /// <summary>The tag of the value in whose midst a record was cut; null where it was cut elsewhere, as in a graph, or the tag is no name.</summary>
+    public string? TagOfCut(ReadOnlySpan<byte> head)
+    {
+        var value = new EventFileMessage(Cut(Cut(head, 5), 1));
+        while (value.Next())
+        {
+            if (value is { Field: 1, Wire: EventFileMessage.Bytes })
+            {
+                return Tag(value.Data);
+            }
+        }
+        return null;
+    }
+
+    /// <summary>What there is of the field that a message ends in the midst of; nothing where that is another.</summary>
+    private static ReadOnlySpan<byte> Cut(ReadOnlySpan<byte> message, ulong field)
+    {
+        var fields = new EventFileMessage(message);
+        while (fields.Next()) { }
+        return fields.Malformed && fields.Field == field && fields.Wire == EventFileMessage.Bytes
+            ? fields.Data
+            : default;
+    }
+
     private void ReadSummary(
         ReadOnlySpan<byte> summary,
         long step,

@@ -15,6 +15,9 @@ public sealed class Dataset
 
     /// <summary>Beside its owner and admins only this team sees and mounts it; null = everyone.</summary>
     public Guid? TeamId { get; set; }
+
+    /// <summary>The greatest number of a version that was deleted; 0 = none was. It does not come again.</summary>
+    public int LastDeleted { get; set; }
     public DateTimeOffset CreatedAt { get; set; }
 }
 

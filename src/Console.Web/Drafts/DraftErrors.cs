@@ -16,6 +16,7 @@ public sealed class DraftErrors(IReadOnlyList<SpecError> all, IReadOnlyCollectio
         "env",
         "volumes",
         "datasets",
+        "metrics",
         "priority",
         "maxDuration",
         "restart.maxRestarts",
@@ -47,6 +48,9 @@ public sealed class DraftErrors(IReadOnlyList<SpecError> all, IReadOnlyCollectio
         var text = string.Join(" ", mine);
         return text.Length > 0 ? text : null;
     }
+
+    /// <summary>Of the field itself, not of what lies below it; null where that is right.</summary>
+    public string? OfItself(string field) => all.FirstOrDefault(e => e.Path == field)?.Message;
 
     private static bool Belongs(string path, string field) =>
         path.StartsWith(field, StringComparison.Ordinal)

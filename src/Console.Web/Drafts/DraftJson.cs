@@ -101,6 +101,11 @@ public static class DraftJson
         {
             job["final"] = true;
         }
+        if (d.LogMetrics)
+        {
+            var patterns = d.LogPatterns.Where(l => l.Text.Length > 0).Select(l => JsonValue.Create(l.Text)).ToArray();
+            job["metrics"] = patterns.Length == 0 ? [] : new JsonObject { ["patterns"] = new JsonArray([.. patterns]) };
+        }
         if (Checkpoint(d) is { Count: > 0 } checkpoint)
         {
             job["checkpoint"] = checkpoint;
@@ -231,6 +236,11 @@ public static class DraftJson
                     })
             );
             draft.Final = Flag(job, "final", false);
+            if (Patterns(job) is { } patterns)
+            {
+                draft.LogMetrics = true;
+                draft.LogPatterns.AddRange(patterns.Select(text => new PatternLine { Text = text }));
+            }
             foreach (var (key, value) in (role ?? []).Where(k => !s_roleKeys.Contains(k.Key)))
             {
                 draft.RoleOthers[key] = value?.DeepClone();
@@ -247,9 +257,13 @@ public static class DraftJson
                 }
                 draft.MoreRoles.Add(other);
             }
-            var isOwn = Checkpoint(draft).Count > 0 ? "checkpoint" : "";
-            var isFlag = draft.Final ? "final" : "";
-            foreach (var (key, value) in job.Where(k => !s_own.Contains(k.Key) && k.Key != isOwn && k.Key != isFlag))
+            string[] told =
+            [
+                Checkpoint(draft).Count > 0 ? "checkpoint" : "",
+                draft.Final ? "final" : "",
+                draft.LogMetrics ? "metrics" : "",
+            ];
+            foreach (var (key, value) in job.Where(k => !s_own.Contains(k.Key) && !told.Contains(k.Key)))
             {
                 draft.Others[key] = value?.DeepClone();
             }
@@ -261,6 +275,16 @@ public static class DraftJson
             return null;
         }
     }
+
+    /// <summary>Null where there are no metrics of the log, or what is said of them has another shape than the form's.</summary>
+    private static string[]? Patterns(JsonObject job) =>
+        At(job, "metrics") is not JsonObject metrics ? null
+        : metrics.Count == 0 ? []
+        : metrics.Count == 1
+        && At(metrics, "patterns") is JsonArray { Count: > 0 } patterns
+        && patterns.All(p => p is JsonValue v && v.TryGetValue<string>(out var text) && text.Length > 0)
+            ? [.. patterns.Select(Text)]
+        : null;
 
     internal static IEnumerable<VolumeLine> Volumes(JsonObject o) =>
         (At(o, "volumes") as JsonArray ?? [])

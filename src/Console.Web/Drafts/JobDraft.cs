@@ -30,6 +30,11 @@ public sealed class DatasetLine
     public string Path { get; set; } = "";
 }
 
+public sealed class PatternLine
+{
+    public string Text { get; set; } = "";
+}
+
 /// <summary>
 /// A job's spec while it is being written: every field as its text, right or wrong, so that the one reader of specs says
 /// what is wrong with it. <see cref="DraftJson"/> turns it into JSON and back.
@@ -59,6 +64,12 @@ public sealed partial class JobDraft
 
     /// <summary>It is a final test run.</summary>
     public bool Final { get; set; }
+
+    /// <summary>Metrics are read out of its log.</summary>
+    public bool LogMetrics { get; set; }
+
+    /// <summary>Empty ones say nothing; without any, every `name=value` is a metric.</summary>
+    public List<PatternLine> LogPatterns { get; } = [];
     public string CheckpointSteps { get; set; } = "";
 
     /// <summary>Name of a volume of the lab; empty = the job's own.</summary>

@@ -81,6 +81,70 @@ public sealed class DatasetsApiTests(ApiHost host)
     }
 
     [Fact]
+    public async Task A_version_goes_once_nothing_mounts_it_and_its_number_does_not_come_again()
+    {
+        await host.MakeRoomAsync();
+        using var client = host.Admin();
+        var (name, volume) = (NewName("set"), NewName("vol"));
+        await MakeAsync(client, name, volume);
+        var versions = $"/api/v1/datasets/{name}/versions";
+        var first = await AddVersionAsync();
+        using var making = await client.DeleteAsync($"{versions}/1");
+        Assert.Contains($"stop job {first}", await DetailAsync(making));
+        await ReadyAsync(first);
+        await ReadyAsync(await AddVersionAsync());
+
+        using var mounts = await client.PostAsync("/api/v1/jobs", Job(name, 2));
+        var job = (await mounts.OkAsync(HttpStatusCode.Created)).GetProperty("id").GetInt64();
+        Assert.Equal(1, (await client.GetJsonAsync($"{versions}/2")).GetProperty("inUse").GetInt32());
+        Assert.Equal(0, (await client.GetJsonAsync($"{versions}/1")).GetProperty("inUse").GetInt32());
+        using var inUse = await client.DeleteAsync($"{versions}/2");
+        Assert.Equal(
+            $"Version 2 of {name} is mounted by 1 workload that waits or runs; stop it first.",
+            await DetailAsync(inUse)
+        );
+        using var other = await client.DeleteAsync($"{versions}/1");
+        await other.OkAsync(HttpStatusCode.NoContent);
+        await EndAsync(job, WorkloadState.Stopped);
+        var member = await host.AddMemberAsync();
+        using var stranger = host.Client(await host.SignInAsync(member.UserName, ApiHost.Password));
+        using var notTheirs = await stranger.DeleteAsync($"{versions}/2");
+        Assert.Contains("owner and admins", await DetailAsync(notTheirs));
+        using var deleted = await client.DeleteAsync($"{versions}/2");
+        await deleted.OkAsync(HttpStatusCode.NoContent);
+        using var gone = await client.DeleteAsync($"{versions}/2");
+        await gone.ProblemAsync(HttpStatusCode.NotFound);
+        using var free = await client.DeleteAsync($"/api/v1/volumes/{volume}");
+        await free.OkAsync(HttpStatusCode.NoContent);
+
+        // A job's spec that names version 2 never means another
+        await AddVolumeAsync(client, volume);
+        await AddVersionAsync();
+        var left = (await client.GetJsonAsync(versions)).GetProperty("items").EnumerateArray();
+        Assert.Equal([3], left.Select(v => v.GetProperty("number").GetInt32()));
+        await using var db = await host.DbAsync();
+        var audit = await db
+            .Audit.Where(a => a.Target.EndsWith($" of dataset {name}"))
+            .OrderBy(a => a.Id)
+            .ToListAsync();
+        Assert.Equal(
+            ["dataset.version.delete 1", "dataset.version.delete 2"],
+            audit.Where(a => a.Action == "dataset.version.delete").Select(a => $"{a.Action} {a.Target.Split(' ')[1]}")
+        );
+
+        async Task<long> AddVersionAsync()
+        {
+            using var made = await client.PostAsync(
+                versions,
+                Answers.Json($$"""{"volume":"{{volume}}","split":{{Split}}}""")
+            );
+            return (await made.OkAsync(HttpStatusCode.Created)).GetProperty("job").GetInt64();
+        }
+        static async Task<string> DetailAsync(HttpResponseMessage answer) =>
+            (await answer.ProblemAsync(HttpStatusCode.Conflict)).GetProperty("detail").GetString()!;
+    }
+
+    [Fact]
     public async Task What_is_not_the_users_is_as_if_it_were_not_and_what_they_may_see_they_may_not_change()
     {
         await host.MakeRoomAsync();
@@ -173,13 +237,18 @@ public sealed class DatasetsApiTests(ApiHost host)
 
     private static async Task MakeAsync(HttpClient client, string name, string volume, string more = "")
     {
+        await AddVolumeAsync(client, volume, more);
+        using var named = await client.PostAsync("/api/v1/datasets", Answers.Json($$"""{"name":"{{name}}"}"""));
+        await named.OkAsync(HttpStatusCode.Created);
+    }
+
+    private static async Task AddVolumeAsync(HttpClient client, string volume, string more = "")
+    {
         using var defined = await client.PostAsync(
             "/api/v1/volumes",
             Answers.Json($$"""{"name":"{{volume}}","path":"/srv/{{volume}}"{{more}}}""")
         );
         await defined.OkAsync(HttpStatusCode.Created);
-        using var named = await client.PostAsync("/api/v1/datasets", Answers.Json($$"""{"name":"{{name}}"}"""));
-        await named.OkAsync(HttpStatusCode.Created);
     }
 
     /// <summary>As the loop would have it, which does not run here.</summary>

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Http.Json;
 using System.Text.Json;
 using DeepLab.Core.Volumes;
 using DeepLab.Core.Workloads;
@@ -98,6 +99,72 @@ public sealed class RunAgainApiTests(ApiHost host)
         Assert.Equal(again.GetProperty("id").GetInt64(), found.GetProperty("items")[0].GetProperty("id").GetInt64());
     }
 
+    [Theory]
+    [InlineData("run-again")]
+    [InlineData("clone")]
+    public async Task An_idempotency_key_makes_one_job_even_where_the_first_is_gone(string verb)
+    {
+        using var client = host.Admin();
+        var image = NewId();
+        var (id, other) = (await JobAsync(client), await JobAsync(client));
+        await RanAsync(id, image);
+        await RanAsync(other, image);
+        await HasAsync("deeplab/base:13", image);
+        var key = Guid.NewGuid().ToString();
+
+        var answers = await Task.WhenAll(Enumerable.Range(0, 6).Select(_ => PostAsync(id, key)));
+        Assert.Equal(1, answers.Count(a => a.StatusCode == HttpStatusCode.Created));
+        Assert.Equal(5, answers.Count(a => a.StatusCode == HttpStatusCode.OK));
+        var ids = new HashSet<long>();
+        foreach (var answer in answers)
+        {
+            var told = await answer.Content.ReadFromJsonAsync<JsonElement>();
+            Assert.Equal(answer.StatusCode == HttpStatusCode.OK, told.GetProperty("replayed").GetBoolean());
+            ids.Add(told.GetProperty("id").GetInt64());
+            answer.Dispose();
+        }
+        var made = Assert.Single(ids);
+
+        using var ofOther = await PostAsync(other, key);
+        Assert.Equal(["Idempotency-Key"], (await ofOther.ProblemAsync(HttpStatusCode.UnprocessableEntity)).Paths());
+        using var noKey = await PostAsync(id, new string('k', 129));
+        Assert.Equal(["Idempotency-Key"], (await noKey.ProblemAsync(HttpStatusCode.BadRequest)).Paths());
+        await using (var db = await host.DbAsync())
+        {
+            await db
+                .Workloads.Where(w => w.Id == id)
+                .ExecuteUpdateAsync(s => s.SetProperty(w => w.DeletedAt, w => w.SubmittedAt));
+        }
+        using var late = await PostAsync(id, key);
+        Assert.Equal(made, (await late.OkAsync()).GetProperty("id").GetInt64());
+        using var anew = await PostAsync(id, Guid.NewGuid().ToString());
+        await anew.ProblemAsync(HttpStatusCode.NotFound);
+        var found = await client.GetJsonAsync($"/api/v1/jobs?q=origin:{id}");
+        Assert.Equal(1, found.GetProperty("items").GetArrayLength());
+
+        async Task<HttpResponseMessage> PostAsync(long job, string with)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, $"/api/v1/jobs/{job}/{verb}");
+            request.Headers.TryAddWithoutValidation("Idempotency-Key", with);
+            return await client.SendAsync(request);
+        }
+    }
+
+    [Fact]
+    public async Task A_refused_run_leaves_its_key_free()
+    {
+        using var client = host.Admin();
+        var image = NewId();
+        var id = await JobAsync(client);
+        await RanAsync(id, image);
+        await HasAsync("deeplab/base:13");
+        client.DefaultRequestHeaders.Add("Idempotency-Key", Guid.NewGuid().ToString());
+        Assert.Equal(["image"], await RefusedAsync(client, id));
+        await HasAsync("deeplab/base:13", image);
+        using var answer = await client.PostAsync($"/api/v1/jobs/{id}/run-again", null);
+        Assert.False((await answer.OkAsync(HttpStatusCode.Created)).GetProperty("replayed").GetBoolean());
+    }
+
     [Fact]
     public async Task A_clone_tells_its_origin_and_takes_the_image_as_its_name_means_now()
     {
@@ -137,6 +204,35 @@ public sealed class RunAgainApiTests(ApiHost host)
         await AddVolumeAsync(name);
         await HasAsync("deeplab/base:13", image);
         Assert.Equal(["volumes[0].name", "checkpoint.volume"], await RefusedAsync(client, id));
+    }
+
+    [Fact]
+    public async Task A_version_that_was_deleted_and_a_dataset_of_another_are_named()
+    {
+        using var client = host.Admin();
+        var name = "d" + Guid.NewGuid().ToString("N")[..8];
+        await AddVolumeAsync(name);
+        await AddDatasetAsync(name);
+        var id = await JobAsync(
+            client,
+            more: $$"""
+            "datasets":[{"name":"{{name}}","version":1,"path":"/data"}],
+            """
+        );
+        var image = NewId();
+        await RanAsync(id, image);
+        await HasAsync("deeplab/base:13", image);
+        await AgainAsync(client, id);
+
+        await using var db = await host.DbAsync();
+        await db
+            .DatasetVersions.Where(v => db.Datasets.Any(d => d.Id == v.DatasetId && d.Name == name))
+            .ExecuteDeleteAsync();
+        Assert.Equal(["datasets[0].version"], await RefusedAsync(client, id));
+        // Another of the same name is not the one of then
+        await db.Datasets.Where(d => d.Name == name).ExecuteDeleteAsync();
+        await AddDatasetAsync(name);
+        Assert.Equal(["datasets[0].name"], await RefusedAsync(client, id));
     }
 
     [Fact]
@@ -227,6 +323,34 @@ public sealed class RunAgainApiTests(ApiHost host)
                 Name = name,
                 // By the console's clock, which goes by the database's
                 CreatedAt = host.Services.GetRequiredService<TimeProvider>().GetUtcNow(),
+            }
+        );
+        await db.SaveChangesAsync();
+    }
+
+    /// <summary>With a version that is ready, on the volume of that name.</summary>
+    private async Task AddDatasetAsync(string name)
+    {
+        var now = host.Services.GetRequiredService<TimeProvider>().GetUtcNow();
+        await using var db = await host.DbAsync();
+        var dataset = new Dataset
+        {
+            Id = Guid.NewGuid(),
+            Name = name,
+            OwnerName = "admin",
+            CreatedAt = now,
+        };
+        db.Datasets.Add(dataset);
+        db.DatasetVersions.Add(
+            new DatasetVersion
+            {
+                DatasetId = dataset.Id,
+                Number = 1,
+                Volume = name,
+                State = DatasetState.Ready,
+                WorkloadId = -Random.Shared.NextInt64(1, long.MaxValue),
+                MadeBy = "admin",
+                CreatedAt = now,
             }
         );
         await db.SaveChangesAsync();

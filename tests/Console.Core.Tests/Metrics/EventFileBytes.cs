@@ -25,6 +25,10 @@ internal static class EventFileBytes
         ]);
     }
 
+    /// <summary>A field that has a length.</summary>
+    public static byte[] Field(int number, byte[] data) =>
+        [(byte)(number << 3 | 2), .. Varint((ulong)data.Length), .. data];
+
     public static byte[] Record(byte[] data)
     {
         var length = BitConverter.GetBytes((ulong)data.Length);

@@ -155,6 +155,32 @@ public sealed class EventFileCollectorTests
         Assert.Equal("Only the first 1000 curves are kept.", Assert.Single(collector.Notices));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_picture_that_is_too_large_ends_in_one_notice_where_pictures_are_wanted(bool wanted)
+    {
+        byte[] large =
+        [
+            .. EventFileBytes.Value("samples/grid", 5, EventFileBytes.Field(4, new byte[1 << 20])),
+            .. EventFileBytes.Value("samples/other", 6, EventFileBytes.Field(4, new byte[1 << 20])),
+        ];
+        _engine.Files[Main] = [.. large, .. Bytes("loss", 100)];
+        _engine.Files[Sub] = large;
+        var collector = NewCollector(media: wanted ? new NoMedia() : null);
+        await collector.FinishAsync(Ct);
+        Assert.Equal(100, _store.Points(Key("loss", "worker-0/1")).Count);
+        Assert.Equal(
+            wanted
+                ?
+                [
+                    $"Images, texts and histograms above 1 MiB are not kept: the first is \"samples/grid\" in event file {Main}.",
+                ]
+                : [],
+            collector.Notices
+        );
+    }
+
     private static SeriesKey Key(string tag, string source) => new(SeriesOwner.Job, "7", tag, source);
 
     private static IEnumerable<long> Steps(int count) => Enumerable.Range(0, count).Select(i => (long)i);
@@ -170,15 +196,34 @@ public sealed class EventFileCollectorTests
 
     private SeriesWriter NewWriter() => new(_store, TimeProvider.System, NullLogger<SeriesWriter>.Instance);
 
-    private EventFileCollector NewCollector(TimeProvider? time = null) =>
+    private EventFileCollector NewCollector(TimeProvider? time = null, IMediaStore? media = null) =>
         new(
             _engine,
             new EventFileTarget("c", 7, 70, "worker-0", 1),
             _store,
             _writer,
             time ?? new Waits(() => { }),
-            NullLogger<EventFileCollector>.Instance
+            NullLogger<EventFileCollector>.Instance,
+            media: media
         );
+
+    private sealed class NoMedia : IMediaStore
+    {
+        public Task WriteAsync(long workloadId, IReadOnlyCollection<MediaItem> items, CancellationToken ct) =>
+            Task.CompletedTask;
+
+        public Task<IReadOnlyList<MediaInfo>> ListAsync(long workloadId, CancellationToken ct) =>
+            throw new NotSupportedException();
+
+        public Task<IReadOnlyList<MediaItem>> ReadAsync(
+            long workloadId,
+            MediaKind kind,
+            string tag,
+            string source,
+            long? step,
+            CancellationToken ct
+        ) => throw new NotSupportedException();
+    }
 
     private async Task RunUntilKilledAsync(CancellationToken killed)
     {

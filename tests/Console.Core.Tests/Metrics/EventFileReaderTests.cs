@@ -189,6 +189,53 @@ public sealed class EventFileReaderTests
         Assert.InRange(reader.Skipped, 1, 20_000);
     }
 
+    [Theory]
+    [InlineData(1 << 20)]
+    [InlineData(4099)]
+    [InlineData(7)]
+    public void A_value_that_is_passed_over_for_its_size_is_named_and_a_graph_is_not(int piece)
+    {
+        // Field 4 of an event is a graph, field 4 of a value a picture
+        var graph = EventFileBytes.Record(EventFileBytes.Field(4, new byte[(1 << 20) + 1]));
+        var picture = EventFileBytes.Value("samples/grid", 5, EventFileBytes.Field(4, new byte[1 << 20]));
+        var later = EventFileBytes.Value("later", 6, EventFileBytes.Field(4, new byte[1 << 20]));
+        var reader = new EventFileReader();
+        var scalars = new List<EventScalar>();
+
+        Append(graph);
+        Assert.Null(reader.TooLarge);
+        Append(picture);
+        Append(later);
+        Append(EventFileBytes.Scalar("loss", 7, 1));
+
+        Assert.Equal(("samples/grid", 3, false), (reader.TooLarge, reader.Skipped, reader.Damaged));
+        Assert.Equal("loss", Assert.Single(scalars).Tag);
+
+        void Append(ReadOnlySpan<byte> bytes)
+        {
+            for (; bytes.Length > 0; bytes = bytes[Math.Min(piece, bytes.Length)..])
+            {
+                reader.Append(bytes[..Math.Min(piece, bytes.Length)], scalars);
+            }
+        }
+    }
+
+    [Fact]
+    public void What_was_passed_over_and_is_no_event_has_no_name()
+    {
+        var random = new Random(19);
+        var reader = new EventFileReader();
+        var picture = EventFileBytes.Value("grid", 5, EventFileBytes.Field(4, new byte[1 << 20]))[12..^4];
+        for (var i = 0; i < 40; i++)
+        {
+            random.NextBytes(picture.AsSpan(0, 60));
+            reader.Append(EventFileBytes.Record(picture), []);
+        }
+        reader.Append(EventFileBytes.Value("a\0b", 5, EventFileBytes.Field(4, new byte[1 << 20])), []);
+        Assert.False(reader.Damaged);
+        Assert.Null(reader.TooLarge);
+    }
+
     [Fact]
     public void A_tag_that_is_no_name_is_skipped()
     {

@@ -84,30 +84,16 @@ public sealed class CheckpointListTests : BunitContext, IAsyncLifetime
     [Fact]
     public void What_a_stop_would_lose_is_told_with_its_gpus()
     {
-        JobRow Row(int gpus, DateTimeOffset? since) =>
-            new(
-                1,
-                "a",
-                "ada",
-                WorkloadState.Running,
-                Reason.None,
-                "",
-                gpus,
-                gpus,
-                "h1",
-                50,
-                Fleet.Then,
-                Fleet.Then,
-                Fleet.Then,
-                null
-            )
-            {
-                UnsavedSince = since,
-            };
         var now = Fleet.Then.AddMinutes(37);
-        Assert.Equal("37 m 00 s on 4 GPUs unsaved", WorkAtRisk.Of(Row(4, Fleet.Then), now));
-        Assert.Equal("37 m 00 s on 1 GPU unsaved", WorkAtRisk.Of(Row(1, Fleet.Then), now));
-        Assert.Equal("37 m 00 s unsaved", WorkAtRisk.Of(Row(0, Fleet.Then), now));
-        Assert.Null(WorkAtRisk.Of(Row(4, null), now));
+        Assert.Equal("37 m 00 s on 4 GPUs unsaved", WorkAtRisk.Of(Fleet.Job(4, Fleet.Then), now));
+        Assert.Equal("37 m 00 s on 1 GPU unsaved", WorkAtRisk.Of(Fleet.Job(1, Fleet.Then), now));
+        Assert.Equal("37 m 00 s unsaved", WorkAtRisk.Of(Fleet.Job(0, Fleet.Then), now));
+        Assert.Null(WorkAtRisk.Of(Fleet.Job(4, null), now));
+        Assert.Null(WorkAtRisk.Sum([Fleet.Job(4, null)], now));
+        Assert.Equal("37 m 00 s in 1 job without GPUs", WorkAtRisk.Sum([Fleet.Job(0, Fleet.Then)], now));
+        Assert.Equal(
+            "3 h 05 m of GPU time in 2 jobs, and 1 h 14 m in 2 jobs without GPUs",
+            WorkAtRisk.Sum([.. new[] { 4, 1, 0, 0 }.Select(g => Fleet.Job(g, Fleet.Then)), Fleet.Job(8, null)], now)
+        );
     }
 }

@@ -75,6 +75,34 @@ public sealed class HostPartsTests : BunitContext, IAsyncLifetime
         Assert.Contains("another check was asked for", panel.Markup, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void A_drain_tells_what_it_may_lose_the_dearest_first_and_in_all()
+    {
+        var now = TimeProvider.System.GetUtcNow();
+        // Job n holds n GPUs since an hour; the last says nothing of what it would lose
+        JobRow[] jobs =
+        [
+            .. Enumerable.Range(0, 25).Select(n => Fleet.Job(n, now.AddHours(-1), id: n)),
+            Fleet.Job(4, null, id: 99),
+        ];
+
+        var risk = Render<DrainRisk>(p => p.Add(c => c.Jobs, jobs));
+
+        // 300 GPUs for an hour
+        Assert.Equal(
+            "Unsaved now: 12 d 12 h of GPU time in 24 jobs, and 1 h 00 m in 1 job without GPUs",
+            risk.Find(".head").TextContent
+        );
+        Assert.Equal(
+            Enumerable.Range(5, 20).Reverse().Select(n => $"job-{n} #{n} 1 h 00 m on {n} GPUs unsaved"),
+            risk.FindAll("li").Select(l => l.TextContent.Trim())
+        );
+        Assert.Contains("and 5 more", risk.Markup, StringComparison.Ordinal);
+        var few = Render<DrainRisk>(p => p.Add(c => c.Jobs, jobs[..3]));
+        Assert.DoesNotContain("more", few.Markup, StringComparison.Ordinal);
+        Assert.Empty(Render<DrainRisk>(p => p.Add(c => c.Jobs, [])).Markup.Trim());
+    }
+
     [Theory]
     [InlineData(UserRole.Admin, 1)]
     [InlineData(UserRole.Member, 0)]

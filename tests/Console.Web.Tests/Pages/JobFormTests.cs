@@ -1,3 +1,6 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using Bunit;
 using DeepLab.Core.Operations;
 using DeepLab.Core.Workloads;
@@ -167,6 +170,73 @@ public sealed class JobFormTests : BunitContext, IAsyncLifetime
         Assert.Contains("At least 6 MiB", field.TextContent, StringComparison.Ordinal);
         Assert.Equal("true", field.QuerySelector("input")!.GetAttribute("aria-invalid"));
         Assert.Single(form.FindAll("[aria-invalid]"));
+    }
+
+    [Fact]
+    public void Patterns_of_the_log_are_read_as_they_were_typed()
+    {
+        var form = Form();
+        Assert.Null(Spec().Metrics);
+        form.Find("[aria-label='Metrics from the log'] input[type=checkbox]").Change(true);
+        Assert.Equal(new MetricsSpec(), Spec().Metrics);
+        for (var n = 0; n < LogPatterns.MostPatterns; n++)
+        {
+            Add().Click();
+        }
+        Assert.True(Add().HasAttribute("disabled"));
+
+        // Empty ones say nothing
+        form.Find("[aria-label='Pattern 2']").Input(@"loss: (?<loss>[\d.]+)");
+        form.Find("[aria-label='Pattern 4']").Input("(?<acc>");
+        Assert.Equal(["metrics.patterns[1]"], SpecReader.Read(DraftJson.Write(_draft)).Errors.Select(e => e.Path));
+        form.Find("[aria-label='Remove pattern 4']").Click();
+        Assert.Equal([@"loss: (?<loss>[\d.]+)"], Spec().Metrics!.Patterns);
+        form.Find("[aria-label='Metrics from the log'] input[type=checkbox]").Change(false);
+        Assert.Null(Spec().Metrics);
+
+        AngleSharp.Dom.IElement Add() =>
+            form.FindAll("button").Single(b => b.TextContent.Contains("Add a pattern", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void What_is_wrong_with_a_pattern_stands_beside_it()
+    {
+        _draft.LogMetrics = true;
+        _draft.LogPatterns.AddRange([
+            new PatternLine { Text = "(?<loss>.*)" },
+            new PatternLine(),
+            new PatternLine { Text = "no group" },
+        ]);
+        var errors = SpecReader.Read(DraftJson.Write(_draft)).Errors;
+        Assert.Empty(new DraftErrors(errors).Elsewhere);
+
+        var form = Form([.. errors]);
+
+        var wrong = Assert.Single(form.FindAll("[aria-invalid]"));
+        Assert.Equal("Pattern 3", wrong.GetAttribute("aria-label"));
+        Assert.Contains(
+            "No group is named",
+            form.Find($"#{wrong.GetAttribute("aria-describedby")}").TextContent,
+            StringComparison.Ordinal
+        );
+    }
+
+    [Theory]
+    [InlineData("""{}""", true)]
+    [InlineData("""{"patterns":["a(?<b>.)","(?<c>.)"]}""", true)]
+    [InlineData("""{"patterns":[]}""", false)]
+    [InlineData("""{"patterns":["a",7]}""", false)]
+    [InlineData("""{"patterns":["a"],"more":1}""", false)]
+    [InlineData("""true""", false)]
+    public void Metrics_of_any_shape_come_through_the_form_as_they_were(string metrics, bool shown)
+    {
+        var draft = DraftJson.Read($$"""{"name":"a","metrics":{{metrics}}}""")!;
+        Assert.Equal(shown, draft.LogMetrics);
+        var again = JsonNode.Parse(DraftJson.Write(draft))!["metrics"]!;
+        Assert.Equal(
+            metrics,
+            again.ToJsonString(new JsonSerializerOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping })
+        );
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using DeepLab.Core.Clusters;
 using DeepLab.Core.Operations;
+using DeepLab.Core.Workloads;
 
 namespace DeepLab.Web.Tests.Shared;
 
@@ -41,5 +42,27 @@ internal static class Fleet
         )
         {
             Preflight = new PreflightReport(Then, []),
+        };
+
+    /// <summary>One that runs on `h1`.</summary>
+    public static JobRow Job(int gpus, DateTimeOffset? unsavedSince, long id = 1) =>
+        new(
+            id,
+            $"job-{id}",
+            "ada",
+            WorkloadState.Running,
+            Reason.None,
+            "",
+            gpus,
+            gpus,
+            "h1",
+            50,
+            Then,
+            Then,
+            Then,
+            null
+        )
+        {
+            UnsavedSince = unsavedSince,
         };
 }

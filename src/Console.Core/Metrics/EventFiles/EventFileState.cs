@@ -32,6 +32,7 @@ internal sealed class EventFileState(
     private readonly HashSet<(MediaKind, string Tag, string Folder)> _mediaTags = [];
     private long _mediaBytes;
     private readonly HashSet<string> _told = new(StringComparer.Ordinal);
+    private bool _toldTooLarge;
     private string? _stored;
 
     /// <summary>Other things count by their bytes, about as much memory.</summary>
@@ -79,6 +80,13 @@ internal sealed class EventFileState(
         reader.Append(bytes, _scalars, media is null ? null : _found);
         Take(folder);
         TakeMedia(folder);
+        if (media is not null && !_toldTooLarge && reader.TooLarge is { } tag)
+        {
+            _toldTooLarge = true;
+            Tell(
+                $"Images, texts and histograms above {EventFileRecords.MostKept >> 20} MiB are not kept: the first is \"{tag}\" in event file {name}."
+            );
+        }
         if (reader.Damaged)
         {
             Tell($"Event file {name} is damaged at byte {reader.Offset}: what follows there is not read.");

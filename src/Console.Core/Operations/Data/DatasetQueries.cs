@@ -44,9 +44,14 @@ public sealed class DatasetQueries(IDbContextFactory<ConsoleDb> databases)
             ))
             .ToListAsync(ct);
         var closed = await ClosedAsync(db, actor, ct);
+        var uses = await DatasetUses.ReadAsync(db, ct);
         return new DatasetDetail(
             dataset,
-            [.. versions.Select(v => closed.Contains(v.Volume!) ? v with { Volume = null, Folder = "" } : v)]
+            [
+                .. versions
+                    .Select(v => v with { InUse = uses.Of(name, v.Number) })
+                    .Select(v => closed.Contains(v.Volume!) ? v with { Volume = null, Folder = "" } : v),
+            ]
         );
     }
 
@@ -110,7 +115,7 @@ public sealed class DatasetQueries(IDbContextFactory<ConsoleDb> databases)
                     .FirstOrDefault(),
             })
             .ToListAsync(ct);
-        var uses = rows.Count == 0 ? [] : await UsesAsync(db, ct);
+        var uses = rows.Count == 0 ? DatasetUses.None : await DatasetUses.ReadAsync(db, ct);
         return
         [
             .. rows.Select(r => new DatasetView(
@@ -126,26 +131,10 @@ public sealed class DatasetQueries(IDbContextFactory<ConsoleDb> databases)
             {
                 Files = r.Latest?.Files ?? 0,
                 Bytes = r.Latest?.Bytes ?? 0,
-                InUse = uses.GetValueOrDefault(r.Dataset.Name),
+                InUse = uses.Of(r.Dataset.Name),
             }),
         ];
     }
 
     internal static bool MayChange(Actor actor, Dataset dataset) => actor.IsAdmin || dataset.OwnerId == actor.UserId;
-
-    private sealed record Use(string Name, int Count);
-
-    /// <summary>By dataset: workloads that have not ended and mount it.</summary>
-    internal static async Task<Dictionary<string, int>> UsesAsync(ConsoleDb db, CancellationToken ct) =>
-        (
-            await db
-                .Database.SqlQuery<Use>(
-                    $"""
-                    select d->>'name' as name, count(distinct w.id)::int as count
-                    from workloads w cross join lateral jsonb_array_elements(w.spec_json->'datasets') d
-                    where w.state not in ('Succeeded','Failed','Stopped') group by 1
-                    """
-                )
-                .ToListAsync(ct)
-        ).ToDictionary(u => u.Name, u => u.Count, StringComparer.Ordinal);
 }

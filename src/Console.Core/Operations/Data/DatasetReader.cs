@@ -90,32 +90,4 @@ internal static class DatasetReader
         }
         return (spec with { Datasets = resolved.DrainToImmutable() }, errors);
     }
-
-    /// <summary>Versions whose names mean others now than when a job came.</summary>
-    public static async Task<IReadOnlyList<SpecError>> RemadeAsync(
-        ConsoleDb db,
-        JobSpec spec,
-        DateTimeOffset submittedAt,
-        CancellationToken ct
-    )
-    {
-        var names = spec.Datasets.Select(d => d.Name).ToArray();
-        var later =
-            names.Length == 0
-                ? []
-                : await db
-                    .Datasets.Where(d => names.Contains(d.Name) && d.CreatedAt > submittedAt)
-                    .Select(d => d.Name)
-                    .ToHashSetAsync(ct);
-        return
-        [
-            .. spec
-                .Datasets.Index()
-                .Where(d => later.Contains(d.Item.Name))
-                .Select(d => new SpecError(
-                    $"datasets[{d.Index}].name",
-                    $"The dataset \"{d.Item.Name}\" of then was deleted; the one of that name is another. Clone the job to use it."
-                )),
-        ];
-    }
 }

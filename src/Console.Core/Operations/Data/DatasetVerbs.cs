@@ -3,7 +3,6 @@ using DeepLab.Core.Operations.Fleet;
 using DeepLab.Core.Storage;
 using DeepLab.Core.Tenancy;
 using DeepLab.Core.Volumes;
-using DeepLab.Core.Workloads;
 using Microsoft.EntityFrameworkCore;
 
 namespace DeepLab.Core.Operations.Data;
@@ -11,35 +10,22 @@ namespace DeepLab.Core.Operations.Data;
 /// <summary>Names datasets and forgets them. Anyone may name one; its owner and admins change it.</summary>
 public sealed class DatasetVerbs(IDbContextFactory<ConsoleDb> databases, TimeProvider time)
 {
-    public const int LongestDescription = 500;
-
     public Task<Outcome<string>> CreateAsync(Actor actor, DatasetInput wanted, CancellationToken ct) =>
         VerbTransaction.RunAsync<string>(
             databases,
             async db =>
             {
-                var errors = new List<SpecError>();
-                if (!FleetInput.IsName(wanted.Name))
-                {
-                    errors.Add(
-                        new SpecError(
-                            "name",
-                            "1 to 63 small letters, digits, '-', '_' and '.' are allowed, beginning with a letter or digit."
-                        )
-                    );
-                }
-                if (wanted.Description?.Length > LongestDescription)
-                {
-                    errors.Add(new SpecError("description", $"At most {LongestDescription} characters are allowed."));
-                }
+                var input = new FleetInput();
+                input.Name("name", wanted.Name);
+                input.Description(wanted.Description);
                 var team = wanted.Team is null ? null : await TeamReader.OfAsync(db, actor, wanted.Team, ct);
                 if (wanted.Team is not null && team is null)
                 {
-                    errors.Add(new SpecError("team", $"There is no team \"{wanted.Team}\" that you are in."));
+                    input.Add("team", $"There is no team \"{wanted.Team}\" that you are in.");
                 }
-                if (errors.Count > 0)
+                if (input.Errors.Count > 0)
                 {
-                    return new Outcome<string>.Refused(errors);
+                    return new Outcome<string>.Refused(input.Errors);
                 }
                 if (await db.Datasets.AnyAsync(d => d.Name == wanted.Name, ct))
                 {
@@ -76,21 +62,16 @@ public sealed class DatasetVerbs(IDbContextFactory<ConsoleDb> databases, TimePro
                 {
                     return refused!;
                 }
-                if ((await DatasetQueries.UsesAsync(db, ct)).GetValueOrDefault(name) is > 0 and var uses)
+                if ((await DatasetUses.ReadAsync(db, ct)).Of(name) is > 0 and var uses)
                 {
-                    return new Outcome<string>.Conflict(
-                        $"Dataset {name} is mounted by {uses} {(uses == 1 ? "workload that waits or runs" : "workloads that wait or run")}; stop {(uses == 1 ? "it" : "them")} first."
-                    );
+                    return Mounted($"Dataset {name}", uses);
                 }
                 var making = await db
-                    .DatasetVersions.Where(v => v.DatasetId == dataset.Id && v.State == DatasetState.Making)
-                    .Select(v => new { v.Number, v.WorkloadId })
-                    .FirstOrDefaultAsync(ct);
+                    .DatasetVersions.AsNoTracking()
+                    .FirstOrDefaultAsync(v => v.DatasetId == dataset.Id && v.State == DatasetState.Making, ct);
                 if (making is not null)
                 {
-                    return new Outcome<string>.Conflict(
-                        $"Version {making.Number} of {name} is being made; stop job {making.WorkloadId} first."
-                    );
+                    return BeingMade(name, making);
                 }
                 db.Datasets.Remove(dataset);
                 db.AddAudit(time.GetUtcNow(), actor.UserName, "dataset.delete", $"dataset {name}");
@@ -98,6 +79,58 @@ public sealed class DatasetVerbs(IDbContextFactory<ConsoleDb> databases, TimePro
                 return new Outcome<string>.Done(name);
             },
             ct
+        );
+
+    /// <summary>Forgets one version that nothing waiting or running mounts, once it is made. Its number does not come again; the files stay.</summary>
+    public Task<Outcome<string>> DeleteVersionAsync(Actor actor, string name, int number, CancellationToken ct) =>
+        VerbTransaction.RunAsync<string>(
+            databases,
+            async db =>
+            {
+                var (dataset, refused) = await LockAsync(db, actor, name, ct);
+                if (dataset is null)
+                {
+                    return refused!;
+                }
+                var version = await db.DatasetVersions.SingleOrDefaultAsync(
+                    v => v.DatasetId == dataset.Id && v.Number == number,
+                    ct
+                );
+                if (version is null)
+                {
+                    return new Outcome<string>.NotFound();
+                }
+                if (version.State == DatasetState.Making)
+                {
+                    return BeingMade(name, version);
+                }
+                if ((await DatasetUses.ReadAsync(db, ct)).Of(name, number) is > 0 and var uses)
+                {
+                    return Mounted($"Version {number} of {name}", uses);
+                }
+                db.DatasetVersions.Remove(version);
+                dataset.LastDeleted = Math.Max(dataset.LastDeleted, number);
+                db.AddAudit(
+                    time.GetUtcNow(),
+                    actor.UserName,
+                    "dataset.version.delete",
+                    $"version {number} of dataset {name}"
+                );
+                db.Tell(ChangeKind.Queue);
+                return new Outcome<string>.Done(name);
+            },
+            ct
+        );
+
+    /// <param name="what">at the beginning of the sentence</param>
+    internal static Outcome<string> Mounted(string what, int uses) =>
+        new Outcome<string>.Conflict(
+            $"{what} is mounted by {uses} {(uses == 1 ? "workload that waits or runs" : "workloads that wait or run")}; stop {(uses == 1 ? "it" : "them")} first."
+        );
+
+    private static Outcome<string> BeingMade(string name, DatasetVersion version) =>
+        new Outcome<string>.Conflict(
+            $"Version {version.Number} of {name} is being made; stop job {version.WorkloadId} first."
         );
 
     /// <summary>The dataset, held until the transaction ends; or what is to be answered where the actor may not change it.</summary>

@@ -71,6 +71,9 @@ public sealed record DatasetVersionView(
 {
     /// <summary>Files whose lines are kept: the first of them.</summary>
     public long Kept => Math.Min(Files, DatasetManifest.MostKept);
+
+    /// <summary>Workloads that wait or run and mount it.</summary>
+    public int InUse { get; init; }
 }
 
 /// <param name="Versions">the newest first</param>

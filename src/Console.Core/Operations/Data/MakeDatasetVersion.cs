@@ -102,7 +102,8 @@ public sealed class MakeDatasetVersion(
                 {
                     return new Outcome<MadeVersion>.Done(new MadeVersion(made, job));
                 }
-                var number = (await versions.MaxAsync(v => (int?)v.Number, ct) ?? 0) + 1;
+                var newest = await versions.MaxAsync(v => (int?)v.Number, ct) ?? 0;
+                var number = Math.Max(newest, dataset.LastDeleted) + 1;
                 var now = time.GetUtcNow();
                 db.DatasetVersions.Add(
                     new DatasetVersion

@@ -3,7 +3,6 @@ using DeepLab.Core.Operations.Fleet;
 using DeepLab.Core.Storage;
 using DeepLab.Core.Tenancy;
 using DeepLab.Core.Volumes;
-using DeepLab.Core.Workloads;
 using Microsoft.EntityFrameworkCore;
 
 namespace DeepLab.Core.Operations.Data;
@@ -41,25 +40,24 @@ public sealed record VolumeView(
 public sealed class VolumeVerbs(IDbContextFactory<ConsoleDb> databases, TimeProvider time)
 {
     public const int MostHosts = 1000;
-    public const int LongestDescription = 500;
 
     public Task<Outcome<string>> CreateAsync(Actor actor, VolumeInput wanted, CancellationToken ct) =>
         VerbTransaction.RunAsync<string>(
             databases,
             async db =>
             {
-                var errors = Check(wanted);
-                errors.AddRange(await UnknownHostsAsync(db, wanted, ct));
+                var input = Check(wanted);
+                await CheckHostsAsync(db, wanted, input, ct);
                 var team = wanted.Team is null
                     ? null
                     : await db.Teams.AsNoTracking().SingleOrDefaultAsync(t => t.Name == wanted.Team, ct);
                 if (wanted.Team is not null && team is null)
                 {
-                    errors.Add(new SpecError("team", $"There is no team \"{wanted.Team}\"."));
+                    input.Add("team", $"There is no team \"{wanted.Team}\".");
                 }
-                if (errors.Count > 0)
+                if (input.Errors.Count > 0)
                 {
-                    return new Outcome<string>.Refused(errors);
+                    return new Outcome<string>.Refused(input.Errors);
                 }
                 if (await db.Volumes.AnyAsync(v => v.Name == wanted.Name, ct))
                 {
@@ -101,9 +99,7 @@ public sealed class VolumeVerbs(IDbContextFactory<ConsoleDb> databases, TimeProv
                 }
                 if ((await UsesAsync(db, ct)).GetValueOrDefault(name) is > 0 and var uses)
                 {
-                    return new Outcome<string>.Conflict(
-                        $"Volume {name} is mounted by {uses} {(uses == 1 ? "workload" : "workloads")} that {(uses == 1 ? "waits or runs" : "wait or run")}; stop {(uses == 1 ? "it" : "them")} first."
-                    );
+                    return DatasetVerbs.Mounted($"Volume {name}", uses);
                 }
                 var held = await db
                     .DatasetVersions.Where(v => v.Volume == name && v.State != DatasetState.Failed)
@@ -114,7 +110,7 @@ public sealed class VolumeVerbs(IDbContextFactory<ConsoleDb> databases, TimeProv
                 if (held is not null)
                 {
                     return new Outcome<string>.Conflict(
-                        $"On volume {name} lies version {held.Number} of the dataset {held.Name}; delete the dataset first."
+                        $"On volume {name} lies version {held.Number} of the dataset {held.Name}; delete that version first."
                     );
                 }
                 db.Volumes.Remove(volume);
@@ -174,57 +170,40 @@ public sealed class VolumeVerbs(IDbContextFactory<ConsoleDb> databases, TimeProv
                 .ToListAsync(ct)
         ).ToDictionary(u => u.Name, u => u.Count, StringComparer.Ordinal);
 
-    private static async Task<IEnumerable<SpecError>> UnknownHostsAsync(
-        ConsoleDb db,
-        VolumeInput wanted,
-        CancellationToken ct
-    )
+    private static async Task CheckHostsAsync(ConsoleDb db, VolumeInput wanted, FleetInput input, CancellationToken ct)
     {
         if (wanted.Hosts is not { Count: > 0 and <= MostHosts } hosts)
         {
-            return [];
+            return;
         }
         var names = hosts.Distinct().ToArray();
         var known = await db.Hosts.Where(h => names.Contains(h.Name)).Select(h => h.Name).ToListAsync(ct);
-        return hosts
-            .Select((h, i) => (h, i))
-            .Where(x => !known.Contains(x.h))
-            .Select(x => new SpecError($"hosts[{x.i}]", $"There is no host \"{x.h}\"."));
+        foreach (var (i, host) in hosts.Index().Where(h => !known.Contains(h.Item)))
+        {
+            input.Add($"hosts[{i}]", $"There is no host \"{host}\".");
+        }
     }
 
-    private static List<SpecError> Check(VolumeInput wanted)
+    private static FleetInput Check(VolumeInput wanted)
     {
-        var errors = new List<SpecError>();
-        if (!FleetInput.IsName(wanted.Name))
-        {
-            errors.Add(
-                new SpecError(
-                    "name",
-                    "1 to 63 small letters, digits, '-', '_' and '.' are allowed, beginning with a letter or digit."
-                )
-            );
-        }
+        var input = new FleetInput();
+        input.Name("name", wanted.Name);
         if (wanted.Path is { } path && VolumePaths.WhyNotOnHost(path) is { } why)
         {
-            errors.Add(new SpecError("path", why));
+            input.Add("path", why);
         }
         if (wanted.Path is null && wanted.Hosts is not { Count: 1 })
         {
-            errors.Add(
-                new SpecError(
-                    "hosts",
-                    "A volume of the engine's own lies on one host: name exactly one, or give the path of a file system that several hosts have."
-                )
+            input.Add(
+                "hosts",
+                "A volume of the engine's own lies on one host: name exactly one, or give the path of a file system that several hosts have."
             );
         }
         if (wanted.Hosts?.Count > MostHosts)
         {
-            errors.Add(new SpecError("hosts", $"At most {MostHosts:N0} names are allowed; none means every host."));
+            input.Add("hosts", $"At most {MostHosts:N0} names are allowed; none means every host.");
         }
-        if (wanted.Description?.Length > LongestDescription)
-        {
-            errors.Add(new SpecError("description", $"At most {LongestDescription} characters are allowed."));
-        }
-        return errors;
+        input.Description(wanted.Description);
+        return input;
     }
 }

@@ -13,16 +13,17 @@ public sealed record CredentialInput(string? Ca, string? Certificate, string? Ke
     public override string ToString() => "engine credentials";
 }
 
-/// <summary>Checks what operators enter about hosts and clusters, and gathers everything that is wrong with it.</summary>
+/// <summary>Checks what operators enter about hosts, clusters, volumes and datasets, and gathers everything that is wrong with it.</summary>
 internal sealed partial class FleetInput
 {
     private const int MostLabels = 32;
     private const int LongestValue = 255;
+    private const int LongestDescription = 500;
     private readonly List<SpecError> _errors = [];
 
     public IReadOnlyList<SpecError> Errors => _errors;
 
-    /// <summary>What is none is no host's and no cluster's name, and is not asked for in the database.</summary>
+    /// <summary>What is none is the name of nothing, and is not asked for in the database.</summary>
     public static bool IsName(string name) => NamePattern().IsMatch(name);
 
     public void Name(string path, string name)
@@ -30,6 +31,14 @@ internal sealed partial class FleetInput
         if (!IsName(name))
         {
             Add(path, "1 to 63 small letters, digits, '-', '_' and '.' are allowed, a letter or digit first.");
+        }
+    }
+
+    public void Description(string? text)
+    {
+        if (text?.Length > LongestDescription)
+        {
+            Add("description", $"At most {LongestDescription} characters are allowed.");
         }
     }
 

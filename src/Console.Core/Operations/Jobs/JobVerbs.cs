@@ -60,15 +60,30 @@ public sealed class DeleteWorkload(IDbContextFactory<ConsoleDb> databases, TimeP
 }
 
 /// <summary>Submits a job's spec again as a new job.</summary>
-public sealed class CloneJob(IDbContextFactory<ConsoleDb> databases, SubmitJob submit)
+public sealed class CloneJob(SubmitJob submit)
 {
-    public Task<Outcome<Submitted>> RunAsync(Actor actor, long id, CancellationToken ct) =>
-        RunAsync(actor, id, "Job", null, spec => spec, ct);
+    public Task<Outcome<Submitted>> RunAsync(
+        Actor actor,
+        long id,
+        CancellationToken ct,
+        Idempotency? idempotency = null
+    ) => RunAsync(actor, id, "Job", null, spec => spec, ct, idempotency);
 
     /// <param name="what">it is called so in the sentence of a conflict</param>
     /// <param name="kind">any other is not found; null = all are</param>
     /// <param name="adapt">what the new one has otherwise</param>
-    internal async Task<Outcome<Submitted>> RunAsync(
+    internal Task<Outcome<Submitted>> RunAsync(
+        Actor actor,
+        long id,
+        string what,
+        WorkloadKind? kind,
+        Func<JobSpec, JobSpec> adapt,
+        CancellationToken ct,
+        Idempotency? idempotency = null
+    ) => submit.RunAsync(actor, db => FindAsync(db, actor, id, what, kind, adapt, ct), idempotency, ct);
+
+    private static async Task<Submission> FindAsync(
+        ConsoleDb db,
         Actor actor,
         long id,
         string what,
@@ -77,7 +92,6 @@ public sealed class CloneJob(IDbContextFactory<ConsoleDb> databases, SubmitJob s
         CancellationToken ct
     )
     {
-        await using var db = await databases.CreateDbContextAsync(ct);
         var json = await db
             .Workloads.VisibleTo(actor)
             .Where(w => w.Id == id && (kind == null || w.Kind == kind))
@@ -85,11 +99,11 @@ public sealed class CloneJob(IDbContextFactory<ConsoleDb> databases, SubmitJob s
             .SingleOrDefaultAsync(ct);
         if (json is null)
         {
-            return new Outcome<Submitted>.NotFound();
+            return Submission.Instead(new Outcome<Submitted>.NotFound());
         }
         return StoredSpec.TryRead(json, out var trouble) is { } spec
-            ? await submit.RunAsync(actor, adapt(spec), null, ct, origin: new Origin(id))
-            : new Outcome<Submitted>.Conflict($"{what} {id} cannot be cloned: {trouble}");
+            ? new Submission(adapt(spec), new Origin(id))
+            : Submission.Instead(new Outcome<Submitted>.Conflict($"{what} {id} cannot be cloned: {trouble}"));
     }
 }
 

@@ -10,22 +10,28 @@ namespace DeepLab.Core.Operations.Jobs;
 /// Submits a job's spec again as a new job that runs the very images that were run then, wherever their names have moved since. What
 /// of it can no longer be had is refused, each thing by its field.
 /// </summary>
-public sealed class RunJobAgain(IDbContextFactory<ConsoleDb> databases, SubmitJob submit)
+public sealed class RunJobAgain(SubmitJob submit)
 {
-    public async Task<Outcome<Submitted>> RunAsync(Actor actor, long id, CancellationToken ct)
+    public Task<Outcome<Submitted>> RunAsync(
+        Actor actor,
+        long id,
+        CancellationToken ct,
+        Idempotency? idempotency = null
+    ) => submit.RunAsync(actor, db => FindAsync(db, actor, id, ct), idempotency, ct);
+
+    private static async Task<Submission> FindAsync(ConsoleDb db, Actor actor, long id, CancellationToken ct)
     {
-        await using var db = await databases.CreateDbContextAsync(ct);
         var job = await db
             .Workloads.AsNoTracking()
             .VisibleTo(actor)
             .SingleOrDefaultAsync(w => w.Id == id && w.Kind == WorkloadKind.Job, ct);
         if (job is null)
         {
-            return new Outcome<Submitted>.NotFound();
+            return Submission.Instead(new Outcome<Submitted>.NotFound());
         }
         if (StoredSpec.TryRead(job.SpecJson, out var trouble) is not { } spec)
         {
-            return new Outcome<Submitted>.Conflict($"Job {id} cannot be run again: {trouble}");
+            return Submission.Instead(new Outcome<Submitted>.Conflict($"Job {id} cannot be run again: {trouble}"));
         }
         var ids = await db
             .Attempts.Where(a => a.WorkloadId == id && a.ImageId != null)
@@ -50,36 +56,53 @@ public sealed class RunJobAgain(IDbContextFactory<ConsoleDb> databases, SubmitJo
         // SubmitJob looks at the rest once more; here all that is missing is told at once
         var cluster = await db.Clusters.AsNoTracking().SingleOrDefaultAsync(c => c.Name == spec.Cluster, ct);
         var others = await SpecChecks.RunAsync(db, actor, spec, cluster, ct, pins);
-        var redefined = await RedefinedAsync(db, job, spec, ct);
+        SpecError[] redefined =
+        [
+            .. await RedefinedAsync(
+                "volume",
+                "removed",
+                [.. spec.NamedMounts().Select(m => (m.Field, m.Mount.Name))],
+                names =>
+                    db.Volumes.Where(v => names.Contains(v.Name) && v.CreatedAt > job.SubmittedAt).Select(v => v.Name),
+                ct
+            ),
+            .. await RedefinedAsync(
+                "dataset",
+                "deleted",
+                [.. spec.Datasets.Select((d, i) => ($"datasets[{i}].name", d.Name))],
+                names =>
+                    db.Datasets.Where(d => names.Contains(d.Name) && d.CreatedAt > job.SubmittedAt).Select(d => d.Name),
+                ct
+            ),
+        ];
         SpecError[] errors = [.. unknown, .. others.Errors, .. redefined];
         return errors.Length > 0
-            ? new Outcome<Submitted>.Refused(errors)
-            : await submit.RunAsync(actor, spec, null, ct, origin: new Origin(id, pins));
+            ? Submission.Instead(new Outcome<Submitted>.Refused(errors))
+            : new Submission(spec, new Origin(id, pins));
     }
 
-    /// <summary>Volumes whose names mean others now than when the job came.</summary>
-    private static async Task<IReadOnlyList<SpecError>> RedefinedAsync(
-        ConsoleDb db,
-        Workload job,
-        JobSpec spec,
+    /// <summary>Things whose names mean others now than when the job came.</summary>
+    /// <param name="end">what must have become of the one of then</param>
+    /// <param name="later">of these names, those of things that came after the job</param>
+    private static async Task<IEnumerable<SpecError>> RedefinedAsync(
+        string what,
+        string end,
+        (string Field, string Name)[] asked,
+        Func<string[], IQueryable<string>> later,
         CancellationToken ct
     )
     {
-        var names = spec.Mounts.Select(m => m.Name).ToArray();
-        var later = await db
-            .Volumes.Where(v => names.Contains(v.Name) && v.CreatedAt > job.SubmittedAt)
-            .Select(v => v.Name)
-            .ToHashSetAsync(ct);
-        return
-        [
-            .. spec.NamedMounts()
-                .Where(m => later.Contains(m.Mount.Name))
-                .Select(m => new SpecError(
-                    m.Field,
-                    $"The volume \"{m.Mount.Name}\" of then was removed; the one of that name is another. Clone the job to use it."
-                )),
-            .. await DatasetReader.RemadeAsync(db, spec, job.SubmittedAt, ct),
-        ];
+        if (asked.Length == 0)
+        {
+            return [];
+        }
+        var others = await later([.. asked.Select(a => a.Name)]).ToHashSetAsync(ct);
+        return asked
+            .Where(a => others.Contains(a.Name))
+            .Select(a => new SpecError(
+                a.Field,
+                $"The {what} \"{a.Name}\" of then was {end}; the one of that name is another. Clone the job to use it."
+            ));
     }
 }
 

@@ -12,7 +12,13 @@ namespace DeepLab.Core.Operations.Jobs;
 
 /// <param name="Key">as the client sent it, at most 128 characters</param>
 /// <param name="BodyHash">hex SHA-256 of what the key stands for; another body under the same key is refused</param>
-public sealed record Idempotency(string Key, string BodyHash);
+public sealed record Idempotency(string Key, string BodyHash)
+{
+    /// <summary>Null where the client sent no key.</summary>
+    /// <param name="body">what the key stands for</param>
+    public static Idempotency? Of(string? key, string body) =>
+        key is null ? null : new Idempotency(key, SubmitJob.HashOf(body));
+}
 
 /// <param name="Replayed">the same key and body had been accepted before; this is that job</param>
 public sealed record Submitted(long Id, bool Replayed);
@@ -23,18 +29,33 @@ public sealed record Origin(long Id, IReadOnlyDictionary<string, string>? Pins =
     public bool IsExact => Pins is not null;
 }
 
+/// <summary>What is to be submitted, or what is answered instead: exactly one is not null.</summary>
+internal sealed record Submission(JobSpec? Spec, Origin? Origin, Outcome<Submitted>? Refused = null)
+{
+    public static Submission Instead(Outcome<Submitted> refused) => new(null, null, refused);
+}
+
 /// <summary>Takes a job, or an environment, into the queue, durably, in one transaction.</summary>
 public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, SecretBox secrets, TimeProvider time)
 {
     /// <param name="password">an environment's own for Jupyter; null = none</param>
     /// <param name="origin">the workload whose spec it is, which the actor may see; null = it was written</param>
-    public async Task<Outcome<Submitted>> RunAsync(
+    public Task<Outcome<Submitted>> RunAsync(
         Actor actor,
         JobSpec spec,
         Idempotency? idempotency,
         CancellationToken ct,
         string? password = null,
         Origin? origin = null
+    ) => RunAsync(actor, _ => Task.FromResult(new Submission(spec, origin)), idempotency, ct, password);
+
+    /// <param name="find">looked for in the transaction, once the key is known to be new: an answer is repeated even where it could no longer be found</param>
+    internal async Task<Outcome<Submitted>> RunAsync(
+        Actor actor,
+        Func<ConsoleDb, Task<Submission>> find,
+        Idempotency? idempotency,
+        CancellationToken ct,
+        string? password = null
     )
     {
         await using var db = await databases.CreateDbContextAsync(ct);
@@ -49,17 +70,16 @@ public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, SecretBox 
                 {
                     return new Outcome<Submitted>.Done(new Submitted(id, false));
                 }
-                return await SubmitAsync(db, actor, spec, idempotency, password, origin, made => tried = made, ct);
+                return await SubmitAsync(db, actor, find, idempotency, password, made => tried = made, ct);
             });
     }
 
     private async Task<Outcome<Submitted>> SubmitAsync(
         ConsoleDb db,
         Actor actor,
-        JobSpec spec,
+        Func<ConsoleDb, Task<Submission>> find,
         Idempotency? idempotency,
         string? password,
-        Origin? origin,
         Action<long> numbered,
         CancellationToken ct
     )
@@ -69,6 +89,11 @@ public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, SecretBox 
         if (idempotency is not null && await ClaimAsync(db, actor, idempotency, now, ct) is { } earlier)
         {
             return earlier;
+        }
+        var (wanted, origin, instead) = await find(db);
+        if (wanted is not { } spec)
+        {
+            return instead!;
         }
         var cluster = await db.Clusters.AsNoTracking().SingleOrDefaultAsync(c => c.Name == spec.Cluster, ct);
         (var errors, var team, var pins, spec) = await SpecChecks.RunAsync(db, actor, spec, cluster, ct, origin?.Pins);
@@ -209,8 +234,11 @@ public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, SecretBox 
             .SingleAsync(k => k.UserId == actor.UserId && k.Key == idempotency.Key, ct);
         return row.BodyHash == idempotency.BodyHash
             ? new Outcome<Submitted>.Done(new Submitted(row.WorkloadId, true))
-            : new Outcome<Submitted>.Conflict(
-                "This Idempotency-Key was used with another body; use a new key for a new job."
-            );
+            : new Outcome<Submitted>.Refused([
+                new SpecError(
+                    "Idempotency-Key",
+                    "This Idempotency-Key was used with another body; use a new key for a new job."
+                ),
+            ]);
     }
 }

@@ -989,6 +989,10 @@ namespace DeepLab.Core.Storage.Migrations
                         .HasColumnType("text")
                         .HasColumnName("description");
 
+                    b.Property<int>("LastDeleted")
+                        .HasColumnType("integer")
+                        .HasColumnName("last_deleted");
+
                     b.Property<string>("Name")
                         .IsRequired()
                         .HasColumnType("text")

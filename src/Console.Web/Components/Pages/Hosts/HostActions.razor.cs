@@ -11,6 +11,9 @@ namespace DeepLab.Web.Components.Pages.Hosts;
 
 public sealed partial class HostActions
 {
+    /// <summary>More than one machine runs; the newest, should there be others.</summary>
+    private const int MostJobs = 2000;
+
     [Parameter, EditorRequired]
     public required HostView Host { get; set; }
 
@@ -57,7 +60,13 @@ public sealed partial class HostActions
     {
         var host = Host.Name;
         var running = new JobFilter { Host = host, States = [WorkloadState.Running, WorkloadState.Stopping] };
-        var (jobs, _) = await Queries.WindowAsync(await Current.GetAsync(), running, 0, 200, CancellationToken.None);
+        var (jobs, _) = await Queries.WindowAsync(
+            await Current.GetAsync(),
+            running,
+            0,
+            MostJobs,
+            CancellationToken.None
+        );
         var parameters = new DialogParameters<DrainDialog> { { d => d.Jobs, jobs } };
         var dialog = await Dialogs.ShowAsync<DrainDialog>($"Drain {host}?", parameters);
         if (await dialog.Result is { Canceled: false, Data: DrainAnswer answer })

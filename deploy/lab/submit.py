@@ -100,7 +100,8 @@ def send(request: urllib.request.Request, token: str | None) -> dict:
     # The console is on this machine: a proxy of the environment is not the way to it.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(request, timeout=SECONDS) as answer:
-        return json.load(answer)
+        text = answer.read()
+        return json.loads(text) if text else {}
 
 
 if __name__ == "__main__":

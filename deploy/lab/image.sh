@@ -3,9 +3,9 @@
 
 lab_image() { # NAME
   local url tag gpus
-  [ $# -eq 1 ] || die "image takes the name of one image: $(starter_images)."
+  [ $# -eq 1 ] || die "image takes the name of one image, of these: $(starter_images)"
   tag=$("$ROOT/images/build" --list | awk -v name="$1" '$1 == name {print $2}')
-  [ -n "$tag" ] || die "There is no starter image '$1'; there are $(starter_images)."
+  [ -n "$tag" ] || die "There is no starter image '$1'; there are: $(starter_images)"
   use_data "${DEEPLAB_DATA:-$(default_data)}"
   lock_data
   console_pid >/dev/null && url=$(console_url) && is_ready "$url" || die "No console of $DATA is running. Start it first: ./lab up"
@@ -17,7 +17,7 @@ lab_image() { # NAME
   enter_image "$url" "$1" "$tag"
 }
 
-starter_images() { "$ROOT/images/build" --list | awk '{printf "%s%s", NR > 1 ? ", " : "", $1}'; }
+starter_images() { "$ROOT/images/build" --list | awk '{print $1}' | paste -s -d ' '; }
 
 # What the image's labels say of it becomes its entry. Without the password of admin the user is told what to enter.
 enter_image() { # URL NAME TAG

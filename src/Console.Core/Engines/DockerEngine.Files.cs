@@ -11,6 +11,9 @@ public sealed partial class DockerEngine
     private static readonly TimeSpan ExecIdle = TimeSpan.FromSeconds(60);
     private const int StderrHead = 4 << 10;
 
+    /// <summary>Of a file mode as the engine writes it (Go, os.ModeDir).</summary>
+    private const uint FolderMode = 1u << 31;
+
     public async Task<ExecResult> ExecAsync(
         string id,
         IReadOnlyList<string> argv,
@@ -95,6 +98,32 @@ public sealed partial class DockerEngine
                 ),
             ct
         );
+
+    // The engine answers this question without a body, so that what is not there cannot be told apart
+    public async Task<PathStat?> StatAsync(string id, string path, CancellationToken ct)
+    {
+        try
+        {
+            var stat = await CallAsync(
+                Ordinary,
+                async (connection, bounded) =>
+                    (
+                        await connection.Client.Containers.GetArchiveFromContainerAsync(
+                            id,
+                            new ContainerPathStatParameters { Path = path },
+                            statOnly: true,
+                            bounded
+                        )
+                    ).Stat,
+                ct
+            );
+            return new PathStat(((uint)stat.Mode & FolderMode) != 0, new DateTimeOffset(stat.Mtime.ToUniversalTime()));
+        }
+        catch (EngineException e) when (e.Kind == EngineErrorKind.NotFound)
+        {
+            return null;
+        }
+    }
 
     public async Task<Stream?> GetArchiveAsync(string id, string path, CancellationToken ct)
     {

@@ -8,12 +8,17 @@ namespace DeepLab.Core.Engines;
 /// <summary>Events, stats and logs: plain HTTP streams, without end.</summary>
 public sealed partial class DockerEngine
 {
+    /// <summary>Not those of execs: our own looks into a hundred containers would be most of the stream.</summary>
+    private const string Changes = """
+        "create","start","restart","pause","unpause","update","rename","oom","kill","stop","die","destroy","health_status"
+        """;
+
     public async IAsyncEnumerable<EngineEvent> EventsAsync(
         string installId,
         [EnumeratorCancellation] CancellationToken ct
     )
     {
-        var filters = $$"""{"type":["container"],"label":["{{Labels.Install}}={{installId}}"]}""";
+        var filters = $$"""{"type":["container"],"event":[{{Changes}}],"label":["{{Labels.Install}}={{installId}}"]}""";
         await using var stream = await OpenAsync($"events?filters={Uri.EscapeDataString(filters)}", ct);
         await foreach (var m in JsonLinesAsync(stream, EngineJson.Default.EventMessage, ct))
         {

@@ -126,6 +126,7 @@ internal sealed class AttemptTelemetry : IAsyncDisposable
     public async Task<Collected> CompleteAsync(CancellationToken ct)
     {
         _log.Nudge();
+        _curves.NoteEnd();
         var cursor = await _logRun.WaitAsync(ct);
         // However reading beside the program ended, the end reads what it left
         await _curvesRun.WaitAsync(ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

@@ -158,7 +158,9 @@ internal sealed partial class HostWorker : IAsyncDisposable
                 await WatchAsync(session);
             }
             catch (Exception e)
-                when (e is EngineUnreachableException or EngineException or IOException || DatabaseFaults.IsFault(e))
+                when (e is EngineUnreachableException or EngineException or IOException or ProbeDiedException
+                    || DatabaseFaults.IsFault(e)
+                )
             {
                 _firstLook.TrySetResult();
                 await TellLostAsync(e, ++failures);

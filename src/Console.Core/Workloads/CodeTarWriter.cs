@@ -25,6 +25,7 @@ internal sealed class CodeTarWriter(Stream target)
     /// <param name="path">absolute</param>
     public Task AddRootFolderAsync(string path, CancellationToken ct) => AddRootFolderAsync(path, Runnable, ct);
 
+    /// <summary>A folder last changed at the Unix epoch: what is made in it later shows.</summary>
     /// <param name="path">absolute</param>
     /// <param name="mode">permission bits</param>
     public Task AddRootFolderAsync(string path, int mode, CancellationToken ct) =>

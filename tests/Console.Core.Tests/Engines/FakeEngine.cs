@@ -335,6 +335,10 @@ public sealed partial class FakeEngine(TimeProvider time) : IContainerEngine
         await DoAsync(id, () => Need(id).Archives[path] = copy.ToArray(), ct);
     }
 
+    /// <summary>Its programs write no files.</summary>
+    public Task<PathStat?> StatAsync(string id, string path, CancellationToken ct) =>
+        DoAsync<PathStat?>(id, () => null, ct);
+
     /// <summary>What was put there; its images have a shell.</summary>
     public Task<Stream?> GetArchiveAsync(string id, string path, CancellationToken ct) =>
         DoAsync<Stream?>(

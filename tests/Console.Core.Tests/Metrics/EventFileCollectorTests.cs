@@ -70,6 +70,40 @@ public sealed class EventFileCollectorTests
     }
 
     [Fact]
+    public async Task Nothing_is_run_in_a_container_before_its_program_made_something_in_the_folder()
+    {
+        _engine.Files[Main] = Bytes("loss", 100);
+        using var done = CancellationTokenSource.CreateLinkedTokenSource(Ct);
+        var untouched = new PathStat(IsFolder: true, DateTimeOffset.UnixEpoch);
+        _engine.OnStat = n =>
+            n <= 3 ? null
+            : n <= 6 ? untouched
+            : untouched with { ChangedAt = DateTimeOffset.UtcNow };
+        _engine.OnRound = _ =>
+        {
+            Assert.Equal(7, _engine.Stats);
+            done.Cancel();
+            return null;
+        };
+        await RunUntilKilledAsync(done.Token);
+        Assert.Equal(1, _engine.Rounds);
+    }
+
+    [Fact]
+    public async Task An_end_is_not_waited_for()
+    {
+        _engine.OnStat = _ => null;
+        var paused = new TaskCompletionSource();
+        var collector = NewCollector(new Never(paused.SetResult));
+        var run = collector.RunAsync(Ct);
+        await paused.Task.WaitAsync(Ct);
+        Assert.False(run.IsCompleted);
+        collector.NoteEnd();
+        await run.WaitAsync(Ct);
+        Assert.Equal(1, _engine.Stats);
+    }
+
+    [Fact]
     public async Task Without_a_shell_the_end_brings_everything()
     {
         _engine.Files[Main] = Bytes("loss", 100);
@@ -158,6 +192,16 @@ public sealed class EventFileCollectorTests
             )
         {
             // The end of one life, by whatever it met last
+        }
+    }
+
+    /// <summary>No pause is ever over.</summary>
+    private sealed class Never(Action onWait) : TimeProvider
+    {
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            onWait();
+            return System.CreateTimer(callback, state, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         }
     }
 

@@ -13,6 +13,10 @@ internal sealed class EventFileEngine : IContainerEngine
     public Func<int, int?> OnRound { get; set; } = _ => null;
     public bool HasFolder { get; set; } = true;
     public int Rounds { get; private set; }
+
+    /// <summary>Called before each look at the folder; answers what stands there.</summary>
+    public Func<int, PathStat?> OnStat { get; set; } = _ => new PathStat(IsFolder: true, DateTimeOffset.UtcNow);
+    public int Stats { get; private set; }
     public ExecResult Result { get; set; } = new(0, "");
 
     public async Task<ExecResult> ExecAsync(
@@ -44,6 +48,12 @@ internal sealed class EventFileEngine : IContainerEngine
             await onOutput(piece);
         }
         return Result;
+    }
+
+    public Task<PathStat?> StatAsync(string id, string path, CancellationToken ct)
+    {
+        ct.ThrowIfCancellationRequested();
+        return Task.FromResult(OnStat(++Stats));
     }
 
     public async Task<Stream?> GetArchiveAsync(string id, string path, CancellationToken ct)

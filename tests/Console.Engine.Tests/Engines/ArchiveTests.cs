@@ -1,6 +1,7 @@
 using System.Formats.Tar;
 using System.Text;
 using DeepLab.Core.Engines;
+using DeepLab.Core.Workloads;
 
 namespace DeepLab.Engine.Tests.Engines;
 
@@ -37,6 +38,41 @@ public sealed class ArchiveTests(TestEngine host) : IClassFixture<TestEngine>
         var files = await ReadAsync(back!);
         Assert.Equal("made\n", files["code/out"]);
         Assert.Equal("echo ran\n", files["code/run.sh"]);
+    }
+
+    [Fact]
+    public async Task Of_a_folder_that_the_console_made_one_look_tells_whether_something_was_made_in_it()
+    {
+        var id = await host.Engine.CreateAsync(
+            host.Plan("until [ -e /tmp/go ]; do sleep 0.05; done; ls /made; : > /made/file; echo done; sleep 60") with
+            {
+                WorkingDirectory = "/workspace",
+            },
+            Ct
+        );
+        using var tar = new MemoryStream();
+        var writer = new CodeTarWriter(tar);
+        await writer.AddRootFolderAsync("/made", Ct);
+        await writer.EndAsync(Ct);
+        tar.Position = 0;
+        Assert.Null(await host.Engine.StatAsync(id, "/made", Ct));
+        await host.Engine.PutArchiveAsync(id, "/", tar, Ct);
+        await host.Engine.StartAsync(id, Ct);
+        var untouched = new PathStat(IsFolder: true, DateTimeOffset.UnixEpoch);
+        Assert.Equal(untouched, await host.Engine.StatAsync(id, "/made", Ct));
+
+        await host.Engine.ExecAsync(id, ["touch", "/tmp/go"], _ => ValueTask.CompletedTask, Ct);
+        await foreach (var frame in host.Engine.LogsAsync(id, new LogQuery(Follow: true), Ct))
+        {
+            if (Encoding.UTF8.GetString(frame.Text.Span).Contains("done", StringComparison.Ordinal))
+            {
+                break;
+            }
+        }
+        var touched = await host.Engine.StatAsync(id, "/made", Ct);
+        Assert.True(touched is { IsFolder: true } && touched.ChangedAt > DateTimeOffset.UnixEpoch.AddDays(1));
+        Assert.False((await host.Engine.StatAsync(id, "/made/file", Ct))!.IsFolder);
+        Assert.Null(await host.Engine.StatAsync("no-such", "/", Ct));
     }
 
     [Fact]

@@ -53,10 +53,7 @@ public sealed class FixpointTests
         {
             await foreach (var e in engine.EventsAsync(console.Services.GetRequiredService<InstallationId>().Value, ct))
             {
-                if (!e.Action.StartsWith("exec_", StringComparison.Ordinal))
-                {
-                    actions.Add(e.Action);
-                }
+                actions.Add(e.Action);
             }
         }
         catch (OperationCanceledException) when (ct.IsCancellationRequested)

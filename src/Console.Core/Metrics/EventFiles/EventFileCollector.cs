@@ -7,7 +7,7 @@ namespace DeepLab.Core.Metrics;
 
 /// <summary>
 /// Reads the event files of one attempt: about every second by one exec while the container runs (less often while
-/// nothing comes), and what is left through the archive API once it ended; beside them the kept lines of its log, where the
+/// nothing comes, and by none before its program has written to the folder), and what is left through the archive API once it ended; beside them the kept lines of its log, where the
 /// job asks for metrics out of it. Each scalar is stored exactly once, whatever
 /// breaks in between. Not for several threads: <see cref="RunAsync"/> must have returned before <see cref="FinishAsync"/>.
 /// </summary>
@@ -34,16 +34,21 @@ public sealed class EventFileCollector(
     private readonly List<string> _notices = [];
     private EventFileState? _state;
     private bool _onlyLog;
+    private bool _isTouched;
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>What a user should know, as sentences: damaged files, limits that were passed, no shell in the image.</summary>
     public IReadOnlyList<string> Notices => [.. _notices];
+
+    /// <summary>The container has ended: <see cref="RunAsync"/> returns after the look it is at.</summary>
+    public void NoteEnd() => _ended.TrySetResult();
 
     /// <summary>Returns when the container has ended, when it cannot be looked into, or when cancelled (then it throws).</summary>
     public async Task RunAsync(CancellationToken ct)
     {
         var pause = s_least;
         var failures = 0;
-        while (true)
+        while (!_ended.Task.IsCompleted)
         {
             try
             {
@@ -83,7 +88,8 @@ public sealed class EventFileCollector(
                 Log.EventFilesLater(logger, target.WorkloadId, target.Replica, target.Attempt, e.Message);
                 pause = Min(s_least * Math.Pow(2, ++failures), s_longestBackoff);
             }
-            await Task.Delay(pause, time, ct);
+            await _ended.Task.WaitAsync(pause, time, ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            ct.ThrowIfCancellationRequested();
         }
     }
 
@@ -161,6 +167,10 @@ public sealed class EventFileCollector(
 
     private async Task<Round> FilesAsync(EventFileState state, CancellationToken ct)
     {
+        if (!await IsTouchedAsync(ct))
+        {
+            return Round.Idle;
+        }
         var output = new ArrayBufferWriter<byte>(4096);
         using var bound = new CancellationTokenSource(s_longestRound, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(ct, bound.Token);
@@ -214,6 +224,16 @@ public sealed class EventFileCollector(
             : files > 0 ? Round.Moved
             : Round.Idle;
     }
+
+    /// <summary>
+    /// A folder that is not there, or in which nothing was made since the console made it, needs no exec to be known empty. It is
+    /// made with the first of all times (<see cref="Workloads.CodeTarWriter"/>), so that no clock is asked.
+    /// </summary>
+    private async Task<bool> IsTouchedAsync(CancellationToken ct) =>
+        _isTouched =
+            _isTouched
+            || await engine.StatAsync(target.ContainerId, target.Folder, ct) is { } stat
+                && !(stat.IsFolder && stat.ChangedAt == DateTimeOffset.UnixEpoch);
 
     private static Round NoShell(EventFileState state)
     {

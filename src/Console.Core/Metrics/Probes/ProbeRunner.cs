@@ -34,26 +34,38 @@ public sealed class ProbeRunner(
     private HostLine? _before;
 
     /// <summary>Returns only by its token, which it throws.</summary>
-    public Task RunAsync(CancellationToken ct) =>
-        Task.WhenAll(
-            KeepAsync(ProbePlans.Gpu(installId, image), FollowGpusAsync, ct),
-            KeepAsync(ProbePlans.Host(installId, image), FollowHostAsync, ct)
-        );
+    /// <exception cref="ProbeDiedException">
+    /// The host's probe was found dead at the first look: it is the witness of when the engine stopped, and whoever restarts it
+    /// keeps that first.
+    /// </exception>
+    public async Task RunAsync(CancellationToken ct)
+    {
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        var gpus = KeepAsync(ProbePlans.Gpu(installId, image), FollowGpusAsync, isWitness: false, either.Token);
+        var host = KeepAsync(ProbePlans.Host(installId, image), FollowHostAsync, isWitness: true, either.Token);
+        var first = await Task.WhenAny(gpus, host);
+        await either.CancelAsync();
+        await Task.WhenAll(gpus, host).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await first;
+    }
 
     private async Task KeepAsync(
         ContainerPlan plan,
         Func<RunningProbe, CancellationToken, Task<bool>> follow,
+        bool isWitness,
         CancellationToken ct
     )
     {
         var container = new ProbeContainer(engine, plan);
+        var restarts = !isWitness;
         var failures = 0;
         while (true)
         {
             TimeSpan pause;
             try
             {
-                var probe = await container.EnsureAsync(ct);
+                var probe = await container.EnsureAsync(ct, restarts);
+                restarts = true;
                 var heard = await follow(probe, ct);
                 failures = heard ? 0 : failures + 1;
                 if (!heard)

@@ -6,30 +6,21 @@ DEEPLAB_FIRST_PASSWORD.
 """
 
 import json
-import os
 import sys
 import urllib.error
 import urllib.request
 
-from submit import post_json, send
+from submit import post_json, send, signed_in, told
 
 
-def main() -> int:
+def main() -> None:
     url, name, reference, labels = sys.argv[1], sys.argv[2], sys.argv[3], json.loads(sys.argv[4])
-    try:
-        token = post_json(url + "/api/v1/session", {"userName": "admin", "password": os.environ["DEEPLAB_FIRST_PASSWORD"]})["token"]
-        there = found(f"{url}/api/v1/images/{name}", token)
-        if there is None:
-            post_json(url + "/api/v1/images", entry(name, reference, labels), token)
-        elif there["reference"] != reference:
-            put_json(f"{url}/api/v1/images/{name}", entry(name, reference, labels), token)
-    except urllib.error.HTTPError as error:
-        print(f"{error.url} answered {error.code}: {error.read(2000).decode(errors='replace')}", file=sys.stderr)
-        return 1
-    except (urllib.error.URLError, OSError, KeyError, ValueError) as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 1
-    return 0
+    token = signed_in(url)
+    there = found(f"{url}/api/v1/images/{name}", token)
+    if there is None:
+        post_json(url + "/api/v1/images", entry(name, reference, labels), token)
+    elif there["reference"] != reference:
+        put_json(f"{url}/api/v1/images/{name}", entry(name, reference, labels), token)
 
 
 def entry(name: str, reference: str, labels: dict) -> dict:
@@ -57,4 +48,4 @@ def put_json(url: str, body: dict, token: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(told(main))

@@ -21,7 +21,13 @@ starter_images() { "$ROOT/images/build" --list | awk '{print $1}' | paste -s -d 
 
 # What the image's labels say of it becomes its entry. Without the password of admin the user is told what to enter.
 enter_image() { # URL NAME TAG
-  local password labels
+  local password labels framework
+  framework=$(docker image inspect -f '{{index .Config.Labels "deeplab.framework"}}' "$3")
+  case $framework in
+    '' | none)
+      say "The image $3 is loaded. Nothing starts from it, so the catalogue does not name it."
+      return ;;
+  esac
   labels=$(docker image inspect -f '{{json .Config.Labels}}' "$3")
   password=${DEEPLAB_FIRST_PASSWORD:-$(cat "$DATA/first-password" 2>/dev/null || true)}
   if DEEPLAB_FIRST_PASSWORD=$password python3 "$PARTS/enter.py" "$1" "$2" "$3" "$labels" 9>&-; then

@@ -25,7 +25,7 @@ enter_image() { # URL NAME TAG
   framework=$(docker image inspect -f '{{index .Config.Labels "deeplab.framework"}}' "$3")
   case $framework in
     '' | none)
-      say "The image $3 is loaded. Nothing starts from it, so the catalogue does not name it."
+      say "The image $3 is loaded. Its labels name no framework: no entry of the catalogue was made."
       return ;;
   esac
   labels=$(docker image inspect -f '{{json .Config.Labels}}' "$3")

@@ -18,23 +18,31 @@ import urllib.request
 SECONDS = 30
 
 
-def main() -> int:
+def main() -> None:
     url, folder, known = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    token = signed_in(url)
+    gpus = gpus_to_ask_for(url, token, known)
+    code = post(url + "/api/v1/code", packed(folder), "application/gzip", token)["digest"]
+    print(post_json(url + "/api/v1/jobs", job(folder, code, gpus), token)["id"])
+
+
+def told(work) -> int:
+    """The exit code of a program; what went wrong is on stderr, in a line."""
     try:
-        token = post_json(url + "/api/v1/session", {"userName": "admin", "password": os.environ["DEEPLAB_FIRST_PASSWORD"]})["token"]
-        gpus = gpus_to_ask_for(url, token, known)
-        code = post(url + "/api/v1/code", packed(folder), "application/gzip", token)["digest"]
-        print(post_json(url + "/api/v1/jobs", job(folder, code, gpus), token)["id"])
+        work()
+        return 0
     except urllib.error.HTTPError as error:
         print(f"{error.url} answered {error.code}: {error.read(2000).decode(errors='replace')}", file=sys.stderr)
-        return 1
     except TimeoutError as error:
         print(error, file=sys.stderr)
-        return 1
     except (urllib.error.URLError, OSError, KeyError, ValueError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return 1
+
+
+def signed_in(url: str) -> str:
+    """A token of admin."""
+    return post_json(url + "/api/v1/session", {"userName": "admin", "password": os.environ["DEEPLAB_FIRST_PASSWORD"]})["token"]
 
 
 def gpus_to_ask_for(url: str, token: str, known: int) -> int:
@@ -100,8 +108,9 @@ def send(request: urllib.request.Request, token: str | None) -> dict:
     # The console is on this machine: a proxy of the environment is not the way to it.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(request, timeout=SECONDS) as answer:
-        return json.load(answer)
+        text = answer.read()
+        return json.loads(text) if text else {}
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(told(main))

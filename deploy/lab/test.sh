@@ -68,7 +68,7 @@ lab_soak() { # [ROUNDS]
   export DEEPLAB_TEST_REAL_STEPS=$((rounds * 50)) DEEPLAB_TEST_REAL_SECONDS=$DEEPLAB_TEST_TIMEOUT
   lab_test engine -- -- --explicit on --filter-class '*KillTests' --filter-class '*EngineOutageTests' --filter-class '*SharingTests' \
     --filter-class '*ModelTests' --filter-class '*EndRaceTests' --filter-class '*ManyEnvironmentsTests' \
-    --filter-class '*SampleTopologyTests' --filter-class '*CheckpointSoakTests'
+    --filter-class '*SampleTopologyTests' --filter-class '*CheckpointSoakTests' --filter-class '*TorchSharpTests'
 }
 
 build_solution() {

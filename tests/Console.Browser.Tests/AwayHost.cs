@@ -26,11 +26,7 @@ internal sealed partial class AwayHost : IAsyncDisposable
         var away = new AwayHost(await LabHost.UpAsync(Gpus, ct), visit);
         try
         {
-            await Shell.RunAsync(
-                Path.Combine(ConsoleProcess.Root(), "images", "load"),
-                ["pytorch-cpu", away._host.Address],
-                ct
-            );
+            await Shell.LoadImageAsync("pytorch-cpu", away._host.Address, ct);
             await away.EnterAsync();
             return away;
         }

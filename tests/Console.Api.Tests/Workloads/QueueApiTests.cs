@@ -91,13 +91,15 @@ public sealed class QueueApiTests(ApiHost host)
     public async Task A_job_whose_stored_spec_does_not_read_back_says_so_and_keeps_nobody_from_being_planned()
     {
         using var client = host.Admin();
-        var (broken, other) = (await SubmitAsync(client), await SubmitAsync(client));
+        var broken = await SubmitAsync(client);
         await using (var db = await host.DbAsync())
         {
             await db
                 .Workloads.Where(w => w.Id == broken)
                 .ExecuteUpdateAsync(s => s.SetProperty(w => w.SpecJson, "{\"name\":\"by hand\"}"));
         }
+        // Comes after the change, so that a plan that knows it was made after the change
+        var other = await SubmitAsync(client);
         var plan = await host.Services.GetRequiredService<LivePlan>().GetAsync(default, other);
 
         var wait = Assert.Single(plan.Find(broken)!.Waits);

@@ -199,11 +199,7 @@ public sealed class ManyEnvironmentsTests(LabFleet fleet)
     {
         if (image == Real)
         {
-            var load = Path.Combine(
-                Path.GetDirectoryName(Environment.GetEnvironmentVariable("DEEPLAB_TEST_LAB"))!,
-                "../../images/load"
-            );
-            await Shell.RunAsync(load, ["pytorch-cpu", host.Socket], Ct);
+            await host.LoadAsync("pytorch-cpu");
             return;
         }
         const string Jupyter = """

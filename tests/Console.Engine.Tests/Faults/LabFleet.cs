@@ -117,12 +117,7 @@ public sealed class FleetHost
     }
 
     /// <summary>Puts a starter image of the repository into it, where it lacks it.</summary>
-    public Task LoadAsync(string image) =>
-        Shell.RunAsync(
-            Path.Combine(Path.GetDirectoryName(s_hosts)!, "../../images/load"),
-            [image, Socket],
-            CancellationToken.None
-        );
+    public Task LoadAsync(string image) => Shell.LoadImageAsync(image, Socket, CancellationToken.None);
 
     internal static Task<string> LabAsync(string folder, CancellationToken ct, params string[] arguments) =>
         Shell.RunAsync(s_hosts, [.. arguments, "--dir", folder], ct);

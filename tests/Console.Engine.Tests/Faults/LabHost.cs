@@ -40,11 +40,7 @@ public sealed class LabHost : IAsyncDisposable
                 .. liveRestore ? ["--live-restore"] : (string[])[],
             ]
         );
-        await Shell.RunAsync(
-            Path.Combine(Path.GetDirectoryName(s_hosts)!, "../../images/load"),
-            ["base", host.Address],
-            ct
-        );
+        await Shell.LoadImageAsync("base", host.Address, ct);
         return host;
     }
 

@@ -9,6 +9,15 @@ internal static class Shell
     public static Task<string> DockerAsync(string address, CancellationToken ct, params string[] arguments) =>
         RunAsync("docker", ["-H", address, .. arguments], ct);
 
+    /// <summary>Puts a starter image of the repository into an engine, where it lacks it.</summary>
+    public static Task LoadImageAsync(string image, string engine, CancellationToken ct)
+    {
+        var hosts =
+            Environment.GetEnvironmentVariable("DEEPLAB_TEST_LAB")
+            ?? throw new InvalidOperationException("DEEPLAB_TEST_LAB is not set; run the tests with ./lab test.");
+        return RunAsync(Path.Combine(Path.GetDirectoryName(hosts)!, "../../images/load"), [image, engine], ct);
+    }
+
     public static async Task<string> RunAsync(string program, IEnumerable<string> arguments, CancellationToken ct)
     {
         var start = new ProcessStartInfo(program, arguments)

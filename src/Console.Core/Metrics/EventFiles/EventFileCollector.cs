@@ -6,10 +6,11 @@ using Microsoft.Extensions.Logging;
 namespace DeepLab.Core.Metrics;
 
 /// <summary>
-/// Reads the event files of one attempt: about every second by one exec while the container runs (less often while
-/// nothing comes, and by none before its program has written to the folder), and what is left through the archive API once it ended; beside them the kept lines of its log, where the
-/// job asks for metrics out of it. Each scalar is stored exactly once, whatever
-/// breaks in between. Not for several threads: <see cref="RunAsync"/> must have returned before <see cref="FinishAsync"/>.
+/// Reads the event files of one attempt: about every second by one exec while the container runs (less often while nothing
+/// comes, and by none before its program has made something in the folder), and what is left through the archive API once it
+/// ended; beside them the kept lines of its log, where the job asks for metrics out of it. Each scalar is stored exactly once,
+/// whatever breaks in between. Not for several threads: <see cref="RunAsync"/> must have returned before
+/// <see cref="FinishAsync"/>.
 /// </summary>
 public sealed class EventFileCollector(
     IContainerEngine engine,

@@ -90,6 +90,20 @@ public sealed class EventFileCollectorTests
     }
 
     [Fact]
+    public async Task What_the_log_tells_is_kept_while_nothing_is_in_the_folder()
+    {
+        _engine.OnStat = _ => null;
+        using var done = CancellationTokenSource.CreateLinkedTokenSource(Ct);
+        var collector = NewCollector(
+            new Waits(done.Cancel),
+            log: (from, _) => Task.FromResult(new LogPiece(1, from > 0 ? [] : [new EventScalar("loss", 7, 1, 0.5)]))
+        );
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => collector.RunAsync(done.Token));
+        Assert.Equal(7, Assert.Single(_store.Points(Key("loss", "worker-0/1/log"))).Step);
+        Assert.Equal(0, _engine.Rounds);
+    }
+
+    [Fact]
     public async Task An_end_is_not_waited_for()
     {
         _engine.OnStat = _ => null;
@@ -196,7 +210,11 @@ public sealed class EventFileCollectorTests
 
     private SeriesWriter NewWriter() => new(_store, TimeProvider.System, NullLogger<SeriesWriter>.Instance);
 
-    private EventFileCollector NewCollector(TimeProvider? time = null, IMediaStore? media = null) =>
+    private EventFileCollector NewCollector(
+        TimeProvider? time = null,
+        IMediaStore? media = null,
+        ReadLogMetrics? log = null
+    ) =>
         new(
             _engine,
             new EventFileTarget("c", 7, 70, "worker-0", 1),
@@ -204,7 +222,8 @@ public sealed class EventFileCollectorTests
             _writer,
             time ?? new Waits(() => { }),
             NullLogger<EventFileCollector>.Instance,
-            media: media
+            log,
+            media
         );
 
     private sealed class NoMedia : IMediaStore

@@ -127,13 +127,11 @@ public sealed class OperatorTests
     }
 
     /// <summary>
-    /// Right after the reader of curves has looked in, which it does no more than every 1.5 s: an engine whose container is
-    /// paused while a process enters it waits for that process for ever, and neither unpauses nor removes it.
+    /// Of a job that makes nothing in its log folder, so that no reader of curves runs anything in it: an engine whose container
+    /// is paused while a process enters it waits for that process for ever, and neither unpauses nor removes it.
     /// </summary>
     private static async Task PauseAsync(ConsoleHarness console, long id)
     {
-        await using var watch = await EngineWatch.StartAsync(console, ConsoleHarness.Engine, Ct);
-        await watch.UntilAsync("exec_die", 1, Ct);
         await DockerAsync("pause", (await console.AttemptAsync(id, Ct)).ContainerName);
         await UntilToldAsync(console, id, "pause", 1, "somebody paused");
     }

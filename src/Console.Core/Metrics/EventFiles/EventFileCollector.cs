@@ -138,14 +138,14 @@ public sealed class EventFileCollector(
     {
         var state = await StateAsync(ct);
         var moved = await ReadLogAsync(state, ct);
-        if (!_onlyLog)
+        if (!_onlyLog && await IsTouchedAsync(ct))
         {
             var round = await FilesAsync(state, ct);
             return round == Round.Idle && moved ? Round.Moved : round;
         }
         await state.SaveAsync(ct);
         return moved ? Round.Moved
-            : await IsRunningAsync(ct) ? Round.Idle
+            : !_onlyLog || await IsRunningAsync(ct) ? Round.Idle
             : Round.Ended;
     }
 
@@ -168,10 +168,6 @@ public sealed class EventFileCollector(
 
     private async Task<Round> FilesAsync(EventFileState state, CancellationToken ct)
     {
-        if (!await IsTouchedAsync(ct))
-        {
-            return Round.Idle;
-        }
         var output = new ArrayBufferWriter<byte>(4096);
         using var bound = new CancellationTokenSource(s_longestRound, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(ct, bound.Token);

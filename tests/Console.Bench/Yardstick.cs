@@ -143,11 +143,23 @@ internal sealed class BareEngine : IAsyncDisposable
     /// <summary>Removes every container of an installation, and its bridge.</summary>
     public async Task RemoveAllAsync(string installId, CancellationToken ct)
     {
-        foreach (var left in await Engine.ListAsync(installId, ct))
+        while (true)
         {
-            await Engine.RemoveAsync(left.Id, force: true, ct);
+            foreach (var left in await Engine.ListAsync(installId, ct))
+            {
+                await Engine.RemoveAsync(left.Id, force: true, ct);
+            }
+            try
+            {
+                await Engine.RemoveNetworkAsync(WallRules.NetworkOf(installId), ct);
+                return;
+            }
+            catch (EngineException e) when (e.Message.Contains("active endpoints", StringComparison.Ordinal))
+            {
+                // One that the console was removing when it ended holds on a little longer, and nothing tells when it lets go
+                await Task.Delay(TimeSpan.FromMilliseconds(200), ct);
+            }
         }
-        await Engine.RemoveNetworkAsync(WallRules.NetworkOf(installId), ct);
     }
 
     public async ValueTask DisposeAsync()

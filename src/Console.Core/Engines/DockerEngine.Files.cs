@@ -104,19 +104,7 @@ public sealed partial class DockerEngine
     {
         try
         {
-            var stat = await CallAsync(
-                Ordinary,
-                async (connection, bounded) =>
-                    (
-                        await connection.Client.Containers.GetArchiveFromContainerAsync(
-                            id,
-                            new ContainerPathStatParameters { Path = path },
-                            statOnly: true,
-                            bounded
-                        )
-                    ).Stat,
-                ct
-            );
+            var stat = (await ReadPathAsync(id, path, statOnly: true, Ordinary, ct)).Stat;
             return new PathStat(((uint)stat.Mode & FolderMode) != 0, new DateTimeOffset(stat.Mtime.ToUniversalTime()));
         }
         catch (EngineException e) when (e.Kind == EngineErrorKind.NotFound)
@@ -129,24 +117,32 @@ public sealed partial class DockerEngine
     {
         try
         {
-            var tar = await CallAsync(
-                Slow,
-                async (connection, bounded) =>
-                    (
-                        await connection.Client.Containers.GetArchiveFromContainerAsync(
-                            id,
-                            new ContainerPathStatParameters { Path = path },
-                            statOnly: false,
-                            bounded
-                        )
-                    ).Stream,
-                ct
-            );
-            return tar is null ? null : new ArchiveStream(tar);
+            return (await ReadPathAsync(id, path, statOnly: false, Slow, ct)).Stream is { } tar
+                ? new ArchiveStream(tar)
+                : null;
         }
         catch (EngineException e) when (e.Kind == EngineErrorKind.NotFound && !e.Message.Contains("No such container"))
         {
             return null;
         }
     }
+
+    private Task<ContainerArchiveResponse> ReadPathAsync(
+        string id,
+        string path,
+        bool statOnly,
+        TimeSpan bound,
+        CancellationToken ct
+    ) =>
+        CallAsync(
+            bound,
+            (connection, bounded) =>
+                connection.Client.Containers.GetArchiveFromContainerAsync(
+                    id,
+                    new ContainerPathStatParameters { Path = path },
+                    statOnly,
+                    bounded
+                ),
+            ct
+        );
 }

@@ -515,6 +515,15 @@ internal sealed class FakeLab : ILab, IEngineFactory
             : 0;
     }
 
+    /// <summary>What a console had read of such a container before it died is kept too, up to a line that tells of the gap.</summary>
+    private static string[] AfterUnknown(string[] kept, BookEntry entry, int unknown)
+    {
+        var gap = Array.FindIndex(kept, l => l.Contains("were dropped by the engine", StringComparison.Ordinal));
+        return unknown > 0 && gap > 0 && gap <= unknown && kept[..gap].SequenceEqual(entry.Lines.Take(gap))
+            ? kept[(gap + 1)..]
+            : kept;
+    }
+
     /// <summary>What the console recorded of each end and each line, held against what the engines know.</summary>
     private async Task<IReadOnlyList<string>> BookTroublesAsync(CancellationToken ct)
     {
@@ -539,8 +548,9 @@ internal sealed class FakeLab : ILab, IEngineFactory
             {
                 var stored = (await logs.ReadAsync(id, 0, 100, ct)).Select(l => l.Text).ToArray();
                 var isGone = stored is [.., var last] && last.Contains("may be missing", StringComparison.Ordinal);
-                var kept = isGone ? stored[..^1] : stored;
-                var wrote = entry.Lines.Skip(UnknownLines(entry)).ToArray();
+                var unknown = UnknownLines(entry);
+                var kept = AfterUnknown(isGone ? stored[..^1] : stored, entry, unknown);
+                var wrote = entry.Lines.Skip(unknown).ToArray();
                 if (!kept.SequenceEqual(isGone ? wrote.Take(kept.Length) : wrote))
                 {
                     troubles.Add(

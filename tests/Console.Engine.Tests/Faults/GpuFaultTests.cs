@@ -47,7 +47,7 @@ public sealed class GpuFaultTests
         Assert.Contains(gpu.Uuid, told.Message);
         Assert.Contains(words, told.Message);
         await StateAsync(console, id, WorkloadState.Running);
-        await host.DockerAsync(Ct, "exec", await ContainerAsync(console, id), "touch", "/tmp/die");
+        await Shell.TellAsync(host.Address, await ContainerAsync(console, id), Ct, "touch", "/tmp/die");
         var job = await console.WaitForEndAsync(id, s_patience, Ct);
         Assert.Equal((WorkloadState.Succeeded, 0, 1), (job.Row.State, job.Restarts, job.Interruptions));
         var attempts = Assert.Single(job.Replicas).Attempts;

@@ -9,6 +9,13 @@ internal static class Shell
     public static Task<string> DockerAsync(string address, CancellationToken ct, params string[] arguments) =>
         RunAsync("docker", ["-H", address, .. arguments], ct);
 
+    /// <summary>
+    /// Runs what a program in a container waits for. Nothing is awaited of it: a program that then ends takes the
+    /// command along, killed, though it did its work.
+    /// </summary>
+    public static Task TellAsync(string address, string container, CancellationToken ct, params string[] command) =>
+        DockerAsync(address, ct, ["exec", "--detach", container, .. command]);
+
     /// <summary>Puts a starter image of the repository into an engine, where it lacks it.</summary>
     public static Task LoadImageAsync(string image, string engine, CancellationToken ct)
     {

@@ -166,7 +166,7 @@ public sealed class StallTests(ITestOutputHelper output)
             Assert.True(await db.Workloads.AnyAsync(w => w.Id == id && w.State == WorkloadState.Running, Ct));
             container = await db.Attempts.Where(a => a.WorkloadId == id).Select(a => a.ContainerName).SingleAsync(Ct);
         }
-        await host.DockerAsync(Ct, "exec", container, "touch", "/tmp/end");
+        await Shell.TellAsync(host.Address, container, Ct, "touch", "/tmp/end");
         var job = await console.WaitForEndAsync(id, Ct);
         Assert.Equal((WorkloadState.Succeeded, 0, 0), (job.Row.State, job.Restarts, job.Interruptions));
         await console.UntilLineAsync(Assert.Single(job.Replicas[0].Attempts).Id, "ended", s_patience, Ct);

@@ -21,8 +21,8 @@ public sealed class RestartScopeTests
             Roles = [spec.Roles[0] with { RestartScope = RestartScope.Replica }],
         };
 
-    private static Task DockerAsync(params string[] arguments) =>
-        Shell.DockerAsync(ConsoleHarness.Engine, Ct, arguments);
+    private static Task TouchAsync(string container, string path) =>
+        Shell.TellAsync(ConsoleHarness.Engine, container, Ct, "touch", path);
 
     [Fact]
     public async Task One_that_is_killed_comes_back_with_its_GPU_and_the_others_run_on()
@@ -36,7 +36,7 @@ public sealed class RestartScopeTests
         var id = await console.SubmitAsync(Alone(Specs.Shell(Task, gpus: 1, replicas: 2, maxRestarts: 2)), Ct);
         await console.UntilStateAsync(id, WorkloadState.Running, Ct);
         var first = await AttemptsAsync(console, id);
-        await DockerAsync("kill", "-s", "KILL", first[1].ContainerName);
+        await Shell.DockerAsync(ConsoleHarness.Engine, Ct, "kill", "-s", "KILL", first[1].ContainerName);
         await console.UntilAsync(
             db => db.Attempts.AnyAsync(a => a.WorkloadId == id && a.Number == 2 && a.ExitCode == 0, Ct),
             s_patience,
@@ -47,7 +47,7 @@ public sealed class RestartScopeTests
         Assert.Contains("worker-1 ", running.Message);
         Assert.Contains("was started again alone", running.Message);
 
-        await DockerAsync("exec", first[0].ContainerName, "touch", "/tmp/go");
+        await TouchAsync(first[0].ContainerName, "/tmp/go");
         var job = await console.WaitForEndAsync(id, Ct);
         Assert.True(job.Row.State == WorkloadState.Succeeded, job.Row.Message);
         Assert.StartsWith("all 2 replicas ended with exit code 0; worker-1 ", job.Row.Message);
@@ -108,7 +108,7 @@ public sealed class RestartScopeTests
         );
         // A server that dies has the gang's scope
         var server = (await AttemptsAsync(console, id)).First(a => a.ReplicaName == "ps-0");
-        await DockerAsync("exec", server.ContainerName, "touch", "/tmp/fail");
+        await TouchAsync(server.ContainerName, "/tmp/fail");
         var job = await console.WaitForEndAsync(id, s_patience, Ct);
         Assert.True(job.Row.State == WorkloadState.Succeeded, job.Row.Message);
         Assert.Equal(2, job.Restarts);
@@ -161,7 +161,7 @@ public sealed class RestartScopeTests
         await console.UntilLineAsync(attempts.Single(a => a.ReplicaName == "chief-0").Id, Cluster, s_patience, Ct);
         foreach (var computes in attempts.Where(a => a.ReplicaName is "chief-0" or "worker-0"))
         {
-            await DockerAsync("exec", computes.ContainerName, "touch", "/tmp/go");
+            await TouchAsync(computes.ContainerName, "/tmp/go");
         }
         var job = await console.WaitForEndAsync(id, Ct);
         Assert.True(job.Row.State == WorkloadState.Succeeded, job.Row.Message);

@@ -151,7 +151,7 @@ public sealed class TensorBoardTests(BoardConsole lab) : IClassFixture<BoardCons
     private async Task EndAsync(long id)
     {
         var container = (await lab.Console.AttemptAsync(id, Ct)).ContainerId!;
-        await Shell.DockerAsync(ConsoleHarness.Engine, Ct, "exec", container, "touch", "/tmp/go-on");
+        await Shell.TellAsync(ConsoleHarness.Engine, container, Ct, "touch", "/tmp/go-on");
         await lab.Console.WaitForEndAsync(id, Ct);
     }
 

@@ -21,6 +21,8 @@ internal sealed class LabDatabase : IAsyncDisposable
             // Never closed, so that it stays while the database takes no new ones
             MinPoolSize = 1,
             ConnectionIdleLifetime = (int)TimeSpan.FromDays(1).TotalSeconds,
+            // The same few questions after each step: reading and planning them anew takes longer than their answers
+            MaxAutoPrepare = 20,
         };
         _name = address.Database!;
         Sql = NpgsqlDataSource.Create(address);

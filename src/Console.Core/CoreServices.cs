@@ -163,6 +163,7 @@ public static class CoreServices
         services.AddSingleton<WaitWrites>();
         services.AddSingleton<HostDuties>();
         services.AddSingleton<Yields>();
+        services.AddSingleton<Growth>();
         services.AddSingleton<QueuePass>();
         services.AddHostedService<ControlLoop>();
         return services;

@@ -77,6 +77,9 @@ public sealed record JobResponse(
     /// <summary>The same of images that roles name for themselves, by the name that the spec has for each.</summary>
     public IReadOnlyDictionary<string, string> PinnedRoleImages { get; init; } = new Dictionary<string, string>();
 
+    /// <summary>Replicas of the present or last round of an elastic job; null = as many as were asked for.</summary>
+    public int? RoundReplicas { get; init; }
+
     /// <summary>Models of the GPUs it held last; empty where it held none.</summary>
     public string GpuModels { get; init; } = "";
 
@@ -121,6 +124,7 @@ public sealed record JobResponse(
             CheckpointStep = job.CheckpointStep,
             CheckpointSeconds = job.CheckpointSeconds,
             YieldBy = job.YieldBy,
+            RoundReplicas = job.RoundReplicas,
             Labels = r.Labels,
             Notes = job.Notes,
             Pinned = r.Pinned,

@@ -101,6 +101,12 @@ public sealed record JobDetail(
 
     /// <summary>A final test run: it is given the test files' lists.</summary>
     public bool Final { get; init; }
+
+    /// <summary>Replicas of the present or last round of an elastic job; null = as many as were asked for.</summary>
+    public int? RoundReplicas { get; init; }
+
+    /// <summary>It gives way to itself, with more replicas.</summary>
+    public bool Growing { get; init; }
 }
 
 /// <param name="Image">as the spec names it</param>
@@ -316,7 +322,14 @@ public sealed record JobPreview(
     IReadOnlyList<string> StartsOn,
     IReadOnlyList<string> Gpus,
     IReadOnlyList<WaitReason> Waits
-);
+)
+{
+    /// <summary>With how many replicas it would start at once; 0 where it would wait.</summary>
+    public int Replicas { get; init; }
+
+    /// <summary>An elastic job may start with fewer.</summary>
+    public int ReplicasAsked { get; init; }
+}
 
 /// <summary>What a verb answers that may be refused. Exactly one of its members.</summary>
 public abstract record Outcome<T>

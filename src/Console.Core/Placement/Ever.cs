@@ -9,8 +9,9 @@ namespace DeepLab.Core.Placement;
 public static partial class Fit
 {
     /// <summary>By field path, naming the largest host; empty where some host or cluster could, and while no host is known.</summary>
-    public static IReadOnlyList<SpecError> CheckEver(FleetSnapshot fleet, JobRequest job)
+    public static IReadOnlyList<SpecError> CheckEver(FleetSnapshot fleet, JobRequest asked)
     {
+        var job = asked.AtLeast();
         var known = fleet
             .Hosts.Where(h => h.ClusterId == job.ClusterId && h.State != HostState.Disabled && h.Cpus > 0)
             .ToImmutableArray();

@@ -88,6 +88,26 @@ public static partial class Fit
         };
     }
 
+    /// <summary>The fleet as it would be if the job had given up all that it holds.</summary>
+    public static FleetSnapshot Without(FleetSnapshot fleet, long jobId)
+    {
+        var holdings = fleet.Running.Where(r => r.Id == jobId).SelectMany(r => r.Holdings).ToLookup(h => h.HostId);
+        return fleet with
+        {
+            Hosts = [.. fleet.Hosts.Select(h => Without(h, jobId, holdings[h.Id]))],
+            Running = [.. fleet.Running.Where(r => r.Id != jobId)],
+        };
+    }
+
+    private static HostSlot Without(HostSlot host, long job, IEnumerable<Holding> holdings) =>
+        host with
+        {
+            CpusHeld = host.CpusHeld - holdings.Sum(h => h.Cpus),
+            MemoryHeldBytes = host.MemoryHeldBytes - holdings.Sum(h => h.MemoryBytes),
+            Gpus = [.. host.Gpus.Select(g => g.HeldBy == job ? g with { HeldBy = null } : g)],
+            HeldBy = host.HeldBy.Remove(job),
+        };
+
     private static HostSlot Take(HostSlot host, long job, Holding holding) =>
         host with
         {

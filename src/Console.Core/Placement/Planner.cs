@@ -9,6 +9,8 @@ public static class Planner
     public static QueuePlan Plan(FleetSnapshot fleet, IEnumerable<JobRequest> queue, DateTimeOffset now)
     {
         JobRequest[] jobs = [.. queue];
-        return jobs.Length == 0 ? QueuePlan.Empty : new Pass(fleet, jobs, now).Run();
+        return jobs.Length == 0 ? QueuePlan.Empty
+            : Array.Exists(jobs, j => j.IsElastic) ? Elastic.Plan(fleet, jobs, now)
+            : new Pass(fleet, jobs, now).Run();
     }
 }

@@ -42,7 +42,10 @@ public sealed record HostSlot(
 /// <param name="SpansHosts">a job's replicas may run on several hosts, over a network of their own</param>
 public sealed record ClusterSlot(Guid Id, string Name, bool SpansHosts);
 
-/// <summary>A job that waits, as the planner sees it: all replicas of all roles are placed, or none.</summary>
+/// <summary>
+/// A job that waits, as the planner sees it: all replicas of all roles are placed, or none; of an elastic one a number of them
+/// that is no smaller than its least.
+/// </summary>
 public sealed record JobRequest(long Id, Guid ClusterId, int Priority, ImmutableArray<RoleSpec> Roles)
 {
     public PlacementSpec Placement { get; init; } = new();
@@ -74,6 +77,17 @@ public sealed record JobRequest(long Id, Guid ClusterId, int Priority, Immutable
 
     /// <summary>It pauses until then; null = it may start now.</summary>
     public DateTimeOffset? NotBefore { get; init; }
+
+    /// <summary>It may start with fewer replicas than it asks for; it has one role then.</summary>
+    public bool IsElastic => Roles is [{ MinReplicas: { } least, Replicas: var all }] && least < all;
+
+    /// <summary>As it asks for when it is content with its least.</summary>
+    public JobRequest AtLeast() => IsElastic ? WithReplicas(Roles[0].MinReplicas!.Value) : this;
+
+    /// <summary>As it was placed, with as many replicas as it was given.</summary>
+    public JobRequest As(JobPlacement placement) => IsElastic ? WithReplicas(placement.Replicas.Length) : this;
+
+    internal JobRequest WithReplicas(int count) => this with { Roles = [Roles[0] with { Replicas = count }] };
 
     public int Replicas => Roles.Sum(r => r.Replicas);
     public int Gpus => Roles.Sum(r => r.Replicas * r.Resources.Gpus);
@@ -135,7 +149,7 @@ public sealed record ReplicaPlacement(
     ImmutableArray<string> Gpus
 );
 
-/// <param name="Replicas">every replica, in the order of the roles and their index</param>
+/// <param name="Replicas">every replica that the round has, in the order of the roles and their index</param>
 /// <param name="Borrowing">it goes above its team's quota</param>
 public sealed record JobPlacement(long JobId, ImmutableArray<ReplicaPlacement> Replicas, bool Borrowing)
 {

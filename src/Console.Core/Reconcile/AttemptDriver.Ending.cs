@@ -182,6 +182,7 @@ internal sealed partial class AttemptDriver
                 or Reason.SiblingFailed
                 or Reason.NoLongerNeeded
                 or Reason.Preempted
+                or Reason.Growing
         )
         {
             return [];

@@ -56,7 +56,7 @@ public sealed partial class AttemptWrites(
         return new AttemptRead(
             found.Attempt,
             found.Workload,
-            Operations.Jobs.StoredSpec.Read(found.Workload.SpecJson),
+            Operations.Jobs.StoredSpec.ReadRound(found.Workload),
             found.Gpus
         );
     }
@@ -472,6 +472,6 @@ public sealed partial class AttemptWrites(
             var ids = round.Select(a => a.HostId).Distinct().ToArray();
             names = await db.Hosts.Where(h => ids.Contains(h.Id)).ToDictionaryAsync(h => h.Id, h => h.Name, ct);
         }
-        Rollup.Apply(db, w, round, Operations.Jobs.StoredSpec.Read(w.SpecJson), names, now);
+        Rollup.Apply(db, w, round, Operations.Jobs.StoredSpec.ReadRound(w), names, now);
     }
 }

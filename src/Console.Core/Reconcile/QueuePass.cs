@@ -21,6 +21,7 @@ public sealed class QueuePass(
     WaitWrites waits,
     HostDuties duties,
     Yields yields,
+    Growth growth,
     QueueReader reader,
     IDbContextFactory<ConsoleDb> databases,
     InstallationId installation,
@@ -45,6 +46,7 @@ public sealed class QueuePass(
         await StopQueuedAsync(term);
         var nextDeadline = Soonest(pauseEnds, Soonest(await StopOverdueAsync(term), await duties.RunAsync(term)));
         nextDeadline = Soonest(nextDeadline, await yields.RunAsync(term));
+        await growth.RunAsync(term, looked);
         await PreemptAsync(term, plan.Preemptions);
         await waits.WriteAsync(term, plan);
         return nextDeadline;
@@ -124,7 +126,7 @@ public sealed class QueuePass(
         foreach (var placement in placements.OrderBy(p => p.JobId))
         {
             var w = await db.LockWorkloadAsync(placement.JobId, ct);
-            var request = requests[placement.JobId];
+            var request = requests[placement.JobId].As(placement);
             if (
                 w is not { State: WorkloadState.Queued, Desired: DesiredState.Run, Held: false }
                 || Fit.WhyNot(fleet, request, placement) is not null
@@ -168,7 +170,7 @@ public sealed class QueuePass(
                     opened.Add(door with { Attempt = attempt });
                 }
             }
-            Place(db, w, request, placement, fleet, now);
+            Place(db, w, requests[placement.JobId], placement, fleet, now);
         }
         await db.SaveChangesAsync(ct);
         db.Leases.AddRange(
@@ -190,7 +192,8 @@ public sealed class QueuePass(
         return [.. made.Select(a => new LeasedAttempt(a.HostId, a.Id))];
     }
 
-    private static FleetSnapshot OnlyLooked(FleetSnapshot fleet, IReadOnlySet<Guid> looked) =>
+    /// <summary>What hosts run that were not seen in this term may hold what the database calls free.</summary>
+    internal static FleetSnapshot OnlyLooked(FleetSnapshot fleet, IReadOnlySet<Guid> looked) =>
         fleet.Hosts.All(h => looked.Contains(h.Id))
             ? fleet
             : fleet with
@@ -211,12 +214,14 @@ public sealed class QueuePass(
     private void Place(
         ConsoleDb db,
         Workload w,
-        JobRequest request,
+        JobRequest asked,
         JobPlacement placement,
         FleetSnapshot fleet,
         DateTimeOffset now
     )
     {
+        var request = asked.As(placement);
+        w.RoundReplicas = asked.IsElastic ? placement.Replicas.Length : null;
         w.HostNames = [.. placement.HostNames];
         w.HostName = string.Join(", ", w.HostNames);
         w.GpuModels = ModelsOf(fleet, placement);
@@ -246,6 +251,7 @@ public sealed class QueuePass(
                 }
             );
         }
+        var part = request.Replicas < asked.Replicas ? $", as {request.Replicas} of {asked.Replicas} replicas" : "";
         var what = request.Gpus == 0 ? "" : $" with {request.Gpus} {(request.Gpus == 1 ? "GPU" : "GPUs")}";
         var borrowed = placement.Borrowing ? ", above its team's quota: it gives way when they are wanted back" : "";
         Rollup.Move(
@@ -254,7 +260,7 @@ public sealed class QueuePass(
             WorkloadState.Starting,
             "placed",
             Reason.Placed,
-            $"placed on {w.HostName}{what}{borrowed}",
+            $"placed on {w.HostName}{what}{part}{borrowed}",
             now
         );
     }

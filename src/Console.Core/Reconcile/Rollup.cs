@@ -120,6 +120,7 @@ public static class Rollup
                 w.RequeueReason switch
                 {
                     Reason.HostDrained => "its host is drained",
+                    Reason.Growing => "it goes on with more replicas",
                     Reason.RestartRequested => $"{w.StopRequestedBy} asked to start it anew",
                     _ => "another job has its place",
                 }
@@ -168,12 +169,13 @@ public static class Rollup
         }
         else if (w.Desired == DesiredState.Requeue)
         {
-            if (w.RequeueReason != Reason.RestartRequested)
+            if (w.RequeueReason is not (Reason.RestartRequested or Reason.Growing))
             {
                 w.Preemptions++;
             }
             var (reason, message) = StopReason(w);
-            Requeue(db, w, reason, $"{message}; it waits for another", now);
+            var next = reason == Reason.Growing ? "" : "; it waits for another";
+            Requeue(db, w, reason, message + next, now);
         }
         else if (Restart.After(w, spec, failure!.Reason) is { } restart)
         {

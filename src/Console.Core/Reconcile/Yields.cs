@@ -105,6 +105,20 @@ public sealed class Yields(LeaderWrites writes, IDbContextFactory<ConsoleDb> dat
                         && w.YieldBy <= now
                     )
                     {
+                        if (w.RequeueReason == Reason.Growing && now - w.CheckpointAt > s_slack)
+                        {
+                            // Nobody else waits for its place: it loses no work for a larger one
+                            w.YieldBy = null;
+                            write.AddEvent(
+                                w,
+                                now,
+                                "console",
+                                "stays",
+                                Reason.Growing,
+                                "no checkpoint came in time: it goes on as it is"
+                            );
+                            return 0;
+                        }
                         Rollup.AskToRequeue(write, w, w.RequeueReason, w.YieldMessage, now);
                     }
                     return 0;

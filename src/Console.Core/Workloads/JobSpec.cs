@@ -106,6 +106,16 @@ public sealed record JobSpec
             .Prepend(("image", Image))
             .DistinctBy(n => n.Item2);
 
+    /// <summary>As one of its rounds has it.</summary>
+    /// <param name="replicas">that the round has, where it may have fewer than were asked for; null = all</param>
+    public JobSpec InRound(int? replicas) =>
+        replicas is { } count && count != Roles[0].Replicas
+            ? this with
+            {
+                Roles = [Roles[0] with { Replicas = count }],
+            }
+            : this;
+
     public int GpusAsked => Roles.Sum(r => r.Replicas * r.Resources.Gpus);
 
     /// <summary>The role of a replica such as `worker-0`.</summary>
@@ -144,6 +154,12 @@ public sealed record RoleSpec
 {
     public required string Name { get; init; }
     public int Replicas { get; init; } = 1;
+
+    /// <summary>
+    /// A round has so many at least where there is no room for <see cref="Replicas"/>, and a later one has more once there is; null =
+    /// all or none. Fewer than <see cref="Replicas"/>, and only of the one role of peers.
+    /// </summary>
+    public int? MinReplicas { get; init; }
 
     /// <summary>An image reference, or the name of a catalogue entry; null = the job's.</summary>
     public string? Image { get; init; }

@@ -61,6 +61,7 @@ public static partial class SpecReader
         "name",
         "image",
         "replicas",
+        "minReplicas",
         "command",
         "env",
         "deciding",
@@ -248,6 +249,7 @@ public static partial class SpecReader
         var name = role.Need("name", "a name such as \"worker\"")?.RoleName();
         var image = role.Find("image")?.Image();
         var replicas = role.Find("replicas")?.Whole(1, MaxReplicas);
+        var least = role.Find("minReplicas")?.Whole(1, MaxReplicas);
         var command = role.Find("command")?.Command() ?? [];
         var env = SpecEnv.Read(role.Find("env"));
         var deciding = role.Find("deciding")?.Flag();
@@ -258,6 +260,7 @@ public static partial class SpecReader
             Name = name ?? "",
             Image = image,
             Replicas = replicas ?? 1,
+            MinReplicas = least,
             Command = command,
             // The shared empty one: equal specs are equal
             Env = env.Count == 0 ? SpecEnv.None : env,
@@ -312,7 +315,8 @@ public static partial class SpecReader
     private static string? Misplaced(string key) =>
         key switch
         {
-            "command" or "replicas" or "resources" or "deciding" or "restartScope" => $"roles[0].{key}",
+            "command" or "replicas" or "minReplicas" or "resources" or "deciding" or "restartScope" =>
+                $"roles[0].{key}",
             _ when ResourceKeys.Contains(key) => $"roles[0].resources.{key}",
             "everySteps" or "keep" => $"checkpoint.{key}",
             "maxRestarts" => "restart.maxRestarts",

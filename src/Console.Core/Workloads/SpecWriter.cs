@@ -152,6 +152,10 @@ public static class SpecWriter
         w.WriteString("name", role.Name);
         Optional(w, "image", role.Image);
         w.WriteNumber("replicas", role.Replicas);
+        if (role.MinReplicas is { } fewest)
+        {
+            w.WriteNumber("minReplicas", fewest);
+        }
         w.WriteStartArray("command");
         foreach (var argument in role.Command)
         {

@@ -85,6 +85,9 @@ public enum Reason
     /// <summary>All replicas that decide had succeeded.</summary>
     NoLongerNeeded,
     WaitingForTensorBoard,
+
+    /// <summary>An elastic job that gives up its place for a larger one.</summary>
+    Growing,
 }
 
 /// <summary>The one table of allowed moves. An illegal move is a bug and throws.</summary>

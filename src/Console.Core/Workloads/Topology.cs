@@ -151,6 +151,7 @@ public static class Topologies
                 "This is \"replica\"; with the topology mpi only \"gang\" is allowed: mpirun ends with the first rank it loses."
             );
         }
+        CheckElastic(roles, spec);
         if (spec.Roles.All(r => r.Image is not null && r.Image != spec.Image))
         {
             job.Find("image")
@@ -161,6 +162,30 @@ public static class Topologies
         if (spec.Roles.SelectMany(r => r.Names()).All(r => !spec.Decides(r)))
         {
             roles.Fail("No role decides whether the job succeeds; one at least with \"deciding\": true is needed.");
+        }
+    }
+
+    private static void CheckElastic(SpecNode roles, JobSpec spec)
+    {
+        foreach (var (role, i) in spec.Roles.Select((r, i) => (r, i)))
+        {
+            if (role.MinReplicas is not { } least)
+            {
+                continue;
+            }
+            var why =
+                spec.Topology != Topology.Peers
+                    ? $"The topology is {NameOf(spec.Topology)}; only peers may be fewer than was asked for."
+                : spec.Roles.Length > 1
+                    ? $"There are {spec.Roles.Length} roles; fewer replicas than were asked for are allowed where there is one."
+                : role.RestartScope == RestartScope.Replica
+                    ? "Its restartScope is \"replica\"; with \"gang\" alone may another round have fewer replicas."
+                : least > role.Replicas ? $"This is {least:N0}; at most its replicas, {role.Replicas:N0}, is allowed."
+                : null;
+            if (why is not null)
+            {
+                FailAt(roles, $"[{i}].minReplicas", why);
+            }
         }
     }
 

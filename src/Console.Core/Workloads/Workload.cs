@@ -118,6 +118,9 @@ public sealed class Workload
     /// <summary>The present stretch of idleness was warned of.</summary>
     public bool CullWarned { get; set; }
 
+    /// <summary>Replicas of the present or last round of an elastic job; null = as many as were asked for.</summary>
+    public int? RoundReplicas { get; set; }
+
     /// <summary>Name of the network across hosts of the present round; null where one host holds it all.</summary>
     public string? NetworkName { get; set; }
     public DateTimeOffset SubmittedAt { get; set; }

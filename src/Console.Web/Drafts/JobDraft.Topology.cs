@@ -7,6 +7,7 @@ namespace DeepLab.Web.Drafts;
 public sealed partial class JobDraft
 {
     private const string Scope = "restartScope";
+    private const string Least = "minReplicas";
     private static readonly string s_servers = Topologies.NameOf(Core.Workloads.Topology.ParameterServers);
     private static readonly string s_evaluator = Topologies.NameOf(Core.Workloads.Topology.ChiefEvaluator);
     private static readonly string s_array = Topologies.NameOf(Core.Workloads.Topology.Array);
@@ -55,6 +56,27 @@ public sealed partial class JobDraft
         }
     }
 
+    /// <summary>A number that was given stays in sight where it is not allowed, with what is wrong about it.</summary>
+    public bool MayBeElastic =>
+        (Topology.Length == 0 && MoreRoles.Count == 0 && Replicas != "1") || RoleOthers.ContainsKey(Least);
+
+    /// <summary>Of replicas, in each round; empty = all or none.</summary>
+    public string MinReplicas
+    {
+        get => DraftJson.Text(RoleOthers, Least, "");
+        set
+        {
+            if (value.Length == 0)
+            {
+                RoleOthers.Remove(Least);
+            }
+            else
+            {
+                RoleOthers[Least] = DraftJson.Number(value);
+            }
+        }
+    }
+
     /// <summary>Index in the spec of <see cref="SecondRole"/>.</summary>
     public int SecondAt => MoreRoles.TakeWhile(r => !IsNamed(r, SecondRole)).Count() + 1;
 
@@ -85,6 +107,10 @@ public sealed partial class JobDraft
         if (HasEvaluator && before != plain)
         {
             Replicas = "1";
+        }
+        if (plain.Length > 0)
+        {
+            RoleOthers.Remove(Least);
         }
         // Tasks know nothing of each other
         if (plain == s_array && before != plain)

@@ -65,6 +65,12 @@ internal static class Fleets
             ]
         );
 
+    public static JobRequest Elastic(this JobRequest job, int least) =>
+        job with
+        {
+            Roles = [job.Roles[0] with { MinReplicas = least }],
+        };
+
     public static RoleSpec Role(string name, int replicas, int gpus, string? model = null, double cpus = 1) =>
         new()
         {
@@ -108,7 +114,7 @@ internal static class Fleets
         var jobs = queue.ToDictionary(j => j.Id);
         foreach (var placement in plan.Placements)
         {
-            var job = jobs[placement.JobId];
+            var job = jobs[placement.JobId].As(placement);
             Assert.Null(Fit.WhyNot(fleet, job, placement));
             fleet = Fit.Take(fleet, job, placement);
             fleet = fleet.Change(job.Id, r => r with { StartedAt = now, EndsBy = now + job.MaxDuration });

@@ -88,6 +88,19 @@ public sealed class TopologyTests
         "roles[0].restartScope",
         "mpi"
     )]
+    [InlineData("""{"name":"a","replicas":2,"minReplicas":3}""", "roles[0].minReplicas", "at most its replicas, 2")]
+    [InlineData("""{"name":"a","replicas":2,"minReplicas":0}""", "roles[0].minReplicas", "1")]
+    [InlineData(
+        """{"name":"a","replicas":2,"minReplicas":1},{"name":"b"}""",
+        "roles[0].minReplicas",
+        "There are 2 roles"
+    )]
+    [InlineData(
+        """{"name":"a","replicas":2,"minReplicas":1,"restartScope":"replica"}""",
+        "roles[0].minReplicas",
+        "\"gang\" alone"
+    )]
+    [InlineData("""{"name":"a","replicas":2,"command":["x"],"minReplicas":1}""", "roles[0].minReplicas", "mpi")]
     public void What_is_wrong_with_them_is_told_where_it_stands(string role, string path, string told = "")
     {
         var topology = told == "mpi" ? "mpi" : "peers";
@@ -96,6 +109,24 @@ public sealed class TopologyTests
         );
         Assert.Equal(path, error.Path);
         Assert.Contains(told, error.Message);
+    }
+
+    [Fact]
+    public void A_round_of_an_elastic_job_knows_of_its_own_replicas_only()
+    {
+        var spec = SpecReader
+            .Read("""{"name":"n","image":"i","roles":[{"name":"worker","replicas":4,"minReplicas":2}]}""")
+            .Spec!;
+        var text = SpecWriter.Write(spec);
+        Assert.Contains(""" "replicas":4,"minReplicas":2 """.Trim(), text);
+        Assert.Equal(text, SpecWriter.Write(SpecReader.ReadStored(text).Spec!));
+        Assert.Same(spec, spec.InRound(null));
+        var env = ReplicaEnv.Of(spec.InRound(3), "worker-2", 1, 2).ToDictionary(v => v.Name, v => v.Value);
+        Assert.Equal(("3", "2", "3"), (env["WORLD_SIZE"], env["RANK"], env["PET_NNODES"]));
+        Assert.Equal(
+            """{"cluster":{"worker":["worker-0:2222","worker-1:2222","worker-2:2222"]},"task":{"type":"worker","index":2}}""",
+            env["TF_CONFIG"]
+        );
     }
 
     [Fact]

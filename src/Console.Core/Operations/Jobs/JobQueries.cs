@@ -125,6 +125,8 @@ public sealed class JobQueries(
             CheckpointStep = w.CheckpointStep,
             CheckpointSeconds = w.CheckpointSeconds,
             YieldBy = w.YieldBy,
+            RoundReplicas = w.RoundReplicas,
+            Growing = w.YieldBy is not null && w.RequeueReason == Reason.Growing,
             Notes = w.Notes,
             Origin = w.OriginId is { } origin ? new OriginView(origin, w.OriginExact) : null,
             PinnedImage = w.PinnedImage,

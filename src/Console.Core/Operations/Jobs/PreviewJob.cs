@@ -37,6 +37,10 @@ public sealed class PreviewJob(IDbContextFactory<ConsoleDb> databases, LivePlan 
         var placed = plan.Placements.FirstOrDefault(p => p.JobId == request.Id);
         return placed is not null
             ? new JobPreview([], placed.HostNames, [.. placed.Replicas.SelectMany(r => r.Gpus)], [])
+            {
+                Replicas = placed.Replicas.Length,
+                ReplicasAsked = request.Replicas,
+            }
             : new JobPreview([], [], [], [.. plan.Waiting.Single(w => w.JobId == request.Id).Waits]);
     }
 }

@@ -9,6 +9,10 @@ public static class StoredSpec
     public static JobSpec Read(string json) =>
         TryRead(json, out var trouble) ?? throw new InvalidOperationException(trouble);
 
+    /// <summary>As its present round has it: an elastic job may have fewer replicas.</summary>
+    /// <exception cref="InvalidOperationException">As <see cref="Read"/>.</exception>
+    public static JobSpec ReadRound(Workload w) => Read(w.SpecJson).InRound(w.RoundReplicas);
+
     /// <summary>For lists and pages, which show an environment whose spec does not read back too: by its name, with nothing in it.</summary>
     public static JobSpec ReadEnvironmentToShow(Workload w) =>
         TryRead(w.SpecJson, out _)

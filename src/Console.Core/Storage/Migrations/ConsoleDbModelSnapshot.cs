@@ -2102,6 +2102,10 @@ namespace DeepLab.Core.Storage.Migrations
                         .HasColumnType("integer")
                         .HasColumnName("round");
 
+                    b.Property<int?>("RoundReplicas")
+                        .HasColumnType("integer")
+                        .HasColumnName("round_replicas");
+
                     b.Property<string>("SpecHash")
                         .IsRequired()
                         .HasColumnType("text")

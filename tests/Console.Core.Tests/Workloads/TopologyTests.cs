@@ -1,3 +1,4 @@
+using DeepLab.Core.Reconcile;
 using DeepLab.Core.Workloads;
 
 namespace DeepLab.Core.Tests.Workloads;

@@ -120,6 +120,25 @@ public sealed class JobFormTests : BunitContext, IAsyncLifetime
     }
 
     [Fact]
+    public void Peers_may_be_content_with_fewer_and_other_topologies_not()
+    {
+        Assert.DoesNotContain("Fewest replicas", Form().Markup);
+        _draft.Replicas = "4";
+        var form = Form();
+        Field(form, "Fewest replicas").Input("2");
+        Assert.Equal((4, 2), (Spec().Roles[0].Replicas, Spec().Roles[0].MinReplicas));
+        Assert.Equal("2", DraftJson.Read(SpecWriter.Write(Spec()))!.MinReplicas);
+
+        form.FindAll(".topology button").Single(b => b.TextContent == "Array").Click();
+        Assert.DoesNotContain("Fewest replicas", form.Markup);
+        Assert.Null(Spec().Roles[0].MinReplicas);
+        _draft.MinReplicas = "2";
+        Assert.Contains("Fewest replicas", Form().Markup);
+        _draft.MinReplicas = "";
+        Assert.Null(Spec().Roles[0].MinReplicas);
+    }
+
+    [Fact]
     public void Each_role_has_an_image_and_a_restart_scope_where_there_is_something_to_choose()
     {
         Assert.Empty(Form().FindAll(".roles"));

@@ -37,6 +37,8 @@ public sealed class HistoryTests(ConsoleProcess console, Chromium chromium)
         await Button("Save view").ClickAsync();
         await page.GetByLabel("Name", new() { Exact = true }).FillAsync("baselines");
         await Button("Save").ClickAsync();
+        // The page is left only once the click has arrived
+        await Expect(Link("baselines")).ToBeVisibleAsync();
         await visit.OpenAsync("/jobs?state=failed");
         await Link("baselines").ClickAsync();
         await Expect(Link("kept")).ToHaveCountAsync(1);

@@ -38,14 +38,18 @@ public static class Specs
         };
 
     /// <summary>The spec of a wish of the model's.</summary>
-    internal static JobSpec Of(Wish wish, string name) =>
-        Shell(Script.Shell, wish.Gpus, wish.Replicas, maxRestarts: wish.MaxRestarts) with
+    internal static JobSpec Of(Wish wish, string name)
+    {
+        var spec = Shell(Script.Shell, wish.Gpus, wish.Replicas, maxRestarts: wish.MaxRestarts);
+        return spec with
         {
             Name = name,
+            Roles = [spec.Roles[0] with { MinReplicas = wish.Elastic ? 1 : null }],
             Env = wish.Script.ToEnv().ToImmutableSortedDictionary(StringComparer.Ordinal),
             Team = wish.Team,
             Priority = wish.Priority,
             Preemptible = wish.Preemptible,
             MaxDuration = wish.MaxSeconds is { } s ? TimeSpan.FromSeconds(s) : null,
         };
+    }
 }

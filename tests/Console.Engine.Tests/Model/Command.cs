@@ -32,6 +32,7 @@ internal sealed record Script(int Seconds, int Fails, int Code, int OnTerm)
     }
 }
 
+/// <param name="Elastic">one replica is enough for a round of it</param>
 /// <param name="MaxSeconds">its longest allowed duration, far from what the script takes; null = none</param>
 internal sealed record Wish(
     int Gpus,
@@ -40,6 +41,7 @@ internal sealed record Wish(
     int MaxRestarts,
     int Priority,
     bool Preemptible,
+    bool Elastic,
     string Team,
     int? MaxSeconds
 );
@@ -147,10 +149,10 @@ internal static class Commands
         s_script,
         Gen.Frequency((2, Gen.Const(0)), (3, Gen.Int[1, 3])),
         Gen.OneOf(40, 50, 60),
-        Gen.Bool,
+        Gen.Select(Gen.Bool, Gen.Bool),
         Gen.OneOf(Teams),
         Gen.Frequency((8, Gen.Const(false)), (1, Gen.Const(true))),
-        (size, script, restarts, priority, preemptible, team, limited) =>
+        (size, script, restarts, priority, may, team, limited) =>
             new Wish(
                 size.Item1,
                 size.Item2,
@@ -158,7 +160,8 @@ internal static class Commands
                 limited ? script with { Seconds = 60, Fails = 0 } : script,
                 restarts,
                 priority,
-                preemptible,
+                may.Item1,
+                may.Item2,
                 team,
                 limited ? 5 : null
             )

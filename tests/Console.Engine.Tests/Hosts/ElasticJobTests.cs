@@ -51,7 +51,7 @@ public sealed class ElasticJobTests(LabFleet fleet)
     private async Task RunAsync(ConsoleHarness console)
     {
         // Each takes both GPUs of a host
-        var spec = Specs.Shell(Program, gpus: 2, replicas: 3, cpus: 0.1) with
+        var spec = Specs.Shell(Program, gpus: 2, replicas: 3, cpus: 0.1, maxRestarts: 1) with
         {
             Cluster = SwarmCluster.Name,
             Checkpoint = new CheckpointSpec { Volume = "kept", Keep = 100 },

@@ -18,6 +18,9 @@ internal sealed class BookEntry
 
     /// <summary>Containers that ran it.</summary>
     public ConcurrentQueue<BookStart> Starts { get; } = new();
+
+    /// <summary>When somebody removed one by hand, the last time.</summary>
+    public DateTimeOffset? VanishedAt { get; set; }
 }
 
 /// <param name="LinesBefore">which earlier containers of the attempt wrote</param>

@@ -191,11 +191,14 @@ internal sealed class FakeLab : ILab, IEngineFactory
                 Machine(c.Which).Engine.FailNext(c.Verb, new EngineUnreachableException($"{c.Verb} was lost."));
                 break;
             case Command.Vanish c
-                when _hosts.SelectMany(h => _machines[h].Running.Select(r => (Machine: _machines[h], r.Id))).ToArray()
+                when _hosts
+                    .SelectMany(h => _machines[h].Running.Select(r => (Machine: _machines[h], Container: r)))
+                    .ToArray()
                     is { Length: > 0 } all:
-                var victim = all[c.Which % all.Length];
-                _log.Add($"{victim.Id[^4..]} on {victim.Machine.Name} vanishes");
-                victim.Machine.Engine.Vanish(victim.Id);
+                var (where, victim) = all[c.Which % all.Length];
+                _log.Add($"{victim.Id[^4..]} on {where.Name} vanishes");
+                where.Engine.Vanish(victim.Id);
+                _book[FakeHost.AttemptOf(victim)!.Value].VanishedAt = _clock.GetUtcNow();
                 break;
             default:
                 return false;
@@ -503,12 +506,17 @@ internal sealed class FakeLab : ILab, IEngineFactory
     }
 
     /// <summary>
-    /// What was written by a container that was removed after a console had died that may have started it: the next one cannot
-    /// know that there was any, and makes another.
+    /// What was written by a container that somebody removed, and whose start was not recorded before the console died that had
+    /// started it: the next one cannot know that there was any, and makes another, or none where it is not wanted any more.
     /// </summary>
-    private int UnknownLines(BookEntry entry)
+    /// <param name="isStarted">its last container's start was recorded</param>
+    private int UnknownLines(BookEntry entry, bool isStarted)
     {
         var starts = entry.Starts.ToArray();
+        if (starts is [.., var only] && !isStarted && entry.VanishedAt >= only.At && _boots.Any(b => b >= only.At))
+        {
+            return entry.Lines.Count;
+        }
         var last = starts.Length - 1;
         return last > 0 && _boots.Any(b => b >= starts[last - 1].At && b <= starts[last].At)
             ? starts[last].LinesBefore
@@ -529,7 +537,9 @@ internal sealed class FakeLab : ILab, IEngineFactory
     {
         var troubles = new List<string>();
         var logs = _console.Services.GetRequiredService<LogReader>();
-        await using var command = Sql.CreateCommand("select id, exit_code, reason, message from attempts");
+        await using var command = Sql.CreateCommand(
+            "select id, exit_code, reason, started_at is not null from attempts"
+        );
         await using var reader = await command.ExecuteReaderAsync(ct);
         while (await reader.ReadAsync(ct))
         {
@@ -548,7 +558,7 @@ internal sealed class FakeLab : ILab, IEngineFactory
             {
                 var stored = (await logs.ReadAsync(id, 0, 100, ct)).Select(l => l.Text).ToArray();
                 var isGone = stored is [.., var last] && last.Contains("may be missing", StringComparison.Ordinal);
-                var unknown = UnknownLines(entry);
+                var unknown = UnknownLines(entry, reader.GetBoolean(3));
                 var kept = AfterUnknown(isGone ? stored[..^1] : stored, entry, unknown);
                 var wrote = entry.Lines.Skip(unknown).ToArray();
                 if (!kept.SequenceEqual(isGone ? wrote.Take(kept.Length) : wrote))

@@ -20,7 +20,8 @@ public sealed class Yields(LeaderWrites writes, IDbContextFactory<ConsoleDb> dat
     /// <summary>Asks a job to take a place in the queue again, at once or after its next checkpoint. Again is fine.</summary>
     public static void Ask(ConsoleDb db, Workload w, Reason reason, string message, DateTimeOffset now)
     {
-        if (w.YieldBy is not null)
+        // Who only wants to grow is told who else wants its place
+        if (w.YieldBy is not null && (w.RequeueReason != Reason.Growing || reason == Reason.Growing))
         {
             return;
         }
@@ -69,12 +70,19 @@ public sealed class Yields(LeaderWrites writes, IDbContextFactory<ConsoleDb> dat
         return by - now > Longest ? now + Longest : by;
     }
 
-    /// <summary>A job that waits for its checkpoint has written one: it is asked to end by the next pass.</summary>
+    /// <summary>
+    /// A job that waits for its checkpoint has written one: it is asked to end by the next pass, or at once where it grows, which it
+    /// does only so.
+    /// </summary>
     internal static void Written(ConsoleDb db, Workload w, DateTimeOffset now)
     {
         if (w.YieldBy > now)
         {
             w.YieldBy = now;
+            if (w is { RequeueReason: Reason.Growing, Desired: DesiredState.Run, State: WorkloadState.Running })
+            {
+                Rollup.AskToRequeue(db, w, w.RequeueReason, w.YieldMessage, now);
+            }
             db.Tell(ChangeKind.Queue);
         }
     }
@@ -105,7 +113,7 @@ public sealed class Yields(LeaderWrites writes, IDbContextFactory<ConsoleDb> dat
                         && w.YieldBy <= now
                     )
                     {
-                        if (w.RequeueReason == Reason.Growing && now - w.CheckpointAt > s_slack)
+                        if (w.RequeueReason == Reason.Growing)
                         {
                             // Nobody else waits for its place: it loses no work for a larger one
                             w.YieldBy = null;

@@ -112,11 +112,15 @@ public sealed class CheckpointConsole : IAsyncLifetime
             $"for p in /proc/[0-9]*; do grep -q '[{program[0]}]{program[1..]}' $p/cmdline && [ ${{p#/proc/}} != 1 ] && kill -9 ${{p#/proc/}}; done; true"
         );
 
-    /// <summary>Steps of a curve that an attempt wrote, once it was read to its end.</summary>
+    /// <summary>Steps of a curve that an attempt of the first replica wrote, once it was read to its end.</summary>
     public static async Task<IReadOnlyList<long>> StepsAsync(ConsoleHarness console, long id, int number)
     {
         await console.UntilAsync(
-            db => db.Attempts.AnyAsync(a => a.WorkloadId == id && a.Number == number && a.LogArchived, Ct),
+            db =>
+                db.Attempts.AnyAsync(
+                    a => a.WorkloadId == id && a.ReplicaName == "worker-0" && a.Number == number && a.LogArchived,
+                    Ct
+                ),
             Patience,
             Ct
         );

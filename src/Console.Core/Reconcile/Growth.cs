@@ -25,9 +25,18 @@ public sealed class Growth(
     /// <summary>And for so many of its checkpoints.</summary>
     private const int Checkpoints = 4;
 
+    /// <summary>A queue that moves is planned many times a second, and nobody is in a hurry to grow.</summary>
+    private static readonly TimeSpan s_every = TimeSpan.FromSeconds(4);
+    private long? _lookedAt;
+
     /// <param name="looked">hosts that may be given work</param>
     public async Task RunAsync(LeaderTerm term, IReadOnlySet<Guid> looked)
     {
+        if (_lookedAt is { } last && time.GetElapsedTime(last) < s_every)
+        {
+            return;
+        }
+        _lookedAt = time.GetTimestamp();
         await using var db = await databases.CreateDbContextAsync(term.Ended);
         var now = time.GetUtcNow();
         var small = (

@@ -20,7 +20,7 @@ public sealed class Growth(
 )
 {
     /// <summary>A new round costs its start and the load of a checkpoint: the present one has run for so long at least.</summary>
-    internal static readonly TimeSpan Least = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_least = TimeSpan.FromSeconds(30);
 
     /// <summary>And for so many of its checkpoints.</summary>
     private const int Checkpoints = 4;
@@ -124,7 +124,7 @@ public sealed class Growth(
                 PlacedAt: { } placed,
                 CheckpointSeconds: { } period
             }
-        && now - placed >= Least
+        && now - placed >= s_least
         && now - placed >= Checkpoints * TimeSpan.FromSeconds(period)
         && Yields.By(w, now) is not null;
 }

@@ -135,25 +135,7 @@ internal static class Fleets
     /// <summary>The fleet once a job was seen dead.</summary>
     public static FleetSnapshot End(this FleetSnapshot fleet, long job)
     {
-        var ended = fleet.Running.Single(r => r.Id == job);
-        return fleet with
-        {
-            Running = fleet.Running.Remove(ended),
-            Hosts = [.. fleet.Hosts.Select(h => Free(h, ended))],
-        };
-    }
-
-    private static HostSlot Free(HostSlot host, RunningJob ended)
-    {
-        var here = ended.Holdings.FirstOrDefault(h => h.HostId == host.Id);
-        return here is null
-            ? host
-            : host with
-            {
-                CpusHeld = host.CpusHeld - here.Cpus,
-                MemoryHeldBytes = host.MemoryHeldBytes - here.MemoryBytes,
-                Gpus = [.. host.Gpus.Select(g => g.HeldBy == ended.Id ? g with { HeldBy = null } : g)],
-                HeldBy = host.HeldBy.Remove(ended.Id),
-            };
+        Assert.Single(fleet.Running, r => r.Id == job);
+        return Fit.Without(fleet, job);
     }
 }

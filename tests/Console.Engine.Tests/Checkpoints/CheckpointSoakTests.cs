@@ -1,6 +1,4 @@
 using System.Globalization;
-using DeepLab.Core.Operations;
-using DeepLab.Core.Operations.Data;
 using DeepLab.Core.Workloads;
 using DeepLab.Engine.Tests.Faults;
 using DeepLab.Engine.Tests.Hosts;
@@ -42,30 +40,17 @@ public sealed class CheckpointSoakTests(LabFleet fleet, ITestOutputHelper output
             Ct,
             o => o with { HostGrace = TimeSpan.FromSeconds(5) }
         );
-        var folder = Directory.CreateTempSubdirectory("deeplab-checkpoints-");
-        File.SetUnixFileMode(folder.FullName, (UnixFileMode)0b111_111_111);
-        try
+        using var shared = await SharedFolder.AddAsync(console, Ct);
+        var seed = Environment.GetEnvironmentVariable("DEEPLAB_TEST_SEED") is { } given
+            ? int.Parse(given, CultureInfo.InvariantCulture)
+            : Environment.TickCount;
+        output.WriteLine($"seed {seed}");
+        var random = new Random(seed);
+        var code = await SampleTopologyTests.UploadAsync(console);
+        // At least one of each, then as it comes
+        for (var round = 1; round <= s_rounds; round++)
         {
-            Assert.IsType<Outcome<string>.Done>(
-                await console
-                    .Services.GetRequiredService<VolumeVerbs>()
-                    .CreateAsync(ConsoleHarness.Admin, new VolumeInput("kept", folder.FullName), Ct)
-            );
-            var seed = Environment.GetEnvironmentVariable("DEEPLAB_TEST_SEED") is { } given
-                ? int.Parse(given, CultureInfo.InvariantCulture)
-                : Environment.TickCount;
-            output.WriteLine($"seed {seed}");
-            var random = new Random(seed);
-            var code = await SampleTopologyTests.UploadAsync(console);
-            // At least one of each, then as it comes
-            for (var round = 1; round <= s_rounds; round++)
-            {
-                await RoundAsync(console, code, round <= 4 ? (Blow)(round - 1) : (Blow)random.Next(4), random);
-            }
-        }
-        finally
-        {
-            folder.Delete(recursive: true);
+            await RoundAsync(console, code, round <= 4 ? (Blow)(round - 1) : (Blow)random.Next(4), random);
         }
     }
 
@@ -77,7 +62,7 @@ public sealed class CheckpointSoakTests(LabFleet fleet, ITestOutputHelper output
             Cluster = SwarmCluster.Name,
             Topology = Topology.Peers,
             Code = code,
-            Checkpoint = new CheckpointSpec { Volume = "kept", EverySteps = Period },
+            Checkpoint = new CheckpointSpec { Volume = SharedFolder.Volume, EverySteps = Period },
             // The first manages the Swarm
             Placement = new PlacementSpec { Mode = PlacementMode.Spread, ExcludeHosts = [fleet.Hosts[0].Name] },
             Preemptible = true,

@@ -1,5 +1,3 @@
-using DeepLab.Core.Operations;
-using DeepLab.Core.Operations.Data;
 using DeepLab.Core.Workloads;
 using DeepLab.Engine.Tests.Faults;
 using DeepLab.Engine.Tests.Hosts;
@@ -23,21 +21,8 @@ public sealed class SharedVolumeTests(LabFleet fleet)
             Ct,
             o => o with { HostGrace = TimeSpan.FromSeconds(3) }
         );
-        // The fleet's hosts are on one machine, so that a folder of it is one that they share
-        var folder = Directory.CreateTempSubdirectory("deeplab-checkpoints-");
-        File.SetUnixFileMode(folder.FullName, (UnixFileMode)0b111_111_111);
-        try
-        {
-            var made = await console
-                .Services.GetRequiredService<VolumeVerbs>()
-                .CreateAsync(ConsoleHarness.Admin, new VolumeInput("kept", folder.FullName), Ct);
-            Assert.IsType<Outcome<string>.Done>(made);
-            await RunAsync(console);
-        }
-        finally
-        {
-            folder.Delete(recursive: true);
-        }
+        using var shared = await SharedFolder.AddAsync(console, Ct);
+        await RunAsync(console);
     }
 
     private async Task RunAsync(ConsoleHarness console)
@@ -53,7 +38,7 @@ public sealed class SharedVolumeTests(LabFleet fleet)
                 Placement = elsewhere,
                 Checkpoint = new CheckpointSpec { Volume = volume, Keep = 50 },
             };
-        var shared = await console.SubmitAsync(Spec("kept"), Ct);
+        var shared = await console.SubmitAsync(Spec(SharedFolder.Volume), Ct);
         var first = await RunningAsync(console, shared, 1);
         var alone = await console.SubmitAsync(Spec(null), Ct);
         Assert.Equal(first.HostId, (await RunningAsync(console, alone, 1)).HostId);

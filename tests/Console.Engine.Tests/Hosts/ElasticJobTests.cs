@@ -1,5 +1,3 @@
-using DeepLab.Core.Operations;
-using DeepLab.Core.Operations.Data;
 using DeepLab.Core.Workloads;
 using DeepLab.Engine.Tests.Checkpoints;
 using DeepLab.Engine.Tests.Faults;
@@ -31,21 +29,8 @@ public sealed class ElasticJobTests(LabFleet fleet)
             Ct,
             o => o with { HostGrace = TimeSpan.FromSeconds(3) }
         );
-        // The fleet's hosts are on one machine, so that a folder of it is one that they share
-        var folder = Directory.CreateTempSubdirectory("deeplab-elastic-");
-        File.SetUnixFileMode(folder.FullName, (UnixFileMode)0b111_111_111);
-        try
-        {
-            var made = await console
-                .Services.GetRequiredService<VolumeVerbs>()
-                .CreateAsync(ConsoleHarness.Admin, new VolumeInput("kept", folder.FullName), Ct);
-            Assert.IsType<Outcome<string>.Done>(made);
-            await RunAsync(console);
-        }
-        finally
-        {
-            folder.Delete(recursive: true);
-        }
+        using var shared = await SharedFolder.AddAsync(console, Ct);
+        await RunAsync(console);
     }
 
     private async Task RunAsync(ConsoleHarness console)
@@ -54,7 +39,7 @@ public sealed class ElasticJobTests(LabFleet fleet)
         var spec = Specs.Shell(Program, gpus: 2, replicas: 3, cpus: 0.1, maxRestarts: 1) with
         {
             Cluster = SwarmCluster.Name,
-            Checkpoint = new CheckpointSpec { Volume = "kept", Keep = 100 },
+            Checkpoint = new CheckpointSpec { Volume = SharedFolder.Volume, Keep = 100 },
         };
         spec = spec with { Roles = [spec.Roles[0] with { MinReplicas = 2 }] };
         var id = await console.SubmitAsync(spec, Ct);

@@ -13,6 +13,7 @@ using DeepLab.Core.Operations.Images;
 using DeepLab.Core.Operations.Jobs;
 using DeepLab.Core.Operations.Terminals;
 using DeepLab.Core.Reconcile;
+using DeepLab.Core.Reconcile.Pairs;
 using DeepLab.Core.Storage;
 using DeepLab.Core.Streams;
 using DeepLab.Core.Streams.Terminals;
@@ -83,6 +84,7 @@ public static class CoreServices
         services.AddSingleton<CheckpointVerbs>();
         services.AddSingleton<CheckpointDownloads>();
         services.AddSingleton<FleetQueries>();
+        services.AddSingleton<PairQueries>();
         services.AddFleetVerbs();
         services.AddSingleton<TokenVerbs>();
         services.AddSingleton<UserVerbs>();
@@ -146,6 +148,8 @@ public static class CoreServices
         services.AddSingleton<TelemetryStarter>();
         services.AddSingleton<ProbeStarter>();
         services.AddSingleton<WallPolicy>();
+        services.AddSingleton<PairWrites>();
+        services.AddSingleton<PairChecks>();
         services.AddSingleton<Failpoints>();
         services.AddSingleton<DriverTools>();
         services.AddSingleton<JobNetworks>();

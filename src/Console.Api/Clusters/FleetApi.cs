@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Security.Claims;
 using DeepLab.Api.Auth;
 using DeepLab.Api.Errors;
@@ -24,6 +23,11 @@ public static class FleetApi
     {
         var fleet = api.MapGroup("").WithTags("fleet").RequireAuthorization(Scopes.ClustersRead);
         fleet.MapGet("/clusters", ClustersAsync).WithSummary("Clusters, with what is free.");
+        fleet
+            .MapGet("/clusters/{name}/pairs", PairsAsync)
+            .WithSummary(
+                "The network between each two hosts that a job spanned: its newest reading, and what is typical."
+            );
         fleet.MapGet("/hosts", HostsAsync).WithSummary("Hosts with their GPUs and last readings.");
         fleet.MapGet("/hosts/{name}", HostAsync).WithSummary("One host.");
         fleet.MapGet("/hosts/{name}/metrics", HostMetricsAsync).WithSummary("The host's series, or the points of one.");
@@ -43,6 +47,24 @@ public static class FleetApi
 
     private static async Task<Ok<Page<ClusterView>>> ClustersAsync(FleetQueries fleet, CancellationToken ct) =>
         TypedResults.Ok(Paging.All(await fleet.ClustersAsync(ct)));
+
+    private static async Task<Results<Ok<Page<PairView>>, ProblemHttpResult>> PairsAsync(
+        string name,
+        PairQueries pairs,
+        CancellationToken ct,
+        string? host = null,
+        string? cursor = null,
+        int limit = Paging.DefaultLimit
+    )
+    {
+        if (Paging.RefuseSkip(cursor, limit, out var skip) is { } refused)
+        {
+            return refused;
+        }
+        return await pairs.FindAsync(name, host, skip, limit, ct) is { } found
+            ? TypedResults.Ok(Paging.From(found, skip, limit))
+            : Problems.NotFound("cluster");
+    }
 
     private static async Task<Ok<Page<HostView>>> HostsAsync(
         ClaimsPrincipal user,
@@ -136,20 +158,11 @@ public static class FleetApi
         int limit = Paging.DefaultLimit
     )
     {
-        if (Paging.Refuse(limit) is { } refused)
+        if (Paging.RefuseSkip(cursor, limit, out var skip) is { } refused)
         {
             return refused;
         }
-        var skip = 0;
-        if (cursor is not null && !int.TryParse(cursor, NumberStyles.None, CultureInfo.InvariantCulture, out skip))
-        {
-            return Problems.Invalid([
-                new SpecError("cursor", "It is not a cursor of this list; use the `next` of an earlier answer."),
-            ]);
-        }
-        var rows = await jobs.QueueAsync(user.Actor(), skip, limit, ct);
         // The queue moves on between two pages: a row may be seen twice or not at all, as in any queue one walks along
-        var next = rows.Count < limit ? null : (skip + limit).ToString(CultureInfo.InvariantCulture);
-        return TypedResults.Ok(new Page<QueueRow>(rows, next));
+        return TypedResults.Ok(Paging.From(await jobs.QueueAsync(user.Actor(), skip, limit, ct), skip, limit));
     }
 }

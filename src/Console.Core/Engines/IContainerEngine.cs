@@ -361,7 +361,7 @@ public static class Labels
     /// <summary>Installation, on the network of a host that all its single containers are on.</summary>
     public const string Lab = "deeplab.lab";
 
-    /// <summary>`gpu`, `host` or `wall` on the console's own containers, which carry no attempt.</summary>
+    /// <summary>`gpu`, `host`, `wall` or `pair` on the console's own containers, which carry no attempt.</summary>
     public const string Probe = "deeplab.probe";
 
     /// <summary>Id of the attempt that a container says it is of; null where it names none.</summary>

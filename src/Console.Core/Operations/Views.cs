@@ -242,7 +242,30 @@ public sealed record HostView(
 
     /// <summary>Why it takes no new work, as a sentence without its name; null where it does.</summary>
     public string? Closed { get; init; }
+
+    /// <summary>Why networks to other hosts of its cluster are slow, as sentences; the slowest first, some at most.</summary>
+    public IReadOnlyList<string> SlowPairs { get; init; } = [];
 }
+
+/// <summary>Two hosts that a job spanned, and the network between them as a short exchange found it.</summary>
+/// <param name="MegabytesPerSecond">10^6 bytes, in the slower direction; null where it was never measured, as the next three</param>
+/// <param name="Milliseconds">of a byte there and back</param>
+/// <param name="TypicalMegabytesPerSecond">median of the last readings</param>
+/// <param name="Slow">why the newest reading is a slow one, as a sentence without its subject; empty where it is none</param>
+/// <param name="TriedAt">when it was to be measured last</param>
+/// <param name="NotMeasured">why that gave nothing; empty where it did</param>
+public sealed record PairView(
+    IReadOnlyList<string> Hosts,
+    double? MegabytesPerSecond,
+    double? Milliseconds,
+    double? TypicalMegabytesPerSecond,
+    double? TypicalMilliseconds,
+    int Readings,
+    DateTimeOffset? MeasuredAt,
+    string Slow,
+    DateTimeOffset TriedAt,
+    string NotMeasured
+);
 
 public sealed record ClusterView(Guid Id, string Name, int Hosts, int HostsReady, int Gpus, int GpusFree)
 {

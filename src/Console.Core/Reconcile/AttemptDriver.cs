@@ -1,5 +1,6 @@
 using System.Threading.Channels;
 using DeepLab.Core.Engines;
+using DeepLab.Core.Reconcile.Pairs;
 using DeepLab.Core.Storage;
 using DeepLab.Core.Workloads;
 using Microsoft.Extensions.Logging;
@@ -55,6 +56,9 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
     /// <summary>Whom its container was told of last, once all had started, and until when it is told of changes.</summary>
     private IReadOnlyList<string>? _others;
     private DateTimeOffset? _othersUntil;
+
+    /// <summary>Until when its program may wait for a look at the network; null before it waits.</summary>
+    private DateTimeOffset? _measuredBy;
 
     /// <summary>Its image has no shell: nothing can hold it.</summary>
     private bool _hasNoShell;
@@ -183,7 +187,10 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
                 if (
                     Muster.IsFor(read.Spec)
                     && w.State != WorkloadState.Starting
-                    && !await IsDoneAsync(() => TellOthersAsync(read, seen!.Id, ct), "told of the others", ct)
+                    && (
+                        !await IsNetworkMeasuredAsync(w, a, ct)
+                        || !await IsDoneAsync(() => TellOthersAsync(read, seen!.Id, ct), "told of the others", ct)
+                    )
                 )
                 {
                     break;
@@ -275,6 +282,33 @@ internal sealed partial class AttemptDriver(long attemptId, HostWorker host, Dri
             await tools.Writes.TellAsync(term, attemptId, drift);
             _drift = drift;
         }
+    }
+
+    /// <summary>False while the network between the round's hosts is measured: look again, a stop may be wanted meanwhile.</summary>
+    private async Task<bool> IsNetworkMeasuredAsync(Workload w, Attempt a, CancellationToken ct)
+    {
+        if (_others is not null || w.NetworkName is null || w.HostNames.Length < 2)
+        {
+            return true;
+        }
+        var measured = tools.Pairs.Of(term, w, a.Round);
+        if (_measuredBy is null)
+        {
+            _measuredBy = tools.Time.GetUtcNow() + PairChecks.Longest;
+            _ = WakeAfterAsync(measured);
+        }
+        if (measured.IsCompleted || tools.Time.GetUtcNow() > _measuredBy)
+        {
+            return true;
+        }
+        await WaitAsync(PairChecks.Longest, ct);
+        return measured.IsCompleted;
+    }
+
+    private async Task WakeAfterAsync(Task measured)
+    {
+        await measured;
+        Wake();
     }
 
     /// <summary>

@@ -1,4 +1,5 @@
 using DeepLab.Core.Operations.Fleet;
+using DeepLab.Core.Reconcile.Pairs;
 using DeepLab.Core.Storage;
 using DeepLab.Core.Streams;
 using Microsoft.EntityFrameworkCore;
@@ -19,6 +20,7 @@ public sealed class DriverTools(
     EnvironmentTools environments,
     CheckpointTools checkpoints,
     WallPolicy wall,
+    PairChecks pairs,
     Failpoints failpoints,
     InstallationId installation,
     TimeProvider time,
@@ -36,6 +38,7 @@ public sealed class DriverTools(
     public EnvironmentTools Environments { get; } = environments;
     public CheckpointTools Checkpoints { get; } = checkpoints;
     public WallPolicy Wall { get; } = wall;
+    public PairChecks Pairs { get; } = pairs;
     public Failpoints Failpoints { get; } = failpoints;
     public string InstallId => installation.Value;
     public TimeProvider Time { get; } = time;

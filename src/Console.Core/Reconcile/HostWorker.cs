@@ -5,6 +5,7 @@ using System.Threading.Channels;
 using DeepLab.Core.Clusters;
 using DeepLab.Core.Engines;
 using DeepLab.Core.Metrics;
+using DeepLab.Core.Reconcile.Pairs;
 using DeepLab.Core.Storage;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Logging;
@@ -327,7 +328,28 @@ internal sealed partial class HostWorker : IAsyncDisposable
             }
         }
         await RemoveStaleAsync(byAttempt, [.. unfinished], ct);
+        await RemoveMeasuresAsync(containers, ct);
         return containers;
+    }
+
+    /// <summary>What measured the network between hosts is taken away by whoever made it, unless that ended or a call came late.</summary>
+    private async Task RemoveMeasuresAsync(IEnumerable<ContainerSummary> containers, CancellationToken ct)
+    {
+        foreach (var c in containers)
+        {
+            if (c.Labels.GetValueOrDefault(Labels.Probe) == PairPlans.Kind && !_tools.Pairs.Uses(c.Name))
+            {
+                try
+                {
+                    await Engine.RemoveAsync(c.Id, force: true, ct);
+                }
+                catch (EngineException e)
+                {
+                    // The next list finds it again
+                    Log.Lost(_tools.Logger, Host.Name, e.Message);
+                }
+            }
+        }
     }
 
     /// <summary>

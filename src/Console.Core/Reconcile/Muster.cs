@@ -17,8 +17,8 @@ public static class Muster
     private const int Runnable = 0x1ED;
     private const string Own = "/tmp/deeplab";
 
-    /// <summary>Names of the replicas that run, one a line, and at last <see cref="Whole"/>.</summary>
-    private const string List = Own + "/replicas";
+    /// <summary>Path of the names of the replicas that run, one a line, and at last <see cref="Whole"/>; not there before it is told.</summary>
+    public const string List = Own + "/replicas";
     private const string Script = Own + "/muster";
     private const string Whole = "end";
 

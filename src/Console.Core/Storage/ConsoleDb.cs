@@ -34,6 +34,7 @@ public sealed class ConsoleDb : DbContext
     public DbSet<Cluster> Clusters => Set<Cluster>();
     public DbSet<Host> Hosts => Set<Host>();
     public DbSet<Gpu> Gpus => Set<Gpu>();
+    public DbSet<HostPair> HostPairs => Set<HostPair>();
     public DbSet<Workload> Workloads => Set<Workload>();
     public DbSet<Replica> Replicas => Set<Replica>();
     public DbSet<Attempt> Attempts => Set<Attempt>();

@@ -30,6 +30,7 @@ public sealed class RunReceipts(IDbContextFactory<ConsoleDb> databases, SeriesRe
     private const int MostAttempts = 128;
     private const int MostGpus = 256;
     private const int MostPoints = 4000;
+    private const int MostSlowNetworks = 32;
 
     /// <summary>Metrics of one run that are kept.</summary>
     public const int MostMetrics = 500;
@@ -98,7 +99,15 @@ public sealed class RunReceipts(IDbContextFactory<ConsoleDb> databases, SeriesRe
         }
         runs.Reverse();
         return ReceiptMaker.Make(
-            new RunFacts(w.SubmittedAt, w.EndedAt, w.State == WorkloadState.Succeeded, runs, saved),
+            new RunFacts(w.SubmittedAt, w.EndedAt, w.State == WorkloadState.Succeeded, runs, saved)
+            {
+                SlowNetworks = await db
+                    .Events.Where(e => e.WorkloadId == w.Id && e.Kind == PairEvents.Slow)
+                    .OrderByDescending(e => e.Seq)
+                    .Take(MostSlowNetworks)
+                    .Select(e => e.Message)
+                    .ToListAsync(ct),
+            },
             now
         );
     }

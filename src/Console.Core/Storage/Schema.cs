@@ -83,6 +83,18 @@ internal static class Schema
             Json(e.Property(x => x.Labels));
             Json(e.Property(x => x.Preflight!));
         });
+        model.Entity<HostPair>(e =>
+        {
+            e.ToTable("host_pairs");
+            e.HasKey(x => new { x.FirstId, x.SecondId });
+            e.HasOne<Clusters.Host>().WithMany().HasForeignKey(x => x.FirstId).OnDelete(DeleteBehavior.Cascade);
+            e.HasOne<Clusters.Host>().WithMany().HasForeignKey(x => x.SecondId).OnDelete(DeleteBehavior.Cascade);
+            e.HasIndex(x => x.SecondId);
+            e.HasIndex(x => new { x.ClusterId, x.MeasuredAt });
+            e.HasIndex(x => x.ClusterId).HasDatabaseName("ix_host_pairs_slow").HasFilter("slow <> ''");
+            e.Ignore(x => x.Newest);
+            e.Ignore(x => x.Typical);
+        });
         model.Entity<Gpu>(e =>
         {
             e.HasKey(x => x.Uuid);

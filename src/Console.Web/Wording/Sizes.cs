@@ -19,6 +19,13 @@ public static class Sizes
     /// <summary>Cores without needless zeros: `0.25`, `1.5`, `16`.</summary>
     public static string Cores(double cores) => $"{cores:0.##}";
 
+    /// <summary>Of a network; a dash where it is not known.</summary>
+    /// <param name="megabytes">10^6 bytes a second</param>
+    public static string Speed(double? megabytes) => megabytes is { } of ? $"{Digits(of, false)} MB/s" : "–";
+
+    /// <summary>A dash where it is not known.</summary>
+    public static string Delay(double? milliseconds) => milliseconds is { } of ? $"{Digits(of, false)} ms" : "–";
+
     public static double Percent(double part, double whole) => whole > 0 ? Math.Clamp(100 * part / whole, 0, 100) : 0;
 
     private static string Digits(double n, bool whole) =>

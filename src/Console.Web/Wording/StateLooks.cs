@@ -112,5 +112,8 @@ public static class StateLooks
             _ => Unknown(severity),
         };
 
+    /// <summary>The network between two hosts.</summary>
+    public static StateLook SlowNetwork { get; } = new("Slow network", Icons.Material.Outlined.NetworkCheck, "warn");
+
     private static StateLook Unknown(Enum state) => new(state.ToString(), Icons.Material.Outlined.HelpOutline, "idle");
 }

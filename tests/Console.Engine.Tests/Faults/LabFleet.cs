@@ -87,6 +87,10 @@ public sealed class FleetHost
 
     public Task HealAsync(CancellationToken ct) => DoAsync("heal", ct);
 
+    /// <summary>What it sends to another goes at this rate, such as `20mbit`; null = as fast as it can again.</summary>
+    public Task SlowAsync(string? rate, FleetHost to, CancellationToken ct) =>
+        DoAsync("slow", ct, rate is null ? [] : [rate, new Uri(to.Address).Host]);
+
     /// <summary>SIGTERM to the engine: it stops its containers first.</summary>
     public Task StopAsync(CancellationToken ct) => DoAsync("stop", ct);
 

@@ -103,6 +103,33 @@ public sealed class HostPartsTests : BunitContext, IAsyncLifetime
         Assert.Empty(Render<DrainRisk>(p => p.Add(c => c.Jobs, [])).Markup.Trim());
     }
 
+    [Fact]
+    public void A_slow_network_says_why_and_one_that_was_not_measured_too()
+    {
+        PairView[] pairs =
+        [
+            new(["h0", "h1"], 9, 0.3, 105, 0.2, 5, Fleet.Then, "carries 9 MB/s, less than half", Fleet.Then, ""),
+            new(["h1", "h2"], null, null, null, null, 0, null, "", Fleet.Then, "its probe image has no perl"),
+        ];
+
+        var list = Render<PairList>(p => p.Add(c => c.Host, "h1").Add(c => c.Pairs, pairs));
+
+        Assert.Equal(["h0", "h2"], list.FindAll("a").Select(l => l.TextContent));
+        Assert.Equal(
+            ["9 MB/s", "0.3 ms", "105 MB/s, 0.2 ms"],
+            list.FindAll("tbody tr")[0].QuerySelectorAll("td.num").Take(3).Select(c => c.TextContent)
+        );
+        Assert.Equal("Slow network", list.Find(".chip").TextContent.Trim());
+        Assert.Equal("It carries 9 MB/s, less than half.", list.FindAll(".why")[0].TextContent);
+        Assert.Contains("not measured: its probe image has no perl.", list.FindAll(".why")[1].TextContent);
+        Assert.Contains("never", list.FindAll("tbody tr")[1].TextContent);
+        Assert.Contains(
+            "no job ran on this host and another",
+            Render<PairList>(p => p.Add(c => c.Host, "h1").Add(c => c.Pairs, [])).Markup,
+            StringComparison.Ordinal
+        );
+    }
+
     [Theory]
     [InlineData(UserRole.Admin, 1)]
     [InlineData(UserRole.Member, 0)]

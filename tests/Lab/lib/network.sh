@@ -88,6 +88,15 @@ network_up() {
     ip -n "$NETNS" route replace default via $SUBNET.1
 }
 
+verb_slow() { # [RATE [ADDRESS]]
+    tc -n "$NETNS" qdisc del dev eth0 root 2>/dev/null || true
+    [ $# -gt 0 ] || return 0
+    # What no filter names passes by the classes
+    tc -n "$NETNS" qdisc add dev eth0 root handle 1: htb default 0
+    tc -n "$NETNS" class add dev eth0 parent 1: classid 1:1 htb rate "$1"
+    tc -n "$NETNS" filter add dev eth0 parent 1: protocol ip u32 match ip dst "${2:-0.0.0.0/0}" flowid 1:1
+}
+
 network_down() {
     local file
     ip link del "$VETH" 2>/dev/null || true

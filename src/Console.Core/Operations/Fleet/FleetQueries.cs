@@ -157,6 +157,7 @@ internal static class HostReader
             .GroupBy(a => a.HostId)
             .Select(g => new { g.Key, Count = g.Count() })
             .ToDictionaryAsync(g => g.Key, g => g.Count, ct);
+        var slow = await SlowPairsAsync(db, ct);
         var hosts = await db
             .Hosts.AsNoTracking()
             .Where(h => name == null || h.Name == name)
@@ -222,8 +223,44 @@ internal static class HostReader
                     Preflight = h.Preflight,
                     Images = h.Images.Count(MadeImages.IsId),
                     Closed = h.Closed,
+                    SlowPairs = [.. slow[h.Id].Take(MostSlow)],
                 };
             }),
         ];
+    }
+
+    /// <summary>Told of one host.</summary>
+    private const int MostSlow = 8;
+
+    /// <summary>Looked at, the slowest; the list of pairs has them all.</summary>
+    private const int MostSlowRead = 500;
+
+    private static async Task<ILookup<Guid, string>> SlowPairsAsync(ConsoleDb db, CancellationToken ct)
+    {
+        var slow = await db
+            .HostPairs.AsNoTracking()
+            .Where(p => p.Slow != "")
+            .OrderBy(p => p.MegabytesPerSecond)
+            .Take(MostSlowRead)
+            .Join(db.Hosts, p => p.FirstId, h => h.Id, (p, h) => new { Pair = p, First = h.Name })
+            .Join(
+                db.Hosts,
+                p => p.Pair.SecondId,
+                h => h.Id,
+                (p, h) =>
+                    new
+                    {
+                        p.Pair.FirstId,
+                        p.Pair.SecondId,
+                        p.Pair.Slow,
+                        p.Pair.MegabytesPerSecond,
+                        p.First,
+                        Second = h.Name,
+                    }
+            )
+            .ToListAsync(ct);
+        return slow.OrderBy(p => p.MegabytesPerSecond)
+            .SelectMany(p => new[] { (Of: p.FirstId, To: p.Second, p.Slow), (Of: p.SecondId, To: p.First, p.Slow) })
+            .ToLookup(p => p.Of, p => $"the network to {p.To} is slow: it {p.Slow}");
     }
 }

@@ -243,6 +243,76 @@ namespace DeepLab.Core.Storage.Migrations
                     b.ToTable("hosts", (string)null);
                 });
 
+            modelBuilder.Entity("DeepLab.Core.Clusters.HostPair", b =>
+                {
+                    b.Property<Guid>("FirstId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("first_id");
+
+                    b.Property<Guid>("SecondId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("second_id");
+
+                    b.Property<Guid>("ClusterId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("cluster_id");
+
+                    b.PrimitiveCollection<double[]>("Delays")
+                        .IsRequired()
+                        .HasColumnType("double precision[]")
+                        .HasColumnName("delays");
+
+                    b.Property<DateTimeOffset?>("JoinedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("joined_at");
+
+                    b.Property<DateTimeOffset?>("MeasuredAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("measured_at");
+
+                    b.Property<double>("MegabytesPerSecond")
+                        .HasColumnType("double precision")
+                        .HasColumnName("megabytes_per_second");
+
+                    b.Property<double>("Milliseconds")
+                        .HasColumnType("double precision")
+                        .HasColumnName("milliseconds");
+
+                    b.Property<string>("Slow")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("slow");
+
+                    b.PrimitiveCollection<double[]>("Speeds")
+                        .IsRequired()
+                        .HasColumnType("double precision[]")
+                        .HasColumnName("speeds");
+
+                    b.Property<DateTimeOffset>("TriedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("tried_at");
+
+                    b.Property<string>("Unmeasured")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("unmeasured");
+
+                    b.HasKey("FirstId", "SecondId")
+                        .HasName("pk_host_pairs");
+
+                    b.HasIndex("ClusterId")
+                        .HasDatabaseName("ix_host_pairs_slow")
+                        .HasFilter("slow <> ''");
+
+                    b.HasIndex("SecondId")
+                        .HasDatabaseName("ix_host_pairs_second_id");
+
+                    b.HasIndex("ClusterId", "MeasuredAt")
+                        .HasDatabaseName("ix_host_pairs_cluster_id_measured_at");
+
+                    b.ToTable("host_pairs", (string)null);
+                });
+
             modelBuilder.Entity("DeepLab.Core.Storage.AuditRow", b =>
                 {
                     b.Property<long>("Id")
@@ -2320,6 +2390,23 @@ namespace DeepLab.Core.Storage.Migrations
                     NpgsqlIndexBuilderExtensions.HasOperators(b.HasIndex("Image", "Command"), new[] { "gin_trgm_ops", "gin_trgm_ops" });
 
                     b.ToTable("workload_texts", (string)null);
+                });
+
+            modelBuilder.Entity("DeepLab.Core.Clusters.HostPair", b =>
+                {
+                    b.HasOne("DeepLab.Core.Clusters.Host", null)
+                        .WithMany()
+                        .HasForeignKey("FirstId")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .IsRequired()
+                        .HasConstraintName("fk_host_pairs_hosts_first_id");
+
+                    b.HasOne("DeepLab.Core.Clusters.Host", null)
+                        .WithMany()
+                        .HasForeignKey("SecondId")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .IsRequired()
+                        .HasConstraintName("fk_host_pairs_hosts_second_id");
                 });
 
             modelBuilder.Entity("DeepLab.Core.Storage.PulledImage", b =>

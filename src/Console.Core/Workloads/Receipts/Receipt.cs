@@ -118,6 +118,7 @@ public enum RunFindingKind
     MemoryLow,
     WorkUnsaved,
     PullSlow,
+    NetworkSlow,
 }
 
 /// <param name="Message">what was found, with its numbers, as a sentence without its full stop</param>

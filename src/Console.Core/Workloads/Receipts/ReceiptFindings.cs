@@ -19,6 +19,20 @@ public static class ReceiptFindings
     public static IReadOnlyList<RunFinding> Of(Receipt receipt) =>
         [.. Gpus(receipt), .. Machines(receipt), .. Time(receipt)];
 
+    /// <summary>Sentences that are told as findings.</summary>
+    private const int MostNetworks = 4;
+
+    /// <param name="slowNetworks">what it was told of slow networks, the newest first</param>
+    public static IEnumerable<RunFinding> Of(IReadOnlyList<string> slowNetworks) =>
+        slowNetworks
+            .Distinct()
+            .Take(MostNetworks)
+            .Select(message => new RunFinding(
+                RunFindingKind.NetworkSlow,
+                message,
+                "Each step that the replicas take together waits for it: leave one of the hosts out (placement.excludeHosts), and tell whoever looks after them."
+            ));
+
     private static IEnumerable<RunFinding> Gpus(Receipt receipt)
     {
         var gpus = receipt.Gpus.Where(g => g.Seconds >= LeastSeconds).ToArray();

@@ -40,7 +40,7 @@ public static class ReceiptMaker
             Gpus = [.. newest.SelectMany(a => a.GpuUses()).Take(MostTold)],
             Replicas = [.. newest.Select(a => a.Use()).OfType<ReplicaUse>().Take(MostTold)],
         };
-        return receipt with { Findings = ReceiptFindings.Of(receipt) };
+        return receipt with { Findings = [.. ReceiptFindings.Of(receipt), .. ReceiptFindings.Of(run.SlowNetworks)] };
     }
 
     /// <summary>Before each round, and since the last where none runs.</summary>

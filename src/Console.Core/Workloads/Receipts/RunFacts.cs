@@ -9,7 +9,11 @@ public sealed record RunFacts(
     bool Succeeded,
     IReadOnlyList<AttemptRun> Attempts,
     IReadOnlyDictionary<int, DateTimeOffset> Saved
-);
+)
+{
+    /// <summary>What it was told of slow networks between its hosts, the newest first.</summary>
+    public IReadOnlyList<string> SlowNetworks { get; init; } = [];
+}
 
 /// <param name="Round">its number: the attempts of one round have the same</param>
 /// <param name="Completed">it ended by itself, with exit code 0</param>

@@ -35,6 +35,17 @@ public sealed class ReceiptMakerTests
         new(s_start, ended is { } e ? At(e) : null, succeeded, attempts, new Dictionary<int, DateTimeOffset>());
 
     [Fact]
+    public void What_it_was_told_of_slow_networks_is_found()
+    {
+        var told = Enumerable.Range(1, 9).Select(i => $"the network between a and b{i} is slow").ToArray();
+        var run = Run(560, succeeded: true, Attempt(1, 100, 160, 560)) with { SlowNetworks = [told[0], .. told] };
+
+        var found = ReceiptMaker.Make(run, At(1000)).Findings.Where(f => f.Kind == RunFindingKind.NetworkSlow);
+
+        Assert.Equal(told[..4], found.Select(f => f.Message));
+    }
+
+    [Fact]
     public void Every_second_of_a_run_is_told_once()
     {
         var attempt = Attempt(1, 100, 160, 560, Gpu(160, 560, 25), Gpu(160, 560, 75, "GPU-b")) with

@@ -2176,6 +2176,10 @@ namespace DeepLab.Core.Storage.Migrations
                         .HasColumnType("integer")
                         .HasColumnName("round_replicas");
 
+                    b.PrimitiveCollection<int[]>("RoundTasks")
+                        .HasColumnType("integer[]")
+                        .HasColumnName("round_tasks");
+
                     b.Property<string>("SpecHash")
                         .IsRequired()
                         .HasColumnType("text")

@@ -27,8 +27,8 @@ internal static partial class PairReading
         var line = said.Split('\n', 2)[0];
         if (Found().Match(line) is { Success: true } match)
         {
-            double Of(int group) => double.Parse(match.Groups[group].ValueSpan, CultureInfo.InvariantCulture);
-            var figures = new PairFigures(Math.Min(Of(2), Of(3)) / BytesPerMegabyte, Of(1) / 1000);
+            double Of(string group) => double.Parse(match.Groups[group].ValueSpan, CultureInfo.InvariantCulture);
+            var figures = new PairFigures(Math.Min(Of("there"), Of("back")) / BytesPerMegabyte, Of("delay") / 1000);
             return
                 figures
                     is {
@@ -40,7 +40,7 @@ internal static partial class PairReading
         }
         return (
             null,
-            Failed().Match(line) is { Success: true } told ? Words(told.Groups[1].Value) : "nothing came back"
+            Failed().Match(line) is { Success: true } told ? Words(told.Groups["why"].Value) : "nothing came back"
         );
     }
 
@@ -48,11 +48,11 @@ internal static partial class PairReading
         new([.. text.Take(MostWords).Select(c => char.IsAsciiLetterOrDigit(c) || " .,:;-_'()/".Contains(c) ? c : '?')]);
 
     [GeneratedRegex(
-        $"^{PairProgram.Found} ([0-9]{{1,10}}) ([0-9]{{1,15}}) ([0-9]{{1,15}})$",
+        $"^{PairProgram.Found} (?<delay>[0-9]{{1,10}}) (?<there>[0-9]{{1,15}}) (?<back>[0-9]{{1,15}})$",
         RegexOptions.NonBacktracking | RegexOptions.CultureInvariant
     )]
     private static partial Regex Found();
 
-    [GeneratedRegex($"^{PairProgram.Failed} (.+)$", RegexOptions.NonBacktracking | RegexOptions.CultureInvariant)]
+    [GeneratedRegex($"^{PairProgram.Failed} (?<why>.+)$", RegexOptions.NonBacktracking | RegexOptions.CultureInvariant)]
     private static partial Regex Failed();
 }

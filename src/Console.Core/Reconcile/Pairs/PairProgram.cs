@@ -29,7 +29,7 @@ internal static class PairProgram
     private const int MostPasses = 5;
 
     /// <summary>Seconds after which there is no further one.</summary>
-    private const double PassSeconds = 1;
+    private const double PassSeconds = 0.5;
 
     /// <summary>Environment variable of what lets a connection in: others on the job's network are strangers.</summary>
     public const string Token = "DEEPLAB_PAIR";

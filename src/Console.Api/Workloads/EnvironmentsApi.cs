@@ -286,6 +286,7 @@ public sealed record EnvironmentBody(
     string? Memory = null,
     string? Shm = null,
     IReadOnlyList<Core.Volumes.VolumeMount>? Volumes = null,
+    IReadOnlyList<DatasetMount>? Datasets = null,
     IReadOnlyDictionary<string, string>? Env = null,
     EnvironmentBody.JupyterBody? Jupyter = null,
     bool Tensorboard = false,

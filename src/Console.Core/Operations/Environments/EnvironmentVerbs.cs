@@ -169,8 +169,12 @@ public sealed class DeleteEnvironment(IDbContextFactory<ConsoleDb> databases, Ti
 /// <summary>Makes another environment of the same definition, with an empty home. Jupyter's password is not part of it.</summary>
 public sealed class CloneEnvironment(CloneJob clone)
 {
-    public Task<Outcome<Submitted>> RunAsync(Actor actor, long id, CancellationToken ct) =>
-        clone.RunAsync(actor, id, "Environment", WorkloadKind.Environment, WithEmptyHome, ct);
+    public Task<Outcome<Submitted>> RunAsync(
+        Actor actor,
+        long id,
+        CancellationToken ct,
+        Idempotency? idempotency = null
+    ) => clone.RunAsync(actor, id, "Environment", WorkloadKind.Environment, WithEmptyHome, ct, idempotency);
 
     /// <summary>The home that it took over is its own.</summary>
     private static JobSpec WithEmptyHome(JobSpec spec) =>

@@ -44,7 +44,8 @@ public static class Specs
         return spec with
         {
             Name = name,
-            Roles = [spec.Roles[0] with { MinReplicas = wish.Elastic ? 1 : null }],
+            Topology = wish.Bond == Bond.Array ? Topology.Array : Topology.Peers,
+            Roles = [spec.Roles[0] with { MinReplicas = wish.Bond == Bond.Elastic ? 1 : null }],
             Env = wish.Script.ToEnv().ToImmutableSortedDictionary(StringComparer.Ordinal),
             Team = wish.Team,
             Priority = wish.Priority,

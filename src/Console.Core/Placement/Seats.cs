@@ -28,6 +28,7 @@ internal static class Seats
     {
         var need = asker.Shape.Needs[n];
         var role = asker.Job.Roles[need.Role].Name;
+        var tasks = asker.Job.Tasks;
         var index = 0;
         foreach (var spot in spots)
         {
@@ -38,7 +39,8 @@ internal static class Seats
                 var gpus = need.Gpus == 0 ? 0 : Room.Smallest(free & hosts.Suiting(need, spot.Host), need.Gpus);
                 free &= ~gpus;
                 var slot = hosts.Slots[spot.Host];
-                seats[index] = new ReplicaPlacement(role, index, slot.Id, slot.Name, Uuids(hosts, spot.Host, gpus));
+                var number = tasks.IsEmpty ? index : tasks[index];
+                seats[index] = new ReplicaPlacement(role, number, slot.Id, slot.Name, Uuids(hosts, spot.Host, gpus));
                 index++;
             }
         }

@@ -49,6 +49,9 @@ public sealed record ClusterSlot(Guid Id, string Name, bool SpansHosts);
 public sealed record JobRequest(long Id, Guid ClusterId, int Priority, ImmutableArray<RoleSpec> Roles)
 {
     public PlacementSpec Placement { get; init; } = new();
+
+    /// <summary>Numbers of an array's tasks that are left, as many as its role has replicas; empty = from 0 on.</summary>
+    public ImmutableArray<int> Tasks { get; init; } = [];
     public string Team { get; init; } = "";
     public Guid OwnerId { get; init; }
 

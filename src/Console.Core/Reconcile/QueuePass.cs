@@ -251,7 +251,11 @@ public sealed class QueuePass(
                 }
             );
         }
-        var part = request.Replicas < asked.Replicas ? $", as {request.Replicas} of {asked.Replicas} replicas" : "";
+        var part =
+            request.Replicas < asked.Replicas ? $", as {request.Replicas} of {asked.Replicas} replicas"
+            : asked.Tasks is { Length: > 0 and var left }
+                ? $", the {left} {(left == 1 ? "task" : "tasks")} that had not succeeded"
+            : "";
         var what = request.Gpus == 0 ? "" : $" with {request.Gpus} {(request.Gpus == 1 ? "GPU" : "GPUs")}";
         var borrowed = placement.Borrowing ? ", above its team's quota: it gives way when they are wanted back" : "";
         Rollup.Move(

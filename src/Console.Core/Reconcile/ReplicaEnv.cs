@@ -84,7 +84,7 @@ public static class ReplicaEnv
         yield return ("PET_LOCAL_ADDR", replica);
         if (spec.Topology == Topology.Array)
         {
-            yield return ("DEEPLAB_ARRAY_INDEX", replica[(replica.LastIndexOf('-') + 1)..]);
+            yield return ("DEEPLAB_ARRAY_INDEX", Text(Topologies.IndexOf(replica)));
             yield return ("DEEPLAB_ARRAY_SIZE", Text(role.Replicas));
         }
         else if (TensorFlow(spec, role, replica) is { } cluster)

@@ -165,7 +165,7 @@ public static class Rollup
         else if (failure is null && !endless)
         {
             // Attempts that never ran cannot be Completed: all that decide ended by themselves with exit code 0
-            Finish(db, w, WorkloadState.Succeeded, Reason.Completed, Completed(round) + before, now);
+            Finish(db, w, WorkloadState.Succeeded, Reason.Completed, Completed(round, spec) + before, now);
         }
         else if (w.Desired == DesiredState.Requeue)
         {
@@ -175,7 +175,7 @@ public static class Rollup
             }
             var (reason, message) = StopReason(w);
             var next = reason == Reason.Growing ? "" : "; it waits for another";
-            Requeue(db, w, reason, message + next, now);
+            Requeue(db, w, round, spec, reason, message + next, now);
         }
         else if (Restart.After(w, spec, failure!.Reason) is { } restart)
         {
@@ -184,6 +184,8 @@ public static class Rollup
             Requeue(
                 db,
                 w,
+                round,
+                spec,
                 restart.IsInterruption ? failure.Reason : Reason.RestartRequested,
                 $"{who} {failure.Message}; {restart.InWords}",
                 now
@@ -197,7 +199,7 @@ public static class Rollup
                 w,
                 WorkloadState.Failed,
                 failure.Reason,
-                spec.Topology == Topology.Array ? FailedTasks(round) : whose + failure.Message,
+                spec.Topology == Topology.Array ? FailedTasks(round, spec) : whose + failure.Message,
                 now
             );
         }
@@ -215,9 +217,30 @@ public static class Rollup
         db.AddEvent(w, now, "console", "requeue-requested", reason, message);
     }
 
-    /// <summary>A new round: every replica is placed again, as a job that came just now.</summary>
-    private static void Requeue(ConsoleDb db, Workload w, Reason reason, string message, DateTimeOffset now)
+    /// <summary>
+    /// A new round: every replica is placed again, as a job that came just now. But for the tasks of an array that have
+    /// succeeded: nobody waits for what they know already.
+    /// </summary>
+    private static void Requeue(
+        ConsoleDb db,
+        Workload w,
+        IReadOnlyList<Attempt> round,
+        JobSpec spec,
+        Reason reason,
+        string message,
+        DateTimeOffset now
+    )
     {
+        if (spec.Topology == Topology.Array)
+        {
+            w.RoundTasks =
+            [
+                .. round
+                    .Where(a => a.Reason != Reason.Completed)
+                    .Select(a => Topologies.IndexOf(a.ReplicaName))
+                    .Order(),
+            ];
+        }
         w.Round++;
         w.QueuedAt = now;
         w.HostName = null;
@@ -240,16 +263,16 @@ public static class Rollup
     /// <summary>A program that dies with every host it meets is no bad luck any more.</summary>
     public const int MostInterruptions = 10;
 
-    private static string FailedTasks(IReadOnlyList<Attempt> round)
+    private static string FailedTasks(IReadOnlyList<Attempt> round, JobSpec spec)
     {
         const int Told = 8;
         var failed = round.Where(a => a.Reason != Reason.Completed).ToArray();
-        return $"{failed.Length} of {round.Count} tasks did not succeed: "
+        return $"{failed.Length} of {spec.Roles[0].Replicas} tasks did not succeed: "
             + string.Join("; ", failed.Take(Told).Select(a => $"{a.ReplicaName}: {a.Message}"))
             + (failed.Length > Told ? $"; and {failed.Length - Told} more" : "");
     }
 
-    private static string Completed(IReadOnlyList<Attempt> round)
+    private static string Completed(IReadOnlyList<Attempt> round, JobSpec spec)
     {
         var others = round.Count(a => a.Reason != Reason.Completed);
         if (others > 0)
@@ -257,9 +280,11 @@ public static class Rollup
             return $"{round.Count - others} of {round.Count} replicas ended with exit code 0; the others decide nothing";
         }
         var warnings = round.Where(a => a.OomKilled).Select(a => $"{a.ReplicaName} {a.Message}").ToArray();
+        var all = spec.Roles.Sum(r => r.Replicas);
+        var earlier = all > round.Count ? $", {all - round.Count} of them in earlier rounds" : "";
         return warnings.Length > 0 ? string.Join("; ", warnings)
-            : round.Count == 1 ? "ended with exit code 0"
-            : $"all {round.Count} replicas ended with exit code 0";
+            : all == 1 ? "ended with exit code 0"
+            : $"all {all} replicas ended with exit code 0{earlier}";
     }
 
     private static void Finish(

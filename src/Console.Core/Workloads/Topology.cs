@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Globalization;
 
 namespace DeepLab.Core.Workloads;
 
@@ -85,6 +86,10 @@ public static class Topologies
 
     /// <summary>Of 0, in its <see cref="WorldOf"/>.</summary>
     public static int RankOf(this JobSpec spec, string replica) => spec.WorldOf(replica).IndexOf(replica);
+
+    /// <summary>Of a replica such as `worker-0`: 0.</summary>
+    public static int IndexOf(string replica) =>
+        int.Parse(replica.AsSpan(replica.LastIndexOf('-') + 1), CultureInfo.InvariantCulture);
 
     public static IEnumerable<string> Names(this RoleSpec role) =>
         Enumerable.Range(0, role.Replicas).Select(i => $"{role.Name}-{i}");

@@ -121,6 +121,9 @@ public sealed class Workload
     /// <summary>Replicas of the present or last round of an elastic job; null = as many as were asked for.</summary>
     public int? RoundReplicas { get; set; }
 
+    /// <summary>Numbers of the tasks that the present or last round of an array has: those that had not succeeded. Null = all, as its first.</summary>
+    public int[]? RoundTasks { get; set; }
+
     /// <summary>Name of the network across hosts of the present round; null where one host holds it all.</summary>
     public string? NetworkName { get; set; }
     public DateTimeOffset SubmittedAt { get; set; }

@@ -8,6 +8,16 @@ namespace DeepLab.Core.Tests.Placement;
 public sealed class PlannerTests
 {
     [Fact]
+    public void Tasks_of_an_array_that_are_left_are_seated_under_their_own_numbers()
+    {
+        var fleet = Spanning(Host("a", 2), Host("b", 1));
+        var plan = Plan(fleet, Job(1, 1, replicas: 3) with { Tasks = [2, 5, 7] });
+        var seats = Assert.Single(plan.Placements).Replicas;
+        Assert.Equal([2, 5, 7], seats.Select(r => r.Index));
+        Assert.Equal(3, seats.SelectMany(r => r.Gpus).Distinct().Count());
+    }
+
+    [Fact]
     public void Three_jobs_of_two_on_four_gpus_two_start_and_the_third_says_why()
     {
         var plan = Plan([Host("local", 4)], Job(1, 2), Job(2, 2), Job(3, 2));

@@ -46,6 +46,16 @@ internal static class Invariants
           join attempts a on a.workload_id = w.id and a.number = w.round
           where w.state = 'Succeeded' and (a.exit_code is distinct from 0 or a.started_at is null or a.reason <> 'Completed') and a.reason <> 'NoLongerNeeded'
         union all
+        select '7: array ' || w.id || ' succeeded, and its replica ' || r.id || ' did not' from workloads w
+          join replicas r on r.workload_id = w.id
+          where w.state = 'Succeeded' and w.spec_json ->> 'topology' = 'array'
+            and not exists (select from attempts a where a.replica_id = r.id and a.reason = 'Completed')
+        union all
+        select '7: ' || a.replica_name || ' of array ' || w.id || ' had succeeded, and was started again' from workloads w
+          join attempts a on a.workload_id = w.id and a.reason = 'Completed'
+          where w.spec_json ->> 'topology' = 'array'
+            and exists (select from attempts b where b.replica_id = a.replica_id and b.number > a.number)
+        union all
         select '8: job ' || w.id || ' succeeded, and was stopped before' from workloads w
           join attempts a on a.workload_id = w.id and a.number = w.round
           -- By a user: what the loop wants to queue again may end well before it is asked to

@@ -84,6 +84,41 @@ public sealed class RestartScopeTests
     }
 
     [Fact]
+    public async Task Of_an_array_only_the_tasks_that_have_not_succeeded_are_started_again()
+    {
+        const string Task = """
+            echo task $DEEPLAB_ARRAY_INDEX of $DEEPLAB_ARRAY_SIZE
+            [ $DEEPLAB_ARRAY_INDEX = 0 ] || [ $DEEPLAB_ATTEMPT -gt $DEEPLAB_ARRAY_INDEX ]
+            """;
+        await using var console = await ConsoleHarness.StartAsync(Ct);
+        var spec = Specs.Shell(Task, gpus: 1, replicas: 3, maxRestarts: 2) with { Topology = Topology.Array };
+        var id = await console.SubmitAsync(spec, Ct);
+        var job = await console.WaitForEndAsync(id, s_patience, Ct);
+        Assert.True(job.Row.State == WorkloadState.Succeeded, job.Row.Message);
+        Assert.Equal("all 3 replicas ended with exit code 0, 2 of them in earlier rounds", job.Row.Message);
+        Assert.Equal(2, job.Restarts);
+        var attempts = await AttemptsAsync(console, id);
+        Assert.Equal(
+            ["worker-0 1", "worker-1 1", "worker-1 2", "worker-2 1", "worker-2 2", "worker-2 3"],
+            attempts.Select(a => $"{a.ReplicaName} {a.Number}").Order(StringComparer.Ordinal)
+        );
+        foreach (var a in attempts)
+        {
+            await console.UntilLineAsync(a.Id, $"task {a.ReplicaName[^1]} of 3", s_patience, Ct);
+        }
+        await console.UntilCleanAsync(Ct);
+        await using var db = await console.DbAsync(Ct);
+        var placed = await db
+            .Events.Where(e => e.WorkloadId == id && e.Kind == "placed")
+            .OrderBy(e => e.Seq)
+            .Select(e => e.Message)
+            .ToListAsync(Ct);
+        Assert.EndsWith(" with 3 GPUs", placed[0]);
+        Assert.EndsWith(" with 2 GPUs, the 2 tasks that had not succeeded", placed[1]);
+        Assert.EndsWith(" with 1 GPU, the 1 task that had not succeeded", placed[2]);
+    }
+
+    [Fact]
     public async Task Beside_it_another_role_takes_the_gang_along_and_that_is_numbered_above_all()
     {
         const string Dies = """

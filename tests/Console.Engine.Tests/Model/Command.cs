@@ -32,7 +32,16 @@ internal sealed record Script(int Seconds, int Fails, int Code, int OnTerm)
     }
 }
 
-/// <param name="Elastic">one replica is enough for a round of it</param>
+/// <summary>How the replicas of a job belong together.</summary>
+internal enum Bond
+{
+    Peers,
+
+    /// <summary>Peers of which one is enough for a round.</summary>
+    Elastic,
+    Array,
+}
+
 /// <param name="MaxSeconds">its longest allowed duration, far from what the script takes; null = none</param>
 internal sealed record Wish(
     int Gpus,
@@ -41,7 +50,7 @@ internal sealed record Wish(
     int MaxRestarts,
     int Priority,
     bool Preemptible,
-    bool Elastic,
+    Bond Bond,
     string Team,
     int? MaxSeconds
 );
@@ -149,7 +158,7 @@ internal static class Commands
         s_script,
         Gen.Frequency((2, Gen.Const(0)), (3, Gen.Int[1, 3])),
         Gen.OneOf(40, 50, 60),
-        Gen.Select(Gen.Bool, Gen.Bool),
+        Gen.Select(Gen.Bool, Gen.OneOf(Enum.GetValues<Bond>())),
         Gen.OneOf(Teams),
         Gen.Frequency((8, Gen.Const(false)), (1, Gen.Const(true))),
         (size, script, restarts, priority, may, team, limited) =>

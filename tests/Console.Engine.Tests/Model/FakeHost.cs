@@ -19,8 +19,8 @@ internal sealed class BookEntry
     /// <summary>Containers that ran it.</summary>
     public ConcurrentQueue<BookStart> Starts { get; } = new();
 
-    /// <summary>When somebody removed one by hand, the last time.</summary>
-    public DateTimeOffset? VanishedAt { get; set; }
+    /// <summary>When somebody removed one by hand.</summary>
+    public List<DateTimeOffset> Vanished { get; } = [];
 }
 
 /// <param name="LinesBefore">which earlier containers of the attempt wrote</param>

@@ -44,6 +44,7 @@ internal sealed class FakeLab : ILab, IEngineFactory
     private DateTimeOffset _opensAt;
     private int _hostsMade;
     private readonly List<DateTimeOffset> _boots = [];
+    private readonly List<(DateTimeOffset From, DateTimeOffset Until)> _closed = [];
 
     private FakeLab()
     {
@@ -151,6 +152,7 @@ internal sealed class FakeLab : ILab, IEngineFactory
                 break;
             case Command.CloseDatabase c:
                 _opensAt = _clock.GetUtcNow() + TimeSpan.FromSeconds(c.Seconds);
+                _closed.Add((_clock.GetUtcNow(), _opensAt));
                 await _database.CloseAsync(ct);
                 _shared.Clear();
                 break;
@@ -198,7 +200,7 @@ internal sealed class FakeLab : ILab, IEngineFactory
                 var (where, victim) = all[c.Which % all.Length];
                 _log.Add($"{victim.Id[^4..]} on {where.Name} vanishes");
                 where.Engine.Vanish(victim.Id);
-                _book[FakeHost.AttemptOf(victim)!.Value].VanishedAt = _clock.GetUtcNow();
+                _book[FakeHost.AttemptOf(victim)!.Value].Vanished.Add(_clock.GetUtcNow());
                 break;
             default:
                 return false;
@@ -506,22 +508,39 @@ internal sealed class FakeLab : ILab, IEngineFactory
     }
 
     /// <summary>
-    /// What was written by a container that somebody removed, and whose start was not recorded before the console died that had
-    /// started it: the next one cannot know that there was any, and makes another, or none where it is not wanted any more.
+    /// What was written by a container that somebody removed, and whose start was not recorded before the console that had
+    /// started it died, or lost its lead with the database closed: the next term cannot know that there was any, and makes
+    /// another, or none where it is not wanted any more.
     /// </summary>
     /// <param name="isStarted">its last container's start was recorded</param>
     private int UnknownLines(BookEntry entry, bool isStarted)
     {
         var starts = entry.Starts.ToArray();
-        if (starts is [.., var only] && !isStarted && entry.VanishedAt >= only.At && _boots.Any(b => b >= only.At))
+        if (
+            starts is [.., var only]
+            && !isStarted
+            && entry.Vanished.Any(v => v >= only.At)
+            && IsForgotten(only.At, null)
+        )
         {
             return entry.Lines.Count;
         }
         var last = starts.Length - 1;
-        return last > 0 && _boots.Any(b => b >= starts[last - 1].At && b <= starts[last].At)
+        if (last < 1)
+        {
+            return 0;
+        }
+        var (before, after) = (starts[last - 1].At, starts[last].At);
+        var isRemoved = entry.Vanished.Any(v => v >= before && v <= after);
+        return _boots.Any(b => b >= before && b <= after) || (isRemoved && IsForgotten(before, after))
             ? starts[last].LinesBefore
             : 0;
     }
+
+    /// <summary>Between the two a term may have ended before it wrote what it did.</summary>
+    private bool IsForgotten(DateTimeOffset from, DateTimeOffset? until) =>
+        _boots.Any(b => b >= from && (until is null || b <= until))
+        || _closed.Any(c => c.Until >= from && (until is null || c.From <= until));
 
     /// <summary>What a console had read of such a container before it died is kept too, up to a line that tells of the gap.</summary>
     private static string[] AfterUnknown(string[] kept, BookEntry entry, int unknown)

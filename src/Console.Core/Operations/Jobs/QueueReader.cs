@@ -35,7 +35,8 @@ public sealed class QueueReader
                 w.NotBefore,
                 w.HomeHostId,
                 w.PinnedImage,
-                w.PinnedRoleImages
+                w.PinnedRoleImages,
+                w.RoundTasks
             ))
             .ToListAsync(ct);
         var unreadable = new Dictionary<long, string>();
@@ -101,7 +102,7 @@ public sealed class QueueReader
     {
         var images = spec.NamedImages().Select(n => pins.GetValueOrDefault(n.Image, n.Image)).ToImmutableArray();
         return Request(
-            new Row(id, clusterId, spec.Priority, team, ownerId, queuedAt, false, null, null, null, null, []),
+            new Row(id, clusterId, spec.Priority, team, ownerId, queuedAt, false, null, null, null, null, [], null),
             spec,
             images,
             await ImageChecks.HostsOfMadeAsync(db, images, ct),
@@ -133,7 +134,8 @@ public sealed class QueueReader
         DateTimeOffset? NotBefore,
         Guid? HomeHostId,
         string? PinnedImage,
-        Dictionary<string, string> PinnedRoleImages
+        Dictionary<string, string> PinnedRoleImages,
+        int[]? Tasks
     );
 
     private static JobRequest Request(
@@ -147,8 +149,11 @@ public sealed class QueueReader
     {
         var having = ImageChecks.HostsOfAll(images, made);
         var placement = VolumeReader.Narrow(spec.Placement, spec.Mounts, volumes);
-        return new JobRequest(row.Id, row.ClusterId, row.Priority, spec.Roles)
+        // An array has one role
+        var roles = row.Tasks is { } left ? [spec.Roles[0] with { Replicas = left.Length }] : spec.Roles;
+        return new JobRequest(row.Id, row.ClusterId, row.Priority, roles)
         {
+            Tasks = [.. row.Tasks ?? []],
             Placement = AtHome(row, ImageChecks.Narrow(placement, having), hosts),
             ImageHosts = having,
             Team = row.Team,

@@ -2106,6 +2106,10 @@ namespace DeepLab.Core.Storage.Migrations
                         .HasColumnType("integer")
                         .HasColumnName("round_replicas");
 
+                    b.PrimitiveCollection<int[]>("RoundTasks")
+                        .HasColumnType("integer[]")
+                        .HasColumnName("round_tasks");
+
                     b.Property<string>("SpecHash")
                         .IsRequired()
                         .HasColumnType("text")

@@ -79,9 +79,7 @@ public sealed class MediaPanelTests : BunitContext, IAsyncLifetime
         panel.WaitForAssertion(() => Assert.Equal(1, _kept.Lists), s_patience);
         Assert.Empty(panel.FindAll("section"));
 
-        await WriteAsync(
-            new MediaItem(MediaKind.Parameters, "hparams", Source, 0, 0, """{"lr":0.1}"""u8.ToArray())
-        );
+        await WriteAsync(new MediaItem(MediaKind.Parameters, "hparams", Source, 0, 0, """{"lr":0.1}"""u8.ToArray()));
         _feed.Publish(new Change(ChangeKind.Media, Job + 1));
         _feed.Publish(new Change(ChangeKind.Metrics, 0));
         _feed.Publish(new Change(ChangeKind.Media, Job));
@@ -98,14 +96,7 @@ public sealed class MediaPanelTests : BunitContext, IAsyncLifetime
         new(MediaKind.Text, tag, Source, step, 0, Encoding.UTF8.GetBytes($"said at {step}"));
 
     private static MediaItem Histogram(string tag, long step) =>
-        new(
-            MediaKind.Histogram,
-            tag,
-            Source,
-            step,
-            0,
-            new EventHistogram(0, 1, 3, [0.5, 1], [1, 2]).Pack()
-        );
+        new(MediaKind.Histogram, tag, Source, step, 0, new EventHistogram(0, 1, 3, [0.5, 1], [1, 2]).Pack());
 
     /// <summary>In memory; remembers what was asked of it.</summary>
     private sealed class Kept : IMediaStore

@@ -68,7 +68,11 @@ public sealed class CompareJobs(IDbContextFactory<ConsoleDb> databases, SeriesRe
         var curves = new List<IReadOnlyList<SeriesInfo>>();
         foreach (var id in ids)
         {
-            fields.Add([.. await ParametersAsync(id, ct), .. SpecOf(found[id]), .. await RunOfAsync(db, found[id], ct)]);
+            fields.Add([
+                .. await ParametersAsync(id, ct),
+                .. SpecOf(found[id]),
+                .. await RunOfAsync(db, found[id], ct),
+            ]);
             curves.Add(await series.ListAsync(SeriesOwner.Job, id.ToString(CultureInfo.InvariantCulture), ct));
         }
         var shared = SharedMetrics.Of(curves, metric);

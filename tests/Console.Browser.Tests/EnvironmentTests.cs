@@ -39,7 +39,9 @@ public sealed class EnvironmentTests(ConsoleProcess console, Chromium chromium)
         await page.GetByLabel("CPUs", new() { Exact = true }).FillAsync("0.5");
         await page.GetByLabel("Memory", new() { Exact = true }).FillAsync("512MiB");
         await NextAsync(page);
-        await page.GetByRole(AriaRole.Button, new() { Name = "Add", Exact = true }).ClickAsync();
+        await page.GetByRole(AriaRole.Region, new() { Name = "Data volumes" })
+            .GetByRole(AriaRole.Button, new() { Name = "Add", Exact = true })
+            .ClickAsync();
         await page.GetByRole(AriaRole.Combobox, new() { Name = "Volume" }).SelectOptionAsync(AwayHost.Volume);
         await page.GetByLabel($"Path of {AwayHost.Volume} in the container").FillAsync("/results");
         await NextAsync(page);

@@ -146,16 +146,7 @@ public static class EnvironmentsApi
         }
         // The password is no part of what the key stands for: a hash of it would stand in the database
         var idempotency = Idempotency.Of(idempotencyKey, SpecWriter.Write(spec));
-        return await submit.RunAsync(actor, spec, idempotency, ct, reading.Password) switch
-        {
-            Outcome<Submitted>.Done { Value.Replayed: true } again => TypedResults.Ok(Answer(again.Value)),
-            Outcome<Submitted>.Done done => Made(done.Value),
-            Outcome<Submitted>.Refused bad => Problems.Invalid(
-                EnvironmentChecks.Flatten(bad.Errors),
-                StatusCodes.Status422UnprocessableEntity
-            ),
-            var other => Problems.Of(other, What),
-        };
+        return Answer(await submit.RunAsync(actor, spec, idempotency, ct, reading.Password));
     }
 
     private static async Task<Results<NoContent, ProblemHttpResult>> DeleteAsync(
@@ -230,16 +221,16 @@ public static class EnvironmentsApi
             var other => Problems.Of(other, What),
         };
 
-    private static async Task<Results<Created<SubmittedResponse>, ProblemHttpResult>> CloneAsync(
+    private static async Task<Results<Created<SubmittedResponse>, Ok<SubmittedResponse>, ProblemHttpResult>> CloneAsync(
         long id,
         ClaimsPrincipal user,
         CloneEnvironment clone,
-        CancellationToken ct
-    )
-    {
-        var outcome = await clone.RunAsync(user.Actor(), id, ct);
-        return outcome is Outcome<Submitted>.Done { Value: var made } ? Made(made) : Problems.Of(outcome, What);
-    }
+        CancellationToken ct,
+        [FromHeader(Name = "Idempotency-Key")] string? idempotencyKey = null
+    ) =>
+        JobsApi.RefuseKey(idempotencyKey) is { } refused
+            ? refused
+            : Answer(await clone.RunAsync(user.Actor(), id, ct, Idempotency.Of(idempotencyKey, $"clone {id}")));
 
     private static async Task<Results<Accepted<EnvironmentResponse>, ProblemHttpResult>> AnswerAsync(
         Outcome<long> outcome,
@@ -258,14 +249,21 @@ public static class EnvironmentsApi
             : Problems.NotFound(What);
     }
 
-    private static Created<SubmittedResponse> Made(Submitted submitted)
+    private static Results<Created<SubmittedResponse>, Ok<SubmittedResponse>, ProblemHttpResult> Answer(
+        Outcome<Submitted> outcome
+    )
     {
-        var answer = Answer(submitted);
-        return TypedResults.Created(answer.Url, answer);
+        if (outcome is Outcome<Submitted>.Refused bad)
+        {
+            return Problems.Invalid(EnvironmentChecks.Flatten(bad.Errors), StatusCodes.Status422UnprocessableEntity);
+        }
+        if (outcome is not Outcome<Submitted>.Done { Value: var submitted })
+        {
+            return Problems.Of(outcome, What);
+        }
+        var answer = new SubmittedResponse(submitted.Id, $"/api/v1/environments/{submitted.Id}", submitted.Replayed);
+        return submitted.Replayed ? TypedResults.Ok(answer) : TypedResults.Created(answer.Url, answer);
     }
-
-    private static SubmittedResponse Answer(Submitted submitted) =>
-        new(submitted.Id, $"/api/v1/environments/{submitted.Id}", submitted.Replayed);
 }
 
 /// <param name="Password">8-200 characters; never told again</param>
@@ -286,6 +284,7 @@ public sealed record EnvironmentBody(
     string? Memory = null,
     string? Shm = null,
     IReadOnlyList<Core.Volumes.VolumeMount>? Volumes = null,
+    IReadOnlyList<DatasetMount>? Datasets = null,
     IReadOnlyDictionary<string, string>? Env = null,
     EnvironmentBody.JupyterBody? Jupyter = null,
     bool Tensorboard = false,

@@ -309,7 +309,7 @@ public static class JobsApi
             )
             : RefuseKey(idempotencyKey);
 
-    private static ProblemHttpResult? RefuseKey(string? idempotencyKey) =>
+    internal static ProblemHttpResult? RefuseKey(string? idempotencyKey) =>
         idempotencyKey is not null && !IsKey(idempotencyKey)
             ? Problems.Invalid([new SpecError("Idempotency-Key", "1 to 128 printable ASCII characters are allowed.")])
             : null;

@@ -15,6 +15,9 @@ public enum ChangeKind
 
     /// <summary>The catalogue, or a task with an image; its id, or 0.</summary>
     Image,
+
+    /// <summary>What a job's program wrote beside curves.</summary>
+    Media,
 }
 
 /// <summary>Something changed. <see cref="Id"/> is a workload's id, an attempt's id (Log), an image task's id (Image), or 0.</summary>

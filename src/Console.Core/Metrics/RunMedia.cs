@@ -51,7 +51,7 @@ public sealed record MediaInfo(MediaKind Kind, string Tag, string Source, IReadO
 /// <summary>Durable home of them; implemented in Storage.</summary>
 public interface IMediaStore
 {
-    /// <summary>Writes them; one of the same kind, name, source and step is replaced. Then takes away what is too much.</summary>
+    /// <summary>Writes them; one of the same kind, name, source and step is replaced. Then takes away what is too much, and tells it.</summary>
     Task WriteAsync(long workloadId, IReadOnlyCollection<MediaItem> items, CancellationToken ct);
     Task<IReadOnlyList<MediaInfo>> ListAsync(long workloadId, CancellationToken ct);
 

@@ -18,13 +18,15 @@ public sealed class SeriesReader(ISeriesStore store)
     /// resolution that is still kept and does not take too many blocks. Buckets are by step where
     /// <paramref name="byStep"/>, else by time; one stands at its last point.
     /// </summary>
+    /// <param name="steps">of a job's curve, only points between these, both inclusive; null = all</param>
     public async Task<ChartSeries> ChartAsync(
         SeriesInfo series,
         long fromUnixMillis,
         long toUnixMillis,
         int maxPoints,
         bool byStep,
-        CancellationToken ct
+        CancellationToken ct,
+        (long From, long To)? steps = null
     )
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(maxPoints, 1);
@@ -34,8 +36,12 @@ public sealed class SeriesReader(ISeriesStore store)
         }
         var samples =
             series.Key.Owner == SeriesOwner.Job
-                ? await ReadCurveAsync(series, fromUnixMillis, toUnixMillis, maxPoints, byStep, ct)
+                ? await ReadCurveAsync(series, fromUnixMillis, toUnixMillis, maxPoints, byStep, steps, ct)
                 : await ReadMachineAsync(series, fromUnixMillis, Math.Min(toUnixMillis, last.UnixMillis), ct);
+        if (steps is { } part)
+        {
+            samples.RemoveAll(s => s.Step < part.From || s.Step > part.To);
+        }
         return new ChartSeries(series.Key, ChartBuckets.Draw(samples, maxPoints, byStep), series.Points);
     }
 
@@ -163,15 +169,18 @@ public sealed class SeriesReader(ISeriesStore store)
     /// A job's curve. Where a bucket of the chart is at least as wide as a group of points, groups are enough; where points
     /// are fewer, or the range cuts a block, its points are read.
     /// </summary>
+    /// <param name="steps">nothing between them is left out; what lies beside them may come along</param>
     private async Task<List<ChartPointSample>> ReadCurveAsync(
         SeriesInfo series,
         long from,
         long to,
         int maxPoints,
         bool byStep,
+        (long From, long To)? steps,
         CancellationToken ct
     )
     {
+        var (firstStep, lastStep) = steps ?? (long.MinValue, long.MaxValue);
         if (series.Points < SeriesGroups.Points * (long)maxPoints)
         {
             return await ReadRawAsync(series.Id, from, to, ct);
@@ -181,27 +190,33 @@ public sealed class SeriesReader(ISeriesStore store)
         {
             return await ReadRawAsync(series.Id, from, to, ct);
         }
+        // Where steps go back there are no groups, and its first and last tell nothing
+        var asked = read
+            .Blocks.Where(b => b.Groups is null || (b.LastStep >= firstStep && b.FirstStep <= lastStep))
+            .ToArray();
         var (least, greatest) = byStep
-            ? (read.Blocks.Min(b => b.FirstStep), read.Blocks.Max(b => b.LastStep))
+            ? (
+                Math.Max(firstStep, read.Blocks.Min(b => b.FirstStep)),
+                Math.Min(lastStep, read.Blocks.Max(b => b.LastStep))
+            )
             : (read.Blocks[0].FirstUnixMillis, read.Blocks[^1].LastUnixMillis);
         var bucket = unchecked((ulong)greatest - (ulong)least) / (double)maxPoints;
         bool IsFineEnough(SeriesBlock b) =>
             b.Groups is not null
             && b.FirstUnixMillis >= from
             && b.LastUnixMillis <= to
+            && b.FirstStep >= firstStep
+            && b.LastStep <= lastStep
             && unchecked(
                 byStep ? (ulong)b.LastStep - (ulong)b.FirstStep : (ulong)b.LastUnixMillis - (ulong)b.FirstUnixMillis
             ) / (double)SeriesGroups.CountOf(b.Count)
                 <= bucket;
 
-        var wanted = read
-            .Blocks.Where(b => b.Data.Length == 0 && !IsFineEnough(b))
-            .Select(b => b.FirstUnixMillis)
-            .ToArray();
+        var wanted = asked.Where(b => b.Data.Length == 0 && !IsFineEnough(b)).Select(b => b.FirstUnixMillis).ToArray();
         var whole = wanted.Length == 0 ? [] : await store.ReadBlocksAsync(series.Id, wanted, ct);
         var byFirst = whole.ToDictionary(b => b.FirstUnixMillis);
         var samples = new List<ChartPointSample>();
-        foreach (var block in read.Blocks)
+        foreach (var block in asked)
         {
             if (IsFineEnough(block))
             {

@@ -101,9 +101,9 @@ internal sealed partial class AttemptDriver
             imageId: imageId
         );
         // Where the answer is lost, the host's list finds it
-        if (next is { } id)
+        if (next is { } leased)
         {
-            host.EnsureDriver(id);
+            host.EnsureDriver(leased.AttemptId);
         }
     }
 

@@ -222,8 +222,9 @@ public sealed partial class AttemptWrites(
     /// the caller has seen the container dead, or never made: its GPUs are released. False for one that is given up with
     /// its host: its GPUs stay leased until <see cref="RemovedAsync"/>.
     /// </param>
-    /// <returns>the attempt that takes its place on its host, where the replica is started again alone</returns>
-    public async Task<long?> EndedAsync(
+    /// <param name="looked">where its host is lost: hosts that may be given the replica instead, where it is started again alone</param>
+    /// <returns>the attempt that takes its place, where the replica is started again alone</returns>
+    public async Task<LeasedAttempt?> EndedAsync(
         LeaderTerm term,
         long attemptId,
         AttemptState state,
@@ -234,7 +235,8 @@ public sealed partial class AttemptWrites(
         DateTimeOffset? startedAt = null,
         DateTimeOffset? endedAt = null,
         bool seenDead = true,
-        string? imageId = null
+        string? imageId = null,
+        IReadOnlySet<Guid>? looked = null
     )
     {
         Attempt? next = null;
@@ -273,10 +275,14 @@ public sealed partial class AttemptWrites(
                         await ReleaseAsync(db, w, a, now, ct);
                     }
                 }
+                else if (looked is not null)
+                {
+                    next = await StartElsewhereAsync(db, w, a, looked, now, ct);
+                }
                 db.Tell(ChangeKind.Queue);
             }
         );
-        return next?.Id;
+        return next is null ? null : new LeasedAttempt(next.HostId, next.Id);
     }
 
     public Task ArchivedAsync(

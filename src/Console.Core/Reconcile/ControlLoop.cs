@@ -66,14 +66,8 @@ public sealed partial class ControlLoop(
             c.Kind is ChangeKind.Queue or ChangeKind.Host or ChangeKind.Workload or ChangeKind.Everything
         );
         await using var workers = new HostWorkers(engines, tools, databases, probes, term);
-        var sweeping = Task.WhenAll(
-            networks.RunAsync(term),
-            volumes.RunAsync(term),
-            homes.RunAsync(term),
-            removals.RunAsync(term),
-            datasets.RunAsync(term)
-        );
-        var following = swarms.RunAsync(term);
+        var tried = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var sweeping = SweepAsync(term, tried.Task);
         // Another console may have written series since this one led last
         await series.ForgetAsync(term.Ended);
         try
@@ -98,6 +92,7 @@ public sealed partial class ControlLoop(
                         workers.Looked(),
                         leased => workers.EnsureDriver(leased.HostId, leased.AttemptId)
                     );
+                    tried.TrySetResult();
                     mayHaveHosts |= await NextAsync(subscription, workers, Patience(nextDeadline), term.Ended);
                     continue;
                 }
@@ -110,15 +105,29 @@ public sealed partial class ControlLoop(
                     // A leader that renews its lease and does nothing would keep all others from leading
                     Log.Broken(logger, e);
                 }
+                tried.TrySetResult();
                 mayHaveHosts = true;
                 await Task.Delay(s_retry, time, term.Ended);
             }
         }
         finally
         {
-            await following.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             await sweeping.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
+    }
+
+    /// <summary>What nobody waits for begins after the first pass, for which hosts and jobs may have waited while nobody led.</summary>
+    private async Task SweepAsync(LeaderTerm term, Task firstPass)
+    {
+        await firstPass.WaitAsync(term.Ended);
+        await Task.WhenAll(
+            networks.RunAsync(term),
+            volumes.RunAsync(term),
+            homes.RunAsync(term),
+            removals.RunAsync(term),
+            datasets.RunAsync(term),
+            swarms.RunAsync(term)
+        );
     }
 
     /// <summary>Wakes drivers of workloads that changed; returns when the queue may have, and answers whether hosts may have.</summary>

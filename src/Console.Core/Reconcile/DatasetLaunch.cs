@@ -4,7 +4,7 @@ using DeepLab.Core.Workloads;
 
 namespace DeepLab.Core.Reconcile;
 
-/// <summary>What a job's datasets are to its containers. Pure.</summary>
+/// <summary>What a workload's datasets are to its containers. Pure.</summary>
 public static class DatasetLaunch
 {
     // 0755, 0644

@@ -73,21 +73,7 @@ public sealed class Growth(
         foreach (var w in small.Where(w => !moving.Contains(w.ClusterId)))
         {
             var spec = StoredSpec.Read(w.SpecJson);
-            var pins = spec.NamedImages()
-                .Select(n => (n.Image, Pin: w.PinOf(spec, n.Image)))
-                .Where(n => n.Pin is not null)
-                .ToDictionary(n => n.Image, n => n.Pin!, StringComparer.Ordinal);
-            var asked = await QueueReader.RequestAsync(
-                db,
-                w.Id,
-                spec,
-                w.ClusterId,
-                w.TeamName,
-                w.OwnerId,
-                now,
-                pins,
-                term.Ended
-            );
+            var asked = await QueueReader.RequestAsync(db, w, spec, now, term.Ended);
             if (Elastic.RoomToGrow(fleet, queue, asked, w.RoundReplicas!.Value, now) is { } room)
             {
                 await AskAsync(term, w.Id, room, asked.Replicas);

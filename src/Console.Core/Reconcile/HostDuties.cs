@@ -21,7 +21,13 @@ public sealed class HostDuties(
 )
 {
     /// <summary>Answers when the clock alone asks for the next look; null for never.</summary>
-    public async Task<DateTimeOffset?> RunAsync(LeaderTerm term)
+    /// <param name="looked">hosts that may be given work</param>
+    /// <param name="leased">told of each attempt that takes the place of one that was lost</param>
+    public async Task<DateTimeOffset?> RunAsync(
+        LeaderTerm term,
+        IReadOnlySet<Guid> looked,
+        Action<LeasedAttempt> leased
+    )
     {
         await using var db = await databases.CreateDbContextAsync(term.Ended);
         var hosts = await db
@@ -47,13 +53,13 @@ public sealed class HostDuties(
             }
             if (host.Wish == HostWish.Fenced)
             {
-                await FenceAsync(term, host);
+                await FenceAsync(term, host, looked, leased);
             }
             else if (host is { UnreachableSince: { } since, LostAt: null })
             {
                 if (since + options.HostGrace <= now)
                 {
-                    await GiveUpAsync(term, host);
+                    await GiveUpAsync(term, host, looked, leased);
                 }
                 else
                 {
@@ -93,19 +99,10 @@ public sealed class HostDuties(
     /// An operator said that the host is dead: what it may have run is lost, and what that held is free, unseen. The host
     /// takes no work before it was activated and checked, and by then nothing of it is left.
     /// </summary>
-    private async Task FenceAsync(LeaderTerm term, Host host)
+    private async Task FenceAsync(LeaderTerm term, Host host, IReadOnlySet<Guid> looked, Action<LeasedAttempt> leased)
     {
-        foreach (var attempt in await LiveAsync(host.Id, term.Ended))
-        {
-            await attempts.EndedAsync(
-                term,
-                attempt.Id,
-                AttemptState.Lost,
-                (_, _) => (Reason.HostLost, $"was given up: {host.Name} was fenced"),
-                endedAt: host.LastSeenAt ?? host.UnreachableSince,
-                seenDead: false
-            );
-        }
+        var live = await LiveAsync(host.Id, term.Ended);
+        await LoseAsync(term, host, live, $"was given up: {host.Name} was fenced", looked, leased);
         await using var db = await databases.CreateDbContextAsync(term.Ended);
         var left = await db
             .Attempts.AsNoTracking()
@@ -124,28 +121,14 @@ public sealed class HostDuties(
         }
     }
 
-    private async Task GiveUpAsync(LeaderTerm term, Host host)
+    private async Task GiveUpAsync(LeaderTerm term, Host host, IReadOnlySet<Guid> looked, Action<LeasedAttempt> leased)
     {
         var live = await LiveAsync(host.Id, term.Ended);
-        foreach (var attempt in live)
-        {
-            await attempts.EndedAsync(
-                term,
-                attempt.Id,
-                AttemptState.Lost,
-                (_, _) =>
-                    (
-                        Reason.HostLost,
-                        string.Create(
-                            CultureInfo.InvariantCulture,
-                            $"was given up: {host.Name} has not answered for {options.HostGrace:c}"
-                        )
-                    ),
-                // The last time it was seen alive: what failed after that, because of it, is not the cause
-                endedAt: host.LastSeenAt ?? host.UnreachableSince,
-                seenDead: false
-            );
-        }
+        var why = string.Create(
+            CultureInfo.InvariantCulture,
+            $"was given up: {host.Name} has not answered for {options.HostGrace:c}"
+        );
+        await LoseAsync(term, host, live, why, looked, leased);
         await writes.RunAsync(
             term,
             async (db, ct) =>
@@ -165,6 +148,34 @@ public sealed class HostDuties(
                 return 0;
             }
         );
+    }
+
+    private async Task LoseAsync(
+        LeaderTerm term,
+        Host host,
+        IReadOnlyList<(long Id, long WorkloadId)> live,
+        string why,
+        IReadOnlySet<Guid> looked,
+        Action<LeasedAttempt> leased
+    )
+    {
+        foreach (var attempt in live)
+        {
+            var next = await attempts.EndedAsync(
+                term,
+                attempt.Id,
+                AttemptState.Lost,
+                (_, _) => (Reason.HostLost, why),
+                // The last time it was seen alive: what failed after that, because of it, is not the cause
+                endedAt: host.LastSeenAt ?? host.UnreachableSince,
+                seenDead: false,
+                looked: looked
+            );
+            if (next is { } elsewhere)
+            {
+                leased(elsewhere);
+            }
+        }
     }
 
     private async Task<IReadOnlyList<(long Id, long WorkloadId)>> LiveAsync(Guid hostId, CancellationToken ct)

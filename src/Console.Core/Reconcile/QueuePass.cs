@@ -44,7 +44,10 @@ public sealed class QueuePass(
     {
         var (plan, pauseEnds) = await PlaceAsync(term, looked, leased);
         await StopQueuedAsync(term);
-        var nextDeadline = Soonest(pauseEnds, Soonest(await StopOverdueAsync(term), await duties.RunAsync(term)));
+        var nextDeadline = Soonest(
+            pauseEnds,
+            Soonest(await StopOverdueAsync(term), await duties.RunAsync(term, looked, leased))
+        );
         nextDeadline = Soonest(nextDeadline, await yields.RunAsync(term));
         await growth.RunAsync(term, looked);
         await PreemptAsync(term, plan.Preemptions);

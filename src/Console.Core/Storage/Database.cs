@@ -49,7 +49,9 @@ public static class Database
     }
 
     public static DbContextOptionsBuilder UseConsole(this DbContextOptionsBuilder options, NpgsqlDataSource database) =>
-        options.UseNpgsql(database, o => o.ExecutionStrategy(d => new Retries(d))).UseSnakeCaseNamingConvention();
+        options
+            .UseNpgsql(database, o => o.ExecutionStrategy(d => new Retries(d, database)))
+            .UseSnakeCaseNamingConvention();
 }
 
 /// <summary>For `dotnet ef migrations add`: makes no connection.</summary>

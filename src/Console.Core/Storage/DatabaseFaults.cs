@@ -11,7 +11,8 @@ public static class DatabaseFaults
     public static bool IsFault(Exception e) =>
         e switch
         {
-            PostgresException p => p.IsTransient
+            PostgresException p => HasLostPlans(p)
+                || p.IsTransient
                 || p.SqlState is [.., _] s
                     && (s.StartsWith("53") || s.StartsWith("57") || s.StartsWith("08") || s is "25006" or "25P03"),
             NpgsqlException => true,
@@ -21,4 +22,7 @@ public static class DatabaseFaults
             TimeoutException or SocketException => true,
             _ => false,
         };
+
+    /// <summary>The server has a prepared statement that the connection's client does not know of, or lacks one that it should have.</summary>
+    public static bool HasLostPlans(Exception e) => e is PostgresException { SqlState: "42P05" or "26000" };
 }

@@ -1,3 +1,4 @@
+using DeepLab.Core.Feeds;
 using DeepLab.Core.Metrics;
 using Npgsql;
 
@@ -34,6 +35,10 @@ public sealed class PostgresMediaStore(NpgsqlDataSource database) : IMediaStore
         }
         await HalveAsync(workloadId, ct);
         await BoundAsync(workloadId, ct);
+        await using var tell = database.CreateCommand("select pg_notify($1, $2)");
+        tell.Parameters.Add(new() { Value = ChangeListener.Channel });
+        tell.Parameters.Add(new() { Value = ChangeListener.Encode(new Change(ChangeKind.Media, workloadId)) });
+        await tell.ExecuteNonQueryAsync(ct);
     }
 
     public async Task<IReadOnlyList<MediaInfo>> ListAsync(long workloadId, CancellationToken ct)

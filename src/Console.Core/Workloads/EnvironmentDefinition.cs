@@ -17,7 +17,7 @@ public static class EnvironmentDefinition
         {
             Copy((JsonObject)spec["roles"]![0]!["resources"]!, key);
         }
-        foreach (var key in (string[])["volumes", "env", "priority", "preemptible", "placement"])
+        foreach (var key in (string[])["volumes", "datasets", "env", "priority", "preemptible", "placement"])
         {
             Copy(spec, key);
         }

@@ -23,6 +23,7 @@ public static class EnvironmentReader
         "image",
         .. SpecReader.ResourceKeys,
         "volumes",
+        "datasets",
         "env",
         "jupyter",
         "tensorboard",
@@ -72,19 +73,22 @@ public static class EnvironmentReader
         };
         SpecEnvironment.NeedDoor(self, environment);
         var volumes = read.Find("volumes");
+        var mounts = SpecVolumes.Read(volumes);
+        var datasets = read.Find("datasets");
         var spec = plain with
         {
             Cluster = read.Find("cluster")?.Name() ?? plain.Cluster,
             Team = read.Find("team")?.Name(),
             Roles = [new RoleSpec { Name = EnvironmentSpec.Role, Resources = SpecReader.Resources(read) }],
             Env = SpecEnv.Read(read.Find("env")),
-            Volumes = SpecVolumes.Read(volumes),
+            Volumes = mounts,
+            Datasets = SpecDatasets.Read(datasets, mounts),
             Priority = read.Find("priority")?.Whole(0, 100) ?? plain.Priority,
             Preemptible = read.Find("preemptible")?.Flag() ?? false,
             Placement = SpecPlacement.Read(read.Find("placement")),
             Environment = environment,
         };
-        SpecEnvironment.CheckMounts(volumes, spec.Volumes);
+        SpecEnvironment.CheckMounts(spec, volumes, datasets);
         return errors.All.Count > 0
             ? new EnvironmentReading(null, null, errors.All)
             : new EnvironmentReading(spec, password, []);

@@ -30,7 +30,7 @@ public sealed record JobSpec
     /// <summary>Volumes of the lab that every container of the job sees.</summary>
     public ImmutableArray<VolumeMount> Volumes { get; init; } = [];
 
-    /// <summary>Versions of datasets that every container of the job sees.</summary>
+    /// <summary>Versions of datasets that every container of it sees.</summary>
     public ImmutableArray<DatasetMount> Datasets { get; init; } = [];
 
     /// <summary>A final test run: it alone is given the lists of test files, and is marked as such wherever runs are compared.</summary>

@@ -5,11 +5,11 @@ using DeepLab.Core.Volumes;
 
 namespace DeepLab.Core.Workloads;
 
-/// <summary>A version of a dataset, by name, in the containers of a job.</summary>
+/// <summary>A version of a dataset, by name, in the containers of a job or environment.</summary>
 /// <param name="Path">where the version's volume is mounted, read-only; the files are below <see cref="Root"/></param>
 public sealed record DatasetMount(string Name, int Version, string Path)
 {
-    /// <summary>What the version lies on, written by the console when the job comes; null before.</summary>
+    /// <summary>What the version lies on, written by the console when the spec comes; null before.</summary>
     public string? Volume { get; init; }
 
     /// <summary>Of the version, below the volume; empty = all of it.</summary>

@@ -66,7 +66,7 @@ internal static class SpecEnvironment
     public static void Check(SpecObject job, JobSpec spec)
     {
         void Refuse(string key, string message) => job.Find(key)?.Fail(message);
-        foreach (var key in (string[])["code", "script", "datasets", "final", "checkpoint", "maxDuration", "git"])
+        foreach (var key in (string[])["code", "script", "final", "checkpoint", "maxDuration", "git"])
         {
             Refuse(key, $"An environment has no {key}; leave it out.");
         }
@@ -88,25 +88,29 @@ internal static class SpecEnvironment
                 $"An environment has one role, \"{EnvironmentSpec.Role}\", with one replica, no command, and no image or restart scope of its own."
             );
         }
-        CheckMounts(job.Find("volumes"), spec.Volumes);
+        CheckMounts(spec, job.Find("volumes"), job.Find("datasets"));
     }
 
-    public static void CheckMounts(SpecNode? node, ImmutableArray<Volumes.VolumeMount> mounts)
+    /// <summary>Nothing is mounted in the place of its home.</summary>
+    public static void CheckMounts(JobSpec spec, SpecNode? volumes, SpecNode? datasets)
     {
-        if (
-            mounts.FirstOrDefault(m =>
-                m.MountPath is EnvironmentFolders.Home or "/home"
-                || m.MountPath == EnvironmentFolders.Own
-                || m.MountPath.StartsWith(EnvironmentFolders.Own + "/", StringComparison.Ordinal)
-            ) is
-            { } inTheWay
-        )
+        Check(volumes, spec.Volumes.Select(v => (v.Name, v.MountPath)));
+        Check(datasets, spec.Datasets.Select(d => (d.Name, d.Path)));
+
+        static void Check(SpecNode? node, IEnumerable<(string Name, string Path)> mounts)
         {
-            node?.Fail(
-                $"The path {SpecText.Quote(inTheWay.MountPath)} of {inTheWay.Name} belongs to the environment's home; a path such as \"/data\" or \"{EnvironmentFolders.Home}/data\" is allowed."
-            );
+            foreach (var (name, path) in mounts.Where(m => IsOfHome(m.Path)).Take(1))
+            {
+                node?.Fail(
+                    $"The path {SpecText.Quote(path)} of {name} belongs to the environment's home; a path such as \"/data\" or \"{EnvironmentFolders.Home}/data\" is allowed."
+                );
+            }
         }
     }
+
+    private static bool IsOfHome(string path) =>
+        path is EnvironmentFolders.Home or "/home" or EnvironmentFolders.Own
+        || path.StartsWith(EnvironmentFolders.Own + "/", StringComparison.Ordinal);
 
     public static void Write(Utf8JsonWriter w, EnvironmentSpec environment)
     {

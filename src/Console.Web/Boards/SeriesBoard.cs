@@ -24,7 +24,8 @@ public abstract class SeriesBoard(SeriesReader reader, ChangeFeed feed, TimeProv
 
     public IReadOnlyList<ChartModel> Charts { get; private set; } = [];
 
-    protected override TimeSpan Pace { get; } = TimeSpan.FromSeconds(1);
+    /// <summary>A point is on the page within a second of its being stored.</summary>
+    protected override TimeSpan Pace { get; } = TimeSpan.FromMilliseconds(750);
     protected override TimeSpan Patience { get; } = TimeSpan.FromSeconds(5);
     protected virtual bool ByStep => false;
 
@@ -78,6 +79,7 @@ public abstract class SeriesBoard(SeriesReader reader, ChangeFeed feed, TimeProv
         if (!_models.TryGetValue(plan.Title, out var model))
         {
             model = _models[plan.Title] = new ChartModel(plan.Title, plan.Unit, ByStep) { Csv = CsvOf(plan) };
+            model.Closer = (from, to, ct) => CloserAsync(model, from, to, ct);
         }
         var redraw = false;
         var news = new Dictionary<string, IReadOnlyList<ChartDot>>();
@@ -116,6 +118,36 @@ public abstract class SeriesBoard(SeriesReader reader, ChangeFeed feed, TimeProv
         _lines[(model.Title, line.Label)] = new Line(line.Series.Id) { UnixMillis = end.UnixMillis, Step = end.Step };
         return true;
     }
+
+    /// <summary>The page asks, beside the loop: what is drawn stays as it is.</summary>
+    private async Task<byte[]> CloserAsync(ChartModel model, double from, double to, CancellationToken ct)
+    {
+        var parts = new List<(int, IReadOnlyList<ChartDot>)>();
+        foreach (var line in _plan.FirstOrDefault(p => p.Title == model.Title)?.Lines ?? [])
+        {
+            var at = model.Lines.ToList().IndexOf(line.Label);
+            var (first, last) = line.Range ?? Range();
+            var asked = (From: Whole(Math.Floor(from)), To: Whole(Math.Ceiling(to)));
+            if (!ByStep)
+            {
+                (first, last) = (
+                    Math.Max(first, Whole(Math.Floor(from * 1000))),
+                    Math.Min(last, Whole(Math.Ceiling(to * 1000)))
+                );
+            }
+            var chart = await reader.ChartAsync(line.Series, first, last, Buckets, ByStep, ct, ByStep ? asked : null);
+            if (at >= 0)
+            {
+                parts.Add((at, [.. chart.Points.Select(p => ChartModel.Dot(p, ByStep))]));
+            }
+        }
+        return ChartBytes.Encode(parts);
+    }
+
+    private static long Whole(double x) =>
+        x >= long.MaxValue ? long.MaxValue
+        : x <= long.MinValue ? long.MinValue
+        : (long)x;
 
     private async Task<IReadOnlyList<ChartDot>> TailAsync(Line line, (long From, long To) range, CancellationToken ct)
     {

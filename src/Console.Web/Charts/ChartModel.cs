@@ -20,6 +20,9 @@ public sealed class ChartModel(string title, ChartUnit unit, bool byStep)
 
     /// <summary>Where every point of it is to be had as a file; null = nowhere.</summary>
     public string? Csv { get; init; }
+
+    /// <summary>Reads its lines between two x, both inclusive, as fine as they are kept, as <see cref="ChartBytes"/>; null = they are not finer.</summary>
+    public Func<double, double, CancellationToken, Task<byte[]>>? Closer { get; set; }
     public IReadOnlyList<string> Lines => _lines;
     public bool IsEmpty => _dots.TrueForAll(d => d.Count == 0);
 

@@ -8,6 +8,7 @@ public sealed partial class LineChart : IAsyncDisposable
 {
     private ElementReference _plot;
     private IJSObjectReference? _chart;
+    private DotNetObjectReference<LineChart>? _self;
     private ChartModel? _drawn;
     private bool _gone;
 
@@ -36,8 +37,9 @@ public sealed partial class LineChart : IAsyncDisposable
     {
         if (firstRender)
         {
+            _self = DotNetObjectReference.Create(this);
             await using var module = await Js.InvokeAsync<IJSObjectReference>("import", "./js/charts.js");
-            _chart = await module.InvokeAsync<IJSObjectReference>("create", _plot);
+            _chart = await module.InvokeAsync<IJSObjectReference>("create", _plot, _self);
         }
         if (_chart is null || _gone)
         {
@@ -56,6 +58,11 @@ public sealed partial class LineChart : IAsyncDisposable
             await _chart.InvokeVoidAsync("look", Smoothing, Logarithmic);
         }
     }
+
+    /// <summary>The reader chose a part of x to see.</summary>
+    [JSInvokable]
+    public Task<byte[]> CloserAsync(double from, double to) =>
+        _drawn?.Closer is { } read && from < to ? read(from, to, CancellationToken.None) : Task.FromResult<byte[]>([]);
 
     private Task RedrawAsync() => InvokeAsync(DrawAsync);
 
@@ -112,5 +119,6 @@ public sealed partial class LineChart : IAsyncDisposable
                 // The browser is gone
             }
         }
+        _self?.Dispose();
     }
 }

@@ -87,15 +87,7 @@ public static class DraftJson
         }
         if (d.Datasets.Count > 0)
         {
-            // What they lie on is the console's to write
-            job["datasets"] = new JsonArray([
-                .. d.Datasets.Select(l => new JsonObject
-                {
-                    ["name"] = l.Name,
-                    ["version"] = Number(l.Version),
-                    ["path"] = l.Path,
-                }),
-            ]);
+            job["datasets"] = Write(d.Datasets);
         }
         if (d.Final)
         {
@@ -225,16 +217,7 @@ public static class DraftJson
                 draft.Env.Add(new EnvLine { Name = name, Value = Text(value) });
             }
             draft.Volumes.AddRange(Volumes(job));
-            draft.Datasets.AddRange(
-                (At(job, "datasets") as JsonArray ?? [])
-                    .OfType<JsonObject>()
-                    .Select(dataset => new DatasetLine
-                    {
-                        Name = Text(dataset, "name", ""),
-                        Version = Text(dataset, "version", ""),
-                        Path = Text(dataset, "path", ""),
-                    })
-            );
+            draft.Datasets.AddRange(Datasets(job));
             draft.Final = Flag(job, "final", false);
             if (Patterns(job) is { } patterns)
             {
@@ -294,6 +277,27 @@ public static class DraftJson
                 Name = Text(volume, "name", ""),
                 MountPath = Text(volume, "mountPath", ""),
                 ReadOnly = Flag(volume, "readOnly", false),
+            });
+
+    /// <summary>What they lie on is the console's to write.</summary>
+    internal static JsonArray Write(IEnumerable<DatasetLine> lines) =>
+        new([
+            .. lines.Select(l => new JsonObject
+            {
+                ["name"] = l.Name,
+                ["version"] = Number(l.Version),
+                ["path"] = l.Path,
+            }),
+        ]);
+
+    internal static IEnumerable<DatasetLine> Datasets(JsonObject o) =>
+        (At(o, "datasets") as JsonArray ?? [])
+            .OfType<JsonObject>()
+            .Select(dataset => new DatasetLine
+            {
+                Name = Text(dataset, "name", ""),
+                Version = Text(dataset, "version", ""),
+                Path = Text(dataset, "path", ""),
             });
 
     internal static bool Flag(JsonObject? o, string key, bool fallback) =>

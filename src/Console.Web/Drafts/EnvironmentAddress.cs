@@ -54,6 +54,9 @@ public static class EnvironmentAddress
                 KeyValuePair.Create("volume", (string?)$"{v.Name}:{v.MountPath}{(v.ReadOnly ? ReadOnly : "")}")
             )
         );
+        query.AddRange(
+            d.Datasets.Select(l => KeyValuePair.Create("dataset", (string?)$"{l.Name}:{l.Version}:{l.Path}"))
+        );
         return QueryHelpers.AddQueryString(Page, query.Where(p => p.Value is not null));
     }
 
@@ -83,12 +86,29 @@ public static class EnvironmentAddress
         d.Ssh = Is("ssh", On, d.Ssh);
         d.Ports = Or("ports", d.Ports);
         d.IdleAfter = Or("idleAfter", d.IdleAfter);
-        var volumes = given.TryGetValue("volume", out var lines) ? lines : StringValues.Empty;
-        if (volumes.Count > 0 || given.ContainsKey("step"))
+        Lines("volume", d.Volumes, Volume);
+        Lines("dataset", d.Datasets, Dataset);
+
+        void Lines<T>(string key, List<T> into, Func<string, T> read)
         {
-            d.Volumes.Clear();
-            d.Volumes.AddRange(volumes.OfType<string>().Select(Volume));
+            var lines = given.TryGetValue(key, out var v) ? v : StringValues.Empty;
+            if (lines.Count > 0 || isWhole)
+            {
+                into.Clear();
+                into.AddRange(lines.OfType<string>().Select(read));
+            }
         }
+    }
+
+    private static DatasetLine Dataset(string text)
+    {
+        var parts = text.Split(':', 3);
+        return new DatasetLine
+        {
+            Name = parts[0],
+            Version = parts.ElementAtOrDefault(1) ?? "",
+            Path = parts.ElementAtOrDefault(2) ?? "",
+        };
     }
 
     private static VolumeLine Volume(string text)

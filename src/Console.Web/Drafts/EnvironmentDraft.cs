@@ -31,6 +31,7 @@ public sealed class EnvironmentDraft
     public string Memory { get; set; } = "2GiB";
     public string Shm { get; set; } = "512MiB";
     public List<VolumeLine> Volumes { get; } = [];
+    public List<DatasetLine> Datasets { get; } = [];
 
     /// <summary>Id of the deleted environment whose home it takes; empty = a new one.</summary>
     public string Home { get; set; } = "";

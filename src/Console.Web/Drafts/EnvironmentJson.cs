@@ -23,6 +23,7 @@ public static class EnvironmentJson
         "memory",
         "shm",
         "volumes",
+        "datasets",
         "home",
         "jupyter",
         "tensorboard",
@@ -52,6 +53,10 @@ public static class EnvironmentJson
         if (d.Volumes.Count > 0)
         {
             json["volumes"] = new JsonArray([.. d.Volumes.Select(DraftJson.Volume)]);
+        }
+        if (d.Datasets.Count > 0)
+        {
+            json["datasets"] = DraftJson.Write(d.Datasets);
         }
         if (d.Home.Length > 0)
         {
@@ -130,6 +135,7 @@ public static class EnvironmentJson
             ),
         };
         draft.Volumes.AddRange(DraftJson.Volumes(flat));
+        draft.Datasets.AddRange(DraftJson.Datasets(flat));
         draft.Host = OnlyHost(flat);
         // An exported one has none; whoever wrote one by hand wants it
         draft.Password = DraftJson.Text(DraftJson.At(flat, "jupyter") as JsonObject ?? [], "password", "");

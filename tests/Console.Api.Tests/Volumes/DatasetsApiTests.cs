@@ -145,6 +145,94 @@ public sealed class DatasetsApiTests(ApiHost host)
     }
 
     [Fact]
+    public async Task An_environment_mounts_a_version_by_the_rules_of_jobs_and_starts_again_while_that_is_there()
+    {
+        await host.MakeRoomAsync();
+        using var client = host.Admin();
+        var (name, volume) = (NewName("set"), NewName("vol"));
+        await MakeAsync(client, name, volume);
+        using var added = await client.PostAsync(
+            $"/api/v1/datasets/{name}/versions",
+            Answers.Json($$"""{"volume":"{{volume}}","folder":"a/b","split":{{Split}}}""")
+        );
+        await ReadyAsync((await added.OkAsync(HttpStatusCode.Created)).GetProperty("job").GetInt64());
+
+        using var dry = await client.PostAsync("/api/v1/environments?dryRun=true", Environment(2));
+        var foreseen = (await dry.OkAsync()).GetProperty("errors").EnumerateArray();
+        Assert.Equal(["datasets[0].version"], foreseen.Select(e => e.GetProperty("path").GetString()));
+        using var unknown = await client.PostAsync("/api/v1/environments", Environment(2));
+        var refusal = await unknown.ProblemAsync(HttpStatusCode.UnprocessableEntity);
+        Assert.Equal(["datasets[0].version"], refusal.Paths());
+        using var final = await client.PostAsync("/api/v1/environments", Environment(1, ""","final":true"""));
+        Assert.Equal(["final"], (await final.ProblemAsync(HttpStatusCode.BadRequest)).Paths());
+
+        using var made = await client.PostAsync("/api/v1/environments", Environment(1));
+        var id = (await made.OkAsync(HttpStatusCode.Created)).GetProperty("id").GetInt64();
+        var mounted = await MountedAsync(id);
+        Assert.Equal(
+            (volume, "a/b", true),
+            (
+                mounted.GetProperty("volume").GetString(),
+                mounted.GetProperty("folder").GetString(),
+                mounted.GetProperty("split").GetBoolean()
+            )
+        );
+        Assert.Equal(1, (await FindAsync(client, "volumes", volume)).GetProperty("inUse").GetInt32());
+        using var inUse = await client.DeleteAsync($"/api/v1/datasets/{name}/versions/1");
+        await inUse.ProblemAsync(HttpStatusCode.Conflict);
+        using var clone = await client.PostAsync($"/api/v1/environments/{id}/clone", null);
+        var copy = (await clone.OkAsync(HttpStatusCode.Created)).GetProperty("id").GetInt64();
+        Assert.Equal(mounted.GetRawText(), (await MountedAsync(copy)).GetRawText());
+        var definition = await client.GetStringAsync($"/api/v1/environments/{id}/definition");
+        using var imported = await client.PostAsync("/api/v1/environments?dryRun=true", Answers.Json(definition));
+        Assert.Equal(0, (await imported.OkAsync()).GetProperty("errors").GetArrayLength());
+
+        await EndAsync(copy, WorkloadState.Stopped);
+        await EndAsync(id, WorkloadState.Stopped);
+        using var again = await client.PostAsync($"/api/v1/environments/{id}/start", null);
+        await again.OkAsync(HttpStatusCode.Accepted);
+        await EndAsync(id, WorkloadState.Stopped);
+        using var deleted = await client.DeleteAsync($"/api/v1/datasets/{name}/versions/1");
+        await deleted.OkAsync(HttpStatusCode.NoContent);
+        foreach (var verb in (string[])["start", "restart"])
+        {
+            using var without = await client.PostAsync($"/api/v1/environments/{id}/{verb}", null);
+            var why = (await without.ProblemAsync(HttpStatusCode.Conflict)).GetProperty("detail").GetString();
+            Assert.Equal($"It cannot mount what it was made with. {name} has no version 1; none is ready.", why);
+        }
+        Assert.Equal(
+            "Stopped",
+            (await client.GetJsonAsync($"/api/v1/environments/{id}")).GetProperty("state").GetString()
+        );
+
+        // The same name and number, and another thing
+        using var gone = await client.DeleteAsync($"/api/v1/datasets/{name}");
+        await gone.OkAsync(HttpStatusCode.NoContent);
+        using var named = await client.PostAsync("/api/v1/datasets", Answers.Json($$"""{"name":"{{name}}"}"""));
+        await named.OkAsync(HttpStatusCode.Created);
+        using var other = await client.PostAsync(
+            $"/api/v1/datasets/{name}/versions",
+            Answers.Json($$"""{"volume":"{{volume}}","folder":"c","split":{{Split}}}""")
+        );
+        await ReadyAsync((await other.OkAsync(HttpStatusCode.Created)).GetProperty("job").GetInt64());
+        using var swapped = await client.PostAsync($"/api/v1/environments/{id}/start", null);
+        var told = (await swapped.ProblemAsync(HttpStatusCode.Conflict)).GetProperty("detail").GetString();
+        Assert.StartsWith($"Its dataset {name} 1 is another now", told);
+
+        HttpContent Environment(int version, string more = "") =>
+            Answers.Json(
+                $$"""
+                {"name":"{{name}}","image":"pytorch-cpu","cpus":0.5,
+                 "datasets":[{"name":"{{name}}","version":{{version}},"path":"/data"}]{{more}}}
+                """
+            );
+        async Task<JsonElement> MountedAsync(long environment) =>
+            (await client.GetJsonAsync($"/api/v1/environments/{environment}"))
+                .GetProperty("spec")
+                .GetProperty("datasets")[0];
+    }
+
+    [Fact]
     public async Task What_is_not_the_users_is_as_if_it_were_not_and_what_they_may_see_they_may_not_change()
     {
         await host.MakeRoomAsync();

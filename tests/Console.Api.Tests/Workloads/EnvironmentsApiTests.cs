@@ -267,6 +267,15 @@ public sealed class EnvironmentsApiTests(ApiHost host)
         var key = Guid.NewGuid().ToString();
         var first = await PostAsync(HttpStatusCode.Created);
         Assert.Equal(first, await PostAsync(HttpStatusCode.OK));
+        var clone = Guid.NewGuid().ToString();
+        var copy = await CloneAsync(first, HttpStatusCode.Created, clone);
+        Assert.NotEqual(first, copy);
+        await host.MakeRoomAsync();
+        Assert.Equal(copy, await CloneAsync(first, HttpStatusCode.OK, clone));
+        using var ofOther = await SendAsync($"/{copy}/clone", clone);
+        Assert.Equal(["Idempotency-Key"], (await ofOther.ProblemAsync(HttpStatusCode.UnprocessableEntity)).Paths());
+        using var noKey = await SendAsync($"/{first}/clone", new string('k', 129));
+        Assert.Equal(["Idempotency-Key"], (await noKey.ProblemAsync(HttpStatusCode.BadRequest)).Paths());
         using var job = await client.PostAsync(
             "/api/v1/jobs",
             Answers.Json("""{"name":"a","image":"img","environment":{},"roles":[{"name":"environment"}]}""")
@@ -275,11 +284,24 @@ public sealed class EnvironmentsApiTests(ApiHost host)
 
         async Task<long> PostAsync(HttpStatusCode expected)
         {
-            using var request = new HttpRequestMessage(HttpMethod.Post, "/api/v1/environments");
-            request.Content = Answers.Json(body);
-            request.Headers.Add("Idempotency-Key", key);
-            using var answer = await client.SendAsync(request);
+            using var answer = await SendAsync("", key, Answers.Json(body));
             return (await answer.OkAsync(expected)).GetProperty("id").GetInt64();
+        }
+
+        async Task<long> CloneAsync(long of, HttpStatusCode expected, string with)
+        {
+            using var answer = await SendAsync($"/{of}/clone", with);
+            var told = await answer.OkAsync(expected);
+            Assert.Equal(expected == HttpStatusCode.OK, told.GetProperty("replayed").GetBoolean());
+            return told.GetProperty("id").GetInt64();
+        }
+
+        async Task<HttpResponseMessage> SendAsync(string path, string with, HttpContent? content = null)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, $"/api/v1/environments{path}");
+            request.Content = content;
+            request.Headers.TryAddWithoutValidation("Idempotency-Key", with);
+            return await client.SendAsync(request);
         }
     }
 }

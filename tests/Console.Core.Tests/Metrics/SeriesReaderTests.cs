@@ -74,6 +74,22 @@ public sealed class SeriesReaderTests
         Assert.Equal(100, chart.Points.Count);
         Assert.Equal((24_999L, T0 + 24_999), (chart.Points[^1].Step, chart.Points[^1].UnixMillis));
         Assert.Equal(49.5, chart.Points.Average(p => p.Mean), 0.1);
+        var bySteps = await _reader.ChartAsync(series, 0, long.MaxValue, 100, byStep: true, Ct, (5_000, 24_999));
+        Assert.Equal(chart.Points, bySteps.Points);
+        chart = await _reader.ChartAsync(series, 0, long.MaxValue, 1_000, byStep: true, Ct, (59_990, 60_009));
+        Assert.Equal(
+            Enumerable.Range(59_990, 20).Select(s => (long)s).Except([60_000L]),
+            chart.Points.Select(p => p.Step)
+        );
+    }
+
+    [Fact]
+    public async Task Of_a_curve_whose_steps_go_back_a_part_is_found_wherever_it_lies()
+    {
+        var again = Enumerable.Range(0, 20_000).Select(i => new SeriesPoint(i % 1_500, T0 + i, i / 1_500));
+        var series = await WriteAsync(Loss, [.. again]);
+        var chart = await _reader.ChartAsync(series, 0, long.MaxValue, 1_000, byStep: true, Ct, (100, 100));
+        Assert.Equal(Enumerable.Range(0, 14).Select(r => (double)r), chart.Points.Select(p => p.Mean));
     }
 
     [Fact]

@@ -43,6 +43,7 @@ public sealed class RestartTests
         new()
         {
             ReplicaName = replica,
+            ReplicaId = Topologies.IndexOf(replica) + 1,
             ContainerName = replica,
             Number = 1,
             State = state,
@@ -108,6 +109,48 @@ public sealed class RestartTests
         Assert.NotNull(Restart.InPlace(Running(), spec, [runs, ended], ended));
         Assert.Null(Restart.InPlace(Running(), spec, [done, ended], ended));
         Assert.Null(Restart.InPlace(Running(), spec, [dead, At("evaluator-0", AttemptState.Running)], dead));
+    }
+
+    [Fact]
+    public void One_of_a_host_that_was_given_up_may_start_elsewhere()
+    {
+        var ended = At("task-1", AttemptState.Lost, Reason.HostLost);
+        Attempt[] round = [At("task-0", AttemptState.Running), ended];
+        Assert.Null(Restart.InPlace(Running(), Spec(), round, ended));
+        Assert.Equal(new Restart(true, 1, 10), Restart.Alone(Running(), Spec(), round, ended));
+        var gang = Spec(2, "array", new RoleSpec { Name = "task", Replicas = 2 });
+        Assert.Null(Restart.Alone(Running(), gang, round, ended));
+    }
+
+    [Fact]
+    public void A_blow_to_a_host_is_one_interruption_however_many_replicas_it_ends()
+    {
+        var at = DateTimeOffset.UnixEpoch;
+        Attempt Ended(string replica, double seconds, Reason reason)
+        {
+            var ended = At(replica, AttemptState.Exited, reason);
+            ended.EndedAt = at.AddSeconds(seconds);
+            return ended;
+        }
+        var (first, again) = (Ended("task-0", 0, Reason.EngineStopped), At("task-0", AttemptState.Leased));
+        again.Number = 2;
+        var w = Running(interruptions: 10);
+        foreach (
+            var (seconds, reason, restarts) in new[]
+            {
+                (3.0, Reason.EngineStopped, true),
+                (300.0, Reason.EngineStopped, false),
+                (3.0, Reason.ContainerLost, false),
+            }
+        )
+        {
+            var second = Ended("task-1", seconds, reason);
+            var restart = Restart.InPlace(w, Spec(), [first, second, again], second);
+            Assert.Equal(restarts ? new Restart(true, 10, 10) : null, restart);
+        }
+        // Who was not started again did not count
+        var alone = Ended("task-1", 3, Reason.EngineStopped);
+        Assert.Null(Restart.InPlace(w, Spec(), [first, alone, At("task-2", AttemptState.Running)], alone));
     }
 
     [Fact]

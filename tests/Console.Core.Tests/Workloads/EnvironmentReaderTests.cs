@@ -9,7 +9,8 @@ public sealed class EnvironmentReaderTests
 
     private const string Full = $$"""
         { "name": "notes", "cluster": "local", "team": "vision", "image": "pytorch-cpu", "gpus": 2, "gpuModel": "A100", "cpus": 1.5,
-          "memory": "2GiB", "shm": "1GiB", "volumes": [ { "name": "datasets", "mountPath": "/data" } ], "env": { "A": "1" },
+          "memory": "2GiB", "shm": "1GiB", "volumes": [ { "name": "datasets", "mountPath": "/data" } ],
+          "datasets": [ { "name": "digits", "version": 2, "path": "/home/lab/digits" } ], "env": { "A": "1" },
           "jupyter": { "password": "a secret word" }, "tensorboard": true, "ssh": { "keys": [ "{{Key}} me" ] },
           "ports": [ { "name": "app", "port": 7860 } ], "idleAfter": "02:00:00", "priority": 60 }
         """;
@@ -31,6 +32,7 @@ public sealed class EnvironmentReaderTests
             (role.Name, role.Replicas, spec.GpusAsked, role.Resources.Cpus)
         );
         Assert.Equal("a secret word", read.Password);
+        Assert.Equal([new DatasetMount("digits", 2, "/home/lab/digits")], spec.Datasets);
         var environment = spec.Environment!;
         Assert.Equal([$"{Key} me"], environment.SshKeys.AsEnumerable());
         Assert.Equal(TimeSpan.FromHours(2), environment.IdleAfter);
@@ -96,6 +98,18 @@ public sealed class EnvironmentReaderTests
         "volumes",
         "the environment's home"
     )]
+    [InlineData(
+        "\"datasets\":[{\"name\":\"d\",\"version\":1,\"path\":\"/home/lab/.deeplab\"}]",
+        "datasets",
+        "the environment's home"
+    )]
+    [InlineData(
+        "\"volumes\":[{\"name\":\"v\",\"mountPath\":\"/data\"}],\"datasets\":[{\"name\":\"d\",\"version\":1,\"path\":\"/data/d\"}]",
+        "datasets[0].path",
+        "apart from each other"
+    )]
+    [InlineData("\"datasets\":[{\"name\":\"d\",\"version\":0,\"path\":\"/d\"}]", "datasets[0].version", "1 to")]
+    [InlineData("\"final\":true", "final", "no key")]
     [InlineData("\"gpus\":-1", "gpus", "0 to 1,024")]
     public void What_is_wrong_is_told_at_its_field(string keys, string path, string part)
     {

@@ -4,11 +4,63 @@ using System.Text.Json;
 
 namespace DeepLab.Engine.Tests.Environments;
 
-/// <summary>A kernel of a real Jupyter that computes and says nothing, with nobody looking.</summary>
+/// <summary>A kernel of a real Jupyter.</summary>
 internal static class Kernel
 {
-    /// <summary>Starts one, gives it work that lasts for minutes, returns when it is at it, and goes away. Answers its id.</summary>
+    /// <summary>
+    /// Starts one, gives it work that lasts for minutes and says nothing, returns when it is at it, and goes away. Answers its id.
+    /// </summary>
     public static async Task<string> BusyAsync(EnvironmentConsole lab, Uri jupyter, string token, CancellationToken ct)
+    {
+        var (id, socket) = await WorkAsync(lab, jupyter, token, "import time; time.sleep(600)", ct);
+        using (socket)
+        {
+            while (!IsStatus(await NextAsync(socket, ct), "busy"))
+            {
+                // What else is said before
+            }
+        }
+        return id;
+    }
+
+    /// <summary>What a cell of a new notebook printed, or how it failed.</summary>
+    public static async Task<string> RunAsync(
+        EnvironmentConsole lab,
+        Uri jupyter,
+        string token,
+        string code,
+        CancellationToken ct
+    )
+    {
+        var (_, socket) = await WorkAsync(lab, jupyter, token, code, ct);
+        using (socket)
+        {
+            var said = new StringBuilder();
+            while (true)
+            {
+                var told = await NextAsync(socket, ct);
+                if (IsStatus(told, "idle"))
+                {
+                    return said.ToString();
+                }
+                if (told.Type is "stream" or "error")
+                {
+                    said.Append(told.Content.GetProperty(told.Type == "error" ? "evalue" : "text").GetString());
+                }
+            }
+        }
+    }
+
+    private static bool IsStatus((string? Type, JsonElement Content) told, string state) =>
+        told.Type == "status" && told.Content.GetProperty("execution_state").GetString() == state;
+
+    private static async Task<(string Kernel, ClientWebSocket Socket)> WorkAsync(
+        EnvironmentConsole lab,
+        Uri jupyter,
+        string token,
+        string code,
+        CancellationToken ct
+    )
     {
         using var answer = await lab.SendAsync(HttpMethod.Post, new Uri(jupyter, "api/kernels"), token, "{}");
         answer.EnsureSuccessStatusCode();
@@ -16,7 +68,7 @@ internal static class Kernel
             .Parse(await answer.Content.ReadAsStringAsync(ct))
             .RootElement.GetProperty("id")
             .GetString()!;
-        using var socket = new ClientWebSocket();
+        var socket = new ClientWebSocket();
         socket.Options.SetRequestHeader("Authorization", $"token {token}");
         var channels = new UriBuilder(new Uri(jupyter, $"api/kernels/{id}/channels?session_id=s")) { Scheme = "ws" };
         await socket.ConnectAsync(channels.Uri, ct);
@@ -35,7 +87,7 @@ internal static class Kernel
                 metadata = new { },
                 content = new
                 {
-                    code = "import time; time.sleep(600)",
+                    code,
                     silent = false,
                     store_history = false,
                     user_expressions = new { },
@@ -47,18 +99,25 @@ internal static class Kernel
             }
         );
         await socket.SendAsync(Encoding.UTF8.GetBytes(work), WebSocketMessageType.Text, true, ct);
+        return (id, socket);
+    }
+
+    /// <summary>The next that is about the work.</summary>
+    private static async Task<(string? Type, JsonElement Content)> NextAsync(
+        ClientWebSocket socket,
+        CancellationToken ct
+    )
+    {
         while (true)
         {
             using var message = JsonDocument.Parse(await ReadAsync(socket, ct));
             var root = message.RootElement;
-            if (
-                root.GetProperty("header").GetProperty("msg_type").GetString() == "status"
-                && root.GetProperty("content").GetProperty("execution_state").GetString() == "busy"
-                && root.GetProperty("parent_header").TryGetProperty("msg_id", out var of)
-                && of.GetString() == "work"
-            )
+            if (root.GetProperty("parent_header").TryGetProperty("msg_id", out var of) && of.GetString() == "work")
             {
-                return id;
+                return (
+                    root.GetProperty("header").GetProperty("msg_type").GetString(),
+                    root.GetProperty("content").Clone()
+                );
             }
         }
     }

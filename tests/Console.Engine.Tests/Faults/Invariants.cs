@@ -43,7 +43,8 @@ internal static class Invariants
           group by workload_id having max(seq) <> count(*)
         union all
         select '7: job ' || w.id || ' succeeded, and ' || a.replica_name || ' did not' from workloads w
-          join attempts a on a.workload_id = w.id and a.number = w.round
+          join attempts a on a.workload_id = w.id and a.round = w.round
+            and not exists (select from attempts b where b.replica_id = a.replica_id and b.number > a.number)
           where w.state = 'Succeeded' and (a.exit_code is distinct from 0 or a.started_at is null or a.reason <> 'Completed') and a.reason <> 'NoLongerNeeded'
         union all
         select '7: array ' || w.id || ' succeeded, and its replica ' || r.id || ' did not' from workloads w
@@ -57,7 +58,7 @@ internal static class Invariants
             and exists (select from attempts b where b.replica_id = a.replica_id and b.number > a.number)
         union all
         select '8: job ' || w.id || ' succeeded, and was stopped before' from workloads w
-          join attempts a on a.workload_id = w.id and a.number = w.round
+          join attempts a on a.workload_id = w.id and a.round = w.round
           -- By a user: what the loop wants to queue again may end well before it is asked to
           where w.state = 'Succeeded' and w.desired = 'Stop' and w.stop_requested_at < a.ended_at
         """;

@@ -1,21 +1,23 @@
+using System.Text.Json;
 using DeepLab.Core.Operations;
 using DeepLab.Core.Operations.Data;
 using DeepLab.Core.Volumes;
 using DeepLab.Core.Workloads;
+using DeepLab.Engine.Tests.Environments;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace DeepLab.Engine.Tests.Jobs;
 
 /// <summary>Datasets as real containers make and see them.</summary>
-public sealed class DatasetTests
+public sealed class DatasetTests(EnvironmentConsole lab) : IClassFixture<EnvironmentConsole>
 {
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task A_version_is_what_its_job_found_and_jobs_see_its_files_and_the_lists_that_are_theirs()
+    public async Task A_version_is_what_its_job_found_and_jobs_and_notebooks_see_its_files_and_the_lists_that_are_theirs()
     {
-        await using var console = await ConsoleHarness.StartAsync(Ct);
+        var console = lab.Console;
         await using (var db = await console.DbAsync(Ct))
         {
             var only = await db.Hosts.Select(h => h.Name).SingleAsync(Ct);
@@ -51,7 +53,7 @@ public sealed class DatasetTests
         // Each line of a list is a file; a file cannot be changed; the lists together are all that this run may know
         string Check(string lists, int files) =>
             $"set -e; cd \"$DEEPLAB_DATASET_DIGITS_LISTS\"; test \"$(echo *.txt)\" = '{lists}'; test $(cat *.txt | wc -l) = {files}; "
-            + "cat *.txt | while read -r f; do test -s \"$DEEPLAB_DATASET_DIGITS/$f\"; done; ! touch \"$DEEPLAB_DATASET_DIGITS/file 1\"";
+            + "cat *.txt | while read -r f; do test -s \"$DEEPLAB_DATASET_DIGITS/$f\"; done; ! touch \"$DEEPLAB_DATASET_DIGITS/file 1\" 2>/dev/null";
         var mount = new DatasetMount("digits", version.Number, "/in");
         await SucceedAsync(
             console,
@@ -68,12 +70,30 @@ public sealed class DatasetTests
                 Final = true,
             }
         );
+        var id = await lab.CreateAsync(
+            EnvironmentConsole.Spec("sees", new EnvironmentSpec()) with
+            {
+                Datasets = [mount],
+            }
+        );
+        var notebook = await lab.UntilAsync(id, WorkloadState.Running);
+        var cell = $"""
+            import subprocess
+            print(subprocess.run(["sh", "-c", {JsonSerializer.Serialize(
+                Check("train.txt validation.txt", parts.Train + parts.Validation) + "; test -z \"$DEEPLAB_FINAL\""
+            )}]).returncode)
+            """;
+        Assert.Equal(
+            "0\n",
+            await Kernel.RunAsync(lab, EnvironmentConsole.JupyterOf(notebook), await lab.TokenAsync(id), cell, Ct)
+        );
+        await console.StopAsync(id, Ct);
+        await lab.UntilAsync(id, WorkloadState.Stopped);
         await console.UntilCleanAsync(Ct);
-        var install = console.Services.GetRequiredService<DeepLab.Core.Operations.Fleet.InstallationId>().Value;
         await console
             .Services.GetRequiredService<DeepLab.Core.Engines.IEngineFactory>()
             .Get(ConsoleHarness.Engine, null)
-            .RemoveVolumeAsync(DeepLab.Core.Reconcile.LaunchPlan.VolumeOf(install, "digits-data"), Ct);
+            .RemoveVolumeAsync(DeepLab.Core.Reconcile.LaunchPlan.VolumeOf(lab.InstallId, "digits-data"), Ct);
     }
 
     /// <summary>The version once it is made, or could not be.</summary>

@@ -79,7 +79,7 @@ public sealed class RestartScopeTests
             .SingleAsync(Ct);
         Assert.Equal(("worker-1", 2), (told.Replica, told.Attempt));
         Assert.StartsWith("worker-1 ", told.Message);
-        Assert.EndsWith("; it alone is started again: restart 1 of 2", told.Message);
+        Assert.EndsWith("; it alone is started again in place: restart 1 of 2", told.Message);
         Assert.False(await db.Events.AnyAsync(e => e.WorkloadId == id && e.Kind == "stopping", Ct));
     }
 

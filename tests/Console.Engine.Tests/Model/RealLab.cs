@@ -46,17 +46,26 @@ internal sealed class RealLab : ILab
             ("DEEPLAB_HOST_GRACE", "8")
         );
         var lab = new RealLab(fleet, console);
-        await console.StartAsync(ct);
-        await console.SignInAsync(ct);
-        lab._hosts.Add(first.Name);
-        lab._install = await Invariants.ScalarAsync<string>(lab.Sql, "select install_id from installations", ct);
-        foreach (var team in Commands.Teams)
+        try
         {
-            await lab.AskAsync(HttpMethod.Post, "teams", new { name = team }, ct);
+            await console.StartAsync(ct);
+            await console.SignInAsync(ct);
+            lab._hosts.Add(first.Name);
+            lab._install = await Invariants.ScalarAsync<string>(lab.Sql, "select install_id from installations", ct);
+            foreach (var team in Commands.Teams)
+            {
+                await lab.AskAsync(HttpMethod.Post, "teams", new { name = team }, ct);
+            }
+            await lab.AddHostAsync(ct);
+            await lab.HealAsync(ct);
+            return lab;
         }
-        await lab.AddHostAsync(ct);
-        await lab.HealAsync(ct);
-        return lab;
+        catch
+        {
+            // It would run on, with nobody to end it
+            await console.DisposeAsync();
+            throw;
+        }
     }
 
     public async Task<Answer> SubmitAsync(Wish wish, string key, CancellationToken ct) =>

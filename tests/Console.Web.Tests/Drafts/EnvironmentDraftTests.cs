@@ -44,6 +44,14 @@ public sealed class EnvironmentDraftTests
             }
         );
         draft.Volumes.Add(new VolumeLine { Name = "results", MountPath = "/out" });
+        draft.Datasets.Add(
+            new DatasetLine
+            {
+                Name = "digits",
+                Version = "2",
+                Path = "/data/digits",
+            }
+        );
         return draft;
     }
 
@@ -61,6 +69,7 @@ public sealed class EnvironmentDraftTests
             [new VolumeMount("datasets", "/data/datasets", true), new VolumeMount("results", "/out", false)],
             spec.Volumes
         );
+        Assert.Equal([new DatasetMount("digits", 2, "/data/digits")], spec.Datasets);
         Assert.Equal("correct horse", reading.Password);
         var environment = spec.Environment!;
         Assert.True(environment is { Jupyter: true, TensorBoard: true, Ssh: true });
@@ -100,6 +109,7 @@ public sealed class EnvironmentDraftTests
         var address = EnvironmentAddress.Write(Answered(), "access", 7);
         var back = new EnvironmentDraft();
         back.Volumes.Add(new VolumeLine { Name = "of the original" });
+        back.Datasets.Add(new DatasetLine { Name = "of the original" });
 
         EnvironmentAddress.Read(new Uri("http://console" + address).Query, back);
 
@@ -115,7 +125,7 @@ public sealed class EnvironmentDraftTests
 
         EnvironmentAddress.Read("?image=base", draft);
 
-        Assert.Equal(("base", "mine", 2), (draft.Image, draft.Name, draft.Volumes.Count));
+        Assert.Equal(("base", "mine", 2, 1), (draft.Image, draft.Name, draft.Volumes.Count, draft.Datasets.Count));
     }
 
     [Fact]
@@ -130,6 +140,7 @@ public sealed class EnvironmentDraftTests
             Priority = 70,
             Env = ImmutableSortedDictionary<string, string>.Empty.Add("A", "b"),
             Volumes = [new VolumeMount("datasets", "/data", true)],
+            Datasets = [new DatasetMount("digits", 2, "/digits")],
             Placement = new PlacementSpec { ExcludeHosts = ["h7"] },
             Roles =
             [
@@ -153,8 +164,14 @@ public sealed class EnvironmentDraftTests
             },
         };
         var stored = SpecWriter.Write(spec);
-        // But for the home that it took over: there is one of it
-        var original = SpecWriter.Write(spec with { Environment = spec.Environment with { Home = 3 } });
+        // But for the home that it took over, of which there is one, and where its dataset was found
+        var original = SpecWriter.Write(
+            spec with
+            {
+                Environment = spec.Environment with { Home = 3 },
+                Datasets = [spec.Datasets[0] with { Volume = "shared", Folder = "a", Split = true }],
+            }
+        );
 
         var reading = Read(EnvironmentJson.Write(EnvironmentJson.FromSpec(original), masked: false));
 

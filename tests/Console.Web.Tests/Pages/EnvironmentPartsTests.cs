@@ -60,6 +60,28 @@ public sealed class EnvironmentPartsTests : BunitContext, IAsyncLifetime
         );
 
     [Fact]
+    public void The_versions_that_it_mounts_are_told_and_lead_to_their_datasets()
+    {
+        var environment = Environments.Detail(WorkloadState.Running);
+        var head = Head(
+            environment with
+            {
+                Job = environment.Job with
+                {
+                    Datasets = [new DatasetMount("digits", 2, "/data"), new DatasetMount("faces", 1, "/faces")],
+                },
+            }
+        );
+
+        var links = head.FindAll("a[href^='/datasets/']");
+        Assert.Equal(
+            [("/datasets/digits", "digits 2"), ("/datasets/faces", "faces 1")],
+            links.Select(a => (a.GetAttribute("href"), a.TextContent))
+        );
+        Assert.DoesNotContain("Dataset", Head(environment).Markup, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void One_on_its_way_says_how_far_it_is()
     {
         var head = Head(

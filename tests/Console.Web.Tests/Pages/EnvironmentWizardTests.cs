@@ -2,8 +2,10 @@ using System.Security.Claims;
 using Bunit;
 using DeepLab.Core;
 using DeepLab.Core.Operations;
+using DeepLab.Core.Operations.Data;
 using DeepLab.Core.Workloads;
 using DeepLab.Web.Components.Pages.Environments.New;
+using DeepLab.Web.Components.Shared;
 using DeepLab.Web.Drafts;
 using DeepLab.Web.Session;
 using DeepLab.Web.Tests.Shared;
@@ -133,6 +135,57 @@ public sealed class EnvironmentWizardTests : BunitContext, IAsyncLifetime
         await step.FindAll("select")[1].ChangeAsync(new ChangeEventArgs { Value = host.Name });
 
         Assert.Equal((host.Gpus[0].Model, host.Name), (_draft.GpuModel, _draft.Host));
+    }
+
+    [Fact]
+    public async Task A_dataset_is_added_with_its_newest_version_and_a_path_that_follows_its_name()
+    {
+        static DatasetView Dataset(string name, int latest) =>
+            new(name, "", "ada", null, latest, latest, Mine: true, Fleet.Then);
+        var step = Render<DatasetFields>(p =>
+            p.Add(c => c.Lines, _draft.Datasets)
+                .Add(c => c.Datasets, [Dataset("digits", 3), Dataset("faces", 1)])
+                .Add(c => c.OnChanged, EventCallback.Factory.Create(this, () => _changes++))
+                .AddChildContent("read-only")
+        );
+        Assert.DoesNotContain("read-only", step.Markup, StringComparison.Ordinal);
+
+        await step.Find("button").ClickAsync(new());
+        await step.Find("button").ClickAsync(new());
+        await step.FindAll("select")[0].ChangeAsync(new ChangeEventArgs { Value = "faces" });
+        await step.FindAll("select")[1].ChangeAsync(new ChangeEventArgs { Value = "digits" });
+        step.FindAll("input")[2].Input("2");
+
+        Assert.Equal(
+            [("faces", "1", "/data/faces"), ("digits", "2", "/data/digits")],
+            _draft.Datasets.Select(l => (l.Name, l.Version, l.Path))
+        );
+        Assert.Equal(5, _changes);
+        Assert.Contains("read-only", step.Markup, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_wrong_version_of_a_dataset_is_told_at_its_step_and_a_right_one_goes_along()
+    {
+        var navigation = Services.GetRequiredService<NavigationManager>();
+        navigation.NavigateTo(
+            "/environments/new?step=volumes&name=mine&image=mine:2&cluster=local&dataset=digits:two:/data/digits"
+        );
+        var page = Render<NewEnvironmentPage>();
+        Assert.Equal("/data/digits", page.Find("[aria-label='Path of digits in the container']").GetAttribute("value"));
+
+        await page.Find("form").SubmitAsync();
+        Assert.Contains("datasets[0].version", page.Find(".step").TextContent, StringComparison.Ordinal);
+
+        page.Find("[aria-label='Version of digits']").Input("2");
+        await page.Find("form").SubmitAsync();
+        Assert.Contains("step=access", navigation.Uri, StringComparison.Ordinal);
+        Assert.Contains(
+            "dataset=digits:2:/data/digits",
+            Uri.UnescapeDataString(navigation.Uri),
+            StringComparison.Ordinal
+        );
+        Assert.Contains("digits 2 at /data/digits", page.Find(".side").TextContent, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -55,7 +55,11 @@ public sealed class CompareJobs(IDbContextFactory<ConsoleDb> databases, SeriesRe
         CancellationToken ct
     )
     {
-        var found = await FindAsync(actor, ids, ct);
+        await using var db = await databases.CreateDbContextAsync(ct);
+        var found = await JobQueries
+            .Filter(db, actor, new JobFilter())
+            .Where(w => ids.Contains(w.Id))
+            .ToDictionaryAsync(w => w.Id, ct);
         if (ids.Where(id => !found.ContainsKey(id)).ToArray() is { Length: > 0 } missing)
         {
             return new Comparison([], FieldLines.Of([]), [], new SharedMetrics([], 0)) { Missing = missing };
@@ -64,7 +68,11 @@ public sealed class CompareJobs(IDbContextFactory<ConsoleDb> databases, SeriesRe
         var curves = new List<IReadOnlyList<SeriesInfo>>();
         foreach (var id in ids)
         {
-            fields.Add([.. await ParametersAsync(id, ct), .. SpecOf(found[id]), .. await RunOfAsync(found[id], ct)]);
+            fields.Add([
+                .. await ParametersAsync(id, ct),
+                .. SpecOf(found[id]),
+                .. await RunOfAsync(db, found[id], ct),
+            ]);
             curves.Add(await series.ListAsync(SeriesOwner.Job, id.ToString(CultureInfo.InvariantCulture), ct));
         }
         var shared = SharedMetrics.Of(curves, metric);
@@ -84,15 +92,6 @@ public sealed class CompareJobs(IDbContextFactory<ConsoleDb> databases, SeriesRe
         };
     }
 
-    private async Task<Dictionary<long, Workload>> FindAsync(Actor actor, IReadOnlyList<long> ids, CancellationToken ct)
-    {
-        await using var db = await databases.CreateDbContextAsync(ct);
-        return await JobQueries
-            .Filter(db, actor, new JobFilter())
-            .Where(w => ids.Contains(w.Id))
-            .ToDictionaryAsync(w => w.Id, ct);
-    }
-
     /// <summary>With every default spelled out; what does not read back is told as it is stored.</summary>
     private static IReadOnlyList<RunField> SpecOf(Workload w) =>
         RunFields.OfSpec(
@@ -101,9 +100,8 @@ public sealed class CompareJobs(IDbContextFactory<ConsoleDb> databases, SeriesRe
             w.PinnedRoleImages
         );
 
-    private async Task<IReadOnlyList<RunField>> RunOfAsync(Workload w, CancellationToken ct)
+    private static async Task<IReadOnlyList<RunField>> RunOfAsync(ConsoleDb db, Workload w, CancellationToken ct)
     {
-        await using var db = await databases.CreateDbContextAsync(ct);
         var attempts = await db
             .Attempts.AsNoTracking()
             .Where(a => a.WorkloadId == w.Id)

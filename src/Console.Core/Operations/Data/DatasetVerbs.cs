@@ -64,7 +64,7 @@ public sealed class DatasetVerbs(IDbContextFactory<ConsoleDb> databases, TimePro
                 }
                 if ((await DatasetUses.ReadAsync(db, ct)).Of(name) is > 0 and var uses)
                 {
-                    return Mounted($"Dataset {name}", uses);
+                    return Refusals.Mounted($"Dataset {name}", uses);
                 }
                 var making = await db
                     .DatasetVersions.AsNoTracking()
@@ -106,7 +106,7 @@ public sealed class DatasetVerbs(IDbContextFactory<ConsoleDb> databases, TimePro
                 }
                 if ((await DatasetUses.ReadAsync(db, ct)).Of(name, number) is > 0 and var uses)
                 {
-                    return Mounted($"Version {number} of {name}", uses);
+                    return Refusals.Mounted($"Version {number} of {name}", uses);
                 }
                 db.DatasetVersions.Remove(version);
                 dataset.LastDeleted = Math.Max(dataset.LastDeleted, number);
@@ -120,12 +120,6 @@ public sealed class DatasetVerbs(IDbContextFactory<ConsoleDb> databases, TimePro
                 return new Outcome<string>.Done(name);
             },
             ct
-        );
-
-    /// <param name="what">at the beginning of the sentence</param>
-    internal static Outcome<string> Mounted(string what, int uses) =>
-        new Outcome<string>.Conflict(
-            $"{what} is mounted by {uses} {(uses == 1 ? "workload that waits or runs" : "workloads that wait or run")}; stop {(uses == 1 ? "it" : "them")} first."
         );
 
     private static Outcome<string> BeingMade(string name, DatasetVersion version) =>

@@ -99,7 +99,7 @@ public sealed class VolumeVerbs(IDbContextFactory<ConsoleDb> databases, TimeProv
                 }
                 if ((await UsesAsync(db, ct)).GetValueOrDefault(name) is > 0 and var uses)
                 {
-                    return DatasetVerbs.Mounted($"Volume {name}", uses);
+                    return Refusals.Mounted($"Volume {name}", uses);
                 }
                 var held = await db
                     .DatasetVersions.Where(v => v.Volume == name && v.State != DatasetState.Failed)

@@ -1,3 +1,4 @@
+using DeepLab.Core.Operations.Data;
 using DeepLab.Core.Storage;
 using DeepLab.Core.Tenancy;
 using DeepLab.Core.Workloads;
@@ -59,6 +60,26 @@ public static class EnvironmentChecks
             );
         }
         return errors;
+    }
+
+    /// <summary>
+    /// Why one that has ended cannot be started again, as a sentence: what the actor could see when it was made may be another's by
+    /// now, or gone. Null where it can.
+    /// </summary>
+    internal static async Task<string?> WhyNotAgainAsync(ConsoleDb db, Actor actor, JobSpec spec, CancellationToken ct)
+    {
+        if (spec.Environment is { IsBoard: true } board)
+        {
+            return await OpenTensorBoard.WhyNotAsync(db, actor, board, ct);
+        }
+        var (now, gone) = await DatasetReader.ResolveAsync(db, actor, spec, ct);
+        if (gone.Count > 0)
+        {
+            return $"It cannot mount what it was made with. {gone[0].Message}";
+        }
+        return now.Datasets.Except(spec.Datasets).FirstOrDefault() is { } other
+            ? $"Its dataset {other.InWords()} is another now than when it was made; make a new environment with it."
+            : null;
     }
 
     /// <summary>A flat definition has no roles: its resources stand at the top.</summary>

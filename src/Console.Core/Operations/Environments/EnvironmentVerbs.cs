@@ -11,15 +11,15 @@ namespace DeepLab.Core.Operations.Environments;
 public sealed class StartEnvironment(IDbContextFactory<ConsoleDb> databases, TimeProvider time)
 {
     public Task<Outcome<long>> RunAsync(Actor actor, long id, CancellationToken ct) =>
-        Verb.OnWorkloadAsync(
+        Verb.WithWorkloadAsync(
             databases,
             actor,
             id,
-            (db, w) =>
+            async (db, w) =>
             {
                 if (w.State.IsTerminal())
                 {
-                    return Again(db, w, actor, time.GetUtcNow());
+                    return await AgainAsync(db, w, actor, time.GetUtcNow(), ct);
                 }
                 if (w.Desired == DesiredState.Stop)
                 {
@@ -32,9 +32,18 @@ public sealed class StartEnvironment(IDbContextFactory<ConsoleDb> databases, Tim
         );
 
     /// <summary>A new round, as if it came just now. Answers null, or why there is none.</summary>
-    internal static string? Again(ConsoleDb db, Workload w, Actor actor, DateTimeOffset now)
+    internal static async Task<string?> AgainAsync(
+        ConsoleDb db,
+        Workload w,
+        Actor actor,
+        DateTimeOffset now,
+        CancellationToken ct
+    )
     {
-        if (WhyNoBoard(db, w, actor) is { } why)
+        if (
+            StoredSpec.TryRead(w.SpecJson, out _) is { } spec
+            && await EnvironmentChecks.WhyNotAgainAsync(db, actor, spec, ct) is { } why
+        )
         {
             return why;
         }
@@ -66,28 +75,22 @@ public sealed class StartEnvironment(IDbContextFactory<ConsoleDb> databases, Tim
         db.Tell(ChangeKind.Queue);
         return null;
     }
-
-    /// <summary>What the actor could see when it was made may be another's by now, or gone.</summary>
-    private static string? WhyNoBoard(ConsoleDb db, Workload w, Actor actor) =>
-        StoredSpec.TryRead(w.SpecJson, out _) is { Environment: { IsBoard: true } board }
-            ? OpenTensorBoard.WhyNot(db, actor, board)
-            : null;
 }
 
 /// <summary>Ends what runs and starts it anew, with the home it has; one that has ended is started.</summary>
 public sealed class RestartEnvironment(IDbContextFactory<ConsoleDb> databases, TimeProvider time)
 {
     public Task<Outcome<long>> RunAsync(Actor actor, long id, CancellationToken ct) =>
-        Verb.OnWorkloadAsync(
+        Verb.WithWorkloadAsync(
             databases,
             actor,
             id,
-            (db, w) =>
+            async (db, w) =>
             {
                 var now = time.GetUtcNow();
                 if (w.State.IsTerminal())
                 {
-                    return StartEnvironment.Again(db, w, actor, now);
+                    return await StartEnvironment.AgainAsync(db, w, actor, now, ct);
                 }
                 if (w.Desired == DesiredState.Stop || w.State != WorkloadState.Queued)
                 {
@@ -166,8 +169,12 @@ public sealed class DeleteEnvironment(IDbContextFactory<ConsoleDb> databases, Ti
 /// <summary>Makes another environment of the same definition, with an empty home. Jupyter's password is not part of it.</summary>
 public sealed class CloneEnvironment(CloneJob clone)
 {
-    public Task<Outcome<Submitted>> RunAsync(Actor actor, long id, CancellationToken ct) =>
-        clone.RunAsync(actor, id, "Environment", WorkloadKind.Environment, WithEmptyHome, ct);
+    public Task<Outcome<Submitted>> RunAsync(
+        Actor actor,
+        long id,
+        CancellationToken ct,
+        Idempotency? idempotency = null
+    ) => clone.RunAsync(actor, id, "Environment", WorkloadKind.Environment, WithEmptyHome, ct, idempotency);
 
     /// <summary>The home that it took over is its own.</summary>
     private static JobSpec WithEmptyHome(JobSpec spec) =>

@@ -196,24 +196,15 @@ public sealed class OpenTensorBoard(
         Actor actor,
         EnvironmentSpec board,
         CancellationToken ct
-    ) => Missing(board, await Seen(db, actor, board).ToListAsync(ct));
-
-    /// <summary>As <see cref="WhyNotAsync"/>, where a transaction is open.</summary>
-    internal static string? WhyNot(ConsoleDb db, Actor actor, EnvironmentSpec board) =>
-        Missing(board, [.. Seen(db, actor, board)]);
-
-    private static IQueryable<long> Seen(ConsoleDb db, Actor actor, EnvironmentSpec board)
+    )
     {
         long[] jobs = [.. board.Jobs];
-        return db
+        var seen = await db
             .Workloads.VisibleTo(actor)
             .Where(w => jobs.Contains(w.Id) && w.Kind == WorkloadKind.Job)
-            .Select(w => w.Id);
-    }
-
-    private static string? Missing(EnvironmentSpec board, IReadOnlyList<long> seen)
-    {
-        var missing = board.Jobs.Except(seen).ToArray();
+            .Select(w => w.Id)
+            .ToListAsync(ct);
+        var missing = jobs.Except(seen).ToArray();
         return missing.Length == 0
             ? null
             : $"There is no job {string.Join(", ", missing)}: it was deleted, or it belongs to someone else.";

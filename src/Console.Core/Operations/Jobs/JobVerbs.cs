@@ -121,16 +121,25 @@ internal static class Verb
     /// <summary>Runs a change on a locked, visible workload in one transaction.</summary>
     /// <param name="change">answers null, or the sentence of a conflict</param>
     /// <param name="kind">any other is not found; null = all are</param>
-    public static async Task<Outcome<long>> OnWorkloadAsync(
+    public static Task<Outcome<long>> OnWorkloadAsync(
         IDbContextFactory<ConsoleDb> databases,
         Actor actor,
         long id,
         Func<ConsoleDb, Workload, string?> change,
         CancellationToken ct,
         WorkloadKind? kind = null
-    )
-    {
-        return await VerbTransaction.RunAsync<long>(
+    ) => WithWorkloadAsync(databases, actor, id, (db, w) => Task.FromResult(change(db, w)), ct, kind);
+
+    /// <summary>As <see cref="OnWorkloadAsync"/>, where the change has to ask the database.</summary>
+    public static Task<Outcome<long>> WithWorkloadAsync(
+        IDbContextFactory<ConsoleDb> databases,
+        Actor actor,
+        long id,
+        Func<ConsoleDb, Workload, Task<string?>> change,
+        CancellationToken ct,
+        WorkloadKind? kind = null
+    ) =>
+        VerbTransaction.RunAsync<long>(
             databases,
             async db =>
             {
@@ -139,7 +148,7 @@ internal static class Verb
                 {
                     return new Outcome<long>.NotFound();
                 }
-                if (change(db, w) is { } conflict)
+                if (await change(db, w) is { } conflict)
                 {
                     return new Outcome<long>.Conflict(conflict);
                 }
@@ -147,5 +156,4 @@ internal static class Verb
             },
             ct
         );
-    }
 }

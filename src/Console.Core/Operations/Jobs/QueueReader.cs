@@ -111,6 +111,22 @@ public sealed class QueueReader
         );
     }
 
+    /// <summary>A job that was placed before, as the planner would see it anew.</summary>
+    public static Task<JobRequest> RequestAsync(
+        ConsoleDb db,
+        Workload w,
+        JobSpec spec,
+        DateTimeOffset now,
+        CancellationToken ct
+    )
+    {
+        var pins = spec.NamedImages()
+            .Select(n => (n.Image, Pin: w.PinOf(spec, n.Image)))
+            .Where(n => n.Pin is not null)
+            .ToDictionary(n => n.Image, n => n.Pin!, StringComparer.Ordinal);
+        return RequestAsync(db, w.Id, spec, w.ClusterId, w.TeamName, w.OwnerId, now, pins, ct);
+    }
+
     /// <summary>What the spec's images mean, the job's own first.</summary>
     /// <param name="references">of the catalogue, by name</param>
     private static ImmutableArray<string> ImagesOf(Row r, JobSpec spec, Dictionary<string, string> references) =>

@@ -51,6 +51,16 @@ const increments = {
 };
 increments.BytesPerSecond = increments.Bytes;
 
+// Rows of a table beside what is seen, on each side
+const beyond = 50;
+
+// Of tables that are joined: lines of one program have the same steps
+function rows(tables) {
+  const [first] = tables[0];
+  const same = tables.every(([x]) => x.length === first.length && x.every((v, i) => v === first[i]));
+  return same ? first.length : tables.reduce((n, [x]) => n + x.length, 0);
+}
+
 const css = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 function decode(buffer) {
@@ -87,8 +97,14 @@ function clock(seconds, step) {
 }
 
 class Chart {
-  constructor(root) {
+  constructor(root, page) {
     this.root = root;
+    this.page = page;
+    this.sight = new IntersectionObserver(entries => {
+      this.seen = entries[entries.length - 1].isIntersecting;
+      this.closer();
+    });
+    this.sight.observe(root);
     this.lines = [];
     this.hidden = new Set();
     this.queued = false;
@@ -115,7 +131,9 @@ class Chart {
     if (this.key) groups.set(this.key, (groups.get(this.key) ?? new Set()).add(this));
     this.lines = options.lines.map(label => ({ label, x: [], mean: [], min: [], max: [] }));
     this.take(buffer);
+    this.closerOf = this.fine = null;
     this.build();
+    this.closer();
   }
 
   append(buffer) {
@@ -146,13 +164,78 @@ class Chart {
     }
   }
 
-  // Each line brings three series (mean, least, greatest) over the x of all
+  // Each line brings three series (mean, least, greatest) over the x of all: every point where they are few, else columns
   table() {
     const log = this.options.logarithmic;
     const clean = y => (log ? Array.from(y, v => (v > 0 ? v : null)) : y);
-    const tables = this.lines.map(l => [l.x, clean(smooth(l.mean, this.options.smoothing)), clean(l.min), clean(l.max)]);
-    if (tables.length === 1) return tables[0];
-    return tables.length === 0 ? [[]] : uPlot.join(tables);
+    const tables = this.lines.map((l, i) => this.points(l, i))
+      .map(l => [l.x, clean(smooth(l.mean, this.options.smoothing)), clean(l.min), clean(l.max)]);
+    if (tables.length === 0) return [[]];
+    if (rows(tables) > 1.5 * this.wide()) return this.columns(tables);
+    return tables.length === 1 ? tables[0] : uPlot.join(tables);
+  }
+
+  // A line, the part that a reader chose as fine as it was read
+  points(line, i) {
+    const fine = this.fine?.find(part => part.line === i);
+    if (!fine?.x.length) return line;
+    const { x } = line, first = fine.x[0], last = fine.x[fine.x.length - 1];
+    let a = 0, b = x.length;
+    while (a < b && x[a] < first) a++;
+    while (b > a && x[b - 1] > last) b--;
+    const join = k => [...line[k].slice(0, a), ...fine[k], ...line[k].slice(b)];
+    return { x: join('x'), mean: join('mean'), min: join('min'), max: join('max') };
+  }
+
+  // Asks for the chosen part as fine as it is kept, once the choosing has paused, of a chart that is on the screen
+  closer() {
+    const zoom = this.zoom;
+    if (!this.page || !this.plot || !this.seen || zoom === this.closerOf) return;
+    this.closerOf = zoom;
+    clearTimeout(this.asks);
+    this.root.setAttribute('aria-busy', String(zoom != null));
+    if (zoom == null) return;
+    this.asks = setTimeout(async () => {
+      const buffer = await this.page.invokeMethodAsync('CloserAsync', zoom[0], zoom[1]).catch(() => null);
+      if (this.closerOf !== zoom || this.gone) return;
+      this.fine = buffer?.length ? decode(buffer) : null;
+      this.refresh();
+      this.root.setAttribute('aria-busy', 'false');
+    }, 150);
+  }
+
+  // About a row a pixel of what is seen, and a few of what lies beyond, however many points there are: what is drawn costs the
+  // same. A column stands at its last point
+  columns(tables) {
+    const [first, last] = this.extent(), [from, to] = this.zoom ?? [first, last];
+    const wide = this.wide(), count = wide + 2 * beyond;
+    const part = (x, a, b, n) => Math.min(n - 1, Math.max(0, Math.floor(((x - a) / (b - a || 1)) * n)));
+    const place = x =>
+      x < from ? part(x, first, from, beyond)
+      : x <= to ? beyond + part(x, from, to, wide)
+      : beyond + wide + part(x, to, last, beyond);
+    const xs = new Array(count).fill(null);
+    const drawn = tables.map(([x, mean, min, max]) => {
+      const sums = new Float64Array(count), points = new Uint32Array(count);
+      const least = new Array(count).fill(null), greatest = new Array(count).fill(null);
+      for (let i = 0; i < x.length; i++) {
+        const at = place(x[i]);
+        if (xs[at] == null || x[i] > xs[at]) xs[at] = x[i];
+        if (mean[i] == null || Number.isNaN(mean[i])) continue;
+        sums[at] += mean[i];
+        points[at]++;
+        if (min[i] != null && (least[at] == null || min[i] < least[at])) least[at] = min[i];
+        if (max[i] != null && (greatest[at] == null || max[i] > greatest[at])) greatest[at] = max[i];
+      }
+      return [Array.from(sums, (sum, at) => (points[at] ? sum / points[at] : null)), least, greatest];
+    });
+    const kept = [...xs.keys()].filter(at => xs[at] != null);
+    return [xs, ...drawn.flat()].map(column => kept.map(at => column[at]));
+  }
+
+  // Pixels of what is seen
+  wide() {
+    return Math.max(100, this.root.clientWidth - this.sizes.side - 8);
   }
 
   colors() {
@@ -189,7 +272,7 @@ class Chart {
         legend: { show: false },
         padding: [8, 8, 0, 0],
         scales: {
-          x: { time: !byStep, range: (u, min, max) => this.zoom ?? this.span(min, max) },
+          x: { time: !byStep, range: () => this.zoom ?? this.span() },
           y: {
             distr: logarithmic ? 3 : 1,
             range: logarithmic ? undefined : (u, min, max) => this.range(min, max),
@@ -199,14 +282,16 @@ class Chart {
           { ...axis, size: below, space: 72, values: (u, v, i, s, step) => v.map(x => (x == null ? '' : byStep ? number(x) : clock(x, step))) },
           { ...axis, size: side, space, incrs: increments[unit], values: (u, v) => v.map(x => (x == null ? '' : format(x))) },
         ],
-        cursor: { sync: group ? { key: group } : undefined, points: { size: 6 }, drag: { x: true, y: false }, bind: { dblclick: (u, e, whole) => () => { this.show(null); whole(); } } },
+        cursor: { sync: group ? { key: group } : undefined, points: { size: 6 }, drag: { x: true, y: false, setScale: false }, bind: { dblclick: () => () => { this.show(null); } } },
         series,
         bands,
         hooks: {
           setCursor: [u => this.tip(u)],
           setSelect: [u => {
             const { left, width } = u.select;
-            if (width > 0) this.show([u.posToVal(left, 'x'), u.posToVal(left + width, 'x')]);
+            if (width <= 0) return;
+            u.setSelect({ left: 0, width: 0 }, false);
+            this.show([u.posToVal(left, 'x'), u.posToVal(left + width, 'x')]);
           }],
         },
       },
@@ -230,9 +315,9 @@ class Chart {
   show(zoom) {
     for (const c of this.others()) {
       c.zoom = zoom;
-      if (c === this) continue;
-      if (zoom) c.plot.setScale('x', { min: zoom[0], max: zoom[1] });
-      else c.plot.setData(c.plot.data);
+      c.fine = null;
+      c.plot.setData(c.table());
+      c.closer();
     }
   }
 
@@ -247,15 +332,16 @@ class Chart {
   }
 
   // Of time, all charts of a group show the same; each metric has steps of its own
-  span(min, max) {
+  span() {
+    let [min, max] = this.extent();
     if (!this.options.byStep) {
       for (const c of this.others()) {
         const [from, to] = c.extent();
-        min = Math.min(min ?? from, from);
-        max = Math.max(max ?? to, to);
+        min = Math.min(min, from);
+        max = Math.max(max, to);
       }
     }
-    if (min == null || max == null || !Number.isFinite(min) || !Number.isFinite(max)) return [null, null];
+    if (!Number.isFinite(min) || !Number.isFinite(max)) return [null, null];
     if (min !== max) return [min, max];
     const margin = this.options.byStep ? 1 : 30;
     return [min - margin, max + margin];
@@ -284,7 +370,10 @@ class Chart {
     const width = this.root.clientWidth;
     if (!this.plot || width <= 0) return;
     const height = this.height();
-    if (width !== this.plot.width || height !== this.plot.height) this.plot.setSize({ width, height });
+    if (width !== this.plot.width || height !== this.plot.height) {
+      this.plot.setSize({ width, height });
+      this.refresh();
+    }
   }
 
   legend(palette, format) {
@@ -426,12 +515,15 @@ class Chart {
     this.leave();
     document.removeEventListener('click', this.onOutside);
     this.observer.disconnect();
+    this.sight.disconnect();
+    clearTimeout(this.asks);
     document.removeEventListener('deeplab-theme', this.onTheme);
     this.plot?.destroy();
   }
 }
 
-export async function create(root) {
+// The page reads a chosen part anew, see CloserAsync
+export async function create(root, page) {
   await library();
-  return new Chart(root);
+  return new Chart(root, page);
 }

@@ -10,7 +10,7 @@ public sealed record WizardStep(string Key, string Title, IReadOnlyList<string> 
         new("name", "Name", ["name", "team"]),
         new("image", "Framework", ["image"]),
         new("resources", "Resources", ["gpus", "gpuModel", "gpuMemory", "cpus", "memory", "shm", "placement"]),
-        new("volumes", "Volumes", ["volumes", "home"]),
+        new("volumes", "Data", ["volumes", "datasets", "home"]),
         new("access", "Access", ["jupyter", "tensorboard", "ssh", "ports", "idleAfter"]),
         new("review", "Review", []),
     ];

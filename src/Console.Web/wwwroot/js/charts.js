@@ -270,7 +270,8 @@ class Chart {
         width: Math.max(120, this.root.clientWidth),
         height: this.height(),
         legend: { show: false },
-        padding: [8, 8, 0, 0],
+        // Half of a step number at its right end
+        padding: [8, 20, 0, 0],
         scales: {
           x: { time: !byStep, range: () => this.zoom ?? this.span() },
           y: {

@@ -114,6 +114,7 @@ public static class CoreServices
     private static void AddFleetVerbs(this IServiceCollection services)
     {
         services.AddSingleton<AddCluster>();
+        services.AddSingleton<TrustCluster>();
         services.AddSingleton<RemoveCluster>();
         services.AddSingleton<AddHost>();
         services.AddSingleton<EditHost>();

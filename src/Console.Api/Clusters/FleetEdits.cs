@@ -17,12 +17,18 @@ public sealed record CredentialsBody(string Ca, string Certificate, string Key);
 /// <param name="ManagerAddress">engine of a Swarm manager, whose nodes become the cluster's hosts</param>
 /// <param name="NodePort">port of the nodes' engines; 2376 where absent</param>
 /// <param name="Credentials">for the manager and its nodes</param>
+/// <param name="Trusted">its jobs may have their hosts' networks, past every wall; false where absent</param>
 public sealed record ClusterRequest(
     string Name,
     string? ManagerAddress = null,
     int? NodePort = null,
-    CredentialsBody? Credentials = null
+    CredentialsBody? Credentials = null,
+    bool Trusted = false
 );
+
+/// <summary>What is absent stays as it is.</summary>
+/// <param name="Trusted">its jobs may have their hosts' networks, past every wall</param>
+public sealed record ClusterPatch(bool? Trusted = null);
 
 /// <param name="Address">`unix:///path`, or `tcp://address:port` with `ca`, `certificate` and `key` (PEM)</param>
 /// <param name="NetworkAddress">by which other hosts reach it</param>
@@ -56,6 +62,9 @@ public static class FleetEdits
     {
         var fleet = api.MapGroup("").WithTags("fleet").RequireAuthorization(Scopes.Admin);
         fleet.MapPost("/clusters", AddClusterAsync).WithSummary("Makes a cluster, of hosts or of a Swarm's nodes.");
+        fleet
+            .MapPatch("/clusters/{name}", EditClusterAsync)
+            .WithSummary("Says whether its jobs may have their hosts' networks.");
         fleet.MapDelete("/clusters/{name}", RemoveClusterAsync).WithSummary("Takes an empty cluster out.");
         fleet.MapPost("/hosts", AddHostAsync).WithSummary("Enters a host; it takes work once its preflight passed.");
         fleet.MapPatch("/hosts/{name}", EditHostAsync).WithSummary("Changes labels, network address or credentials.");
@@ -96,7 +105,8 @@ public static class FleetEdits
                 request.Name,
                 request.ManagerAddress,
                 request.NodePort,
-                new CredentialInput(c?.Ca, c?.Certificate, c?.Key)
+                new CredentialInput(c?.Ca, c?.Certificate, c?.Key),
+                request.Trusted
             ),
             ct
         );
@@ -105,6 +115,23 @@ public static class FleetEdits
                 "/api/v1/clusters",
                 (await fleet.ClustersAsync(ct)).Single(v => v.Name == request.Name)
             )
+            : Problems.Of(outcome, "cluster");
+    }
+
+    private static async Task<Results<Ok<ClusterView>, ProblemHttpResult>> EditClusterAsync(
+        string name,
+        ClusterPatch request,
+        ClaimsPrincipal user,
+        TrustCluster verb,
+        FleetQueries fleet,
+        CancellationToken ct
+    )
+    {
+        var outcome = await verb.RunAsync(user.Actor(), name, request.Trusted, ct);
+        return
+            outcome is Outcome<string>.Done
+            && (await fleet.ClustersAsync(ct)).FirstOrDefault(c => c.Name == name) is { } found
+            ? TypedResults.Ok(found)
             : Problems.Of(outcome, "cluster");
     }
 

@@ -24,6 +24,11 @@ public sealed class Cluster
     /// <summary>What the last look at the manager found wrong; empty where all is well.</summary>
     public string Trouble { get; set; } = "";
     public bool SpansHosts => ManagerAddress is not null;
+
+    /// <summary>
+    /// An admin trusts whoever submits to it: its jobs may have their hosts' networks, which no wall holds, and span hosts so.
+    /// </summary>
+    public bool Trusted { get; set; }
 }
 
 /// <summary>What an operator wants of a host.</summary>

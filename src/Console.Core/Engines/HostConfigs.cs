@@ -4,7 +4,8 @@ namespace DeepLab.Core.Engines;
 
 /// <summary>
 /// The one way from a plan to the engine's own structure: a pure function of plan and policy. No device, capability, or
-/// runtime can be named by a plan, so none can come out (the wall, which is nobody's workload, rules its host's network); its networks, mounts and ports come from the database alone.
+/// runtime can be named by a plan, so none can come out (the wall, which is nobody's workload, rules its host's network); its
+/// networks, mounts and ports come from the database alone.
 /// </summary>
 public static class HostConfigs
 {
@@ -19,10 +20,10 @@ public static class HostConfigs
         "CUDA_DEVICE_ORDER",
     };
 
-    /// <exception cref="ArgumentException">A workload's container was to have its host's network or processes, or all GPUs.</exception>
+    /// <exception cref="ArgumentException">A workload's container was to rule its host's network, or to have its processes or all GPUs.</exception>
     public static CreateContainerParameters Build(ContainerPlan plan, EnginePolicy policy)
     {
-        if ((plan.HostNetwork || plan.HostPids || plan.AllGpus) && IsSomebodys(plan))
+        if ((plan.RulesNetwork || plan.HostPids || plan.AllGpus) && IsSomebodys(plan))
         {
             throw new ArgumentException("A workload's container has no part of its host.", nameof(plan));
         }
@@ -35,7 +36,7 @@ public static class HostConfigs
             Entrypoint = plan.Entrypoint.Count > 0 ? [.. plan.Entrypoint] : null!,
             Env = Environment(plan),
             Labels = new Dictionary<string, string>(plan.Labels),
-            User = plan.User ?? (plan.HostNetwork ? "0:0" : policy.DefaultUser),
+            User = plan.User ?? (plan.RulesNetwork ? "0:0" : policy.DefaultUser),
             WorkingDir = plan.WorkingDirectory ?? "",
             Hostname = plan.Hostname,
             StopTimeout = plan.StopGrace,
@@ -72,12 +73,13 @@ public static class HostConfigs
             PidMode = plan.HostPids ? "host" : "",
             Privileged = false,
             CapDrop = ["ALL"],
-            CapAdd = plan.HostNetwork ? ["NET_ADMIN"] : [],
-            ReadonlyRootfs = plan.HostNetwork,
+            CapAdd = plan.RulesNetwork ? ["NET_ADMIN"] : [],
+            ReadonlyRootfs = plan.RulesNetwork,
             SecurityOpt = ["no-new-privileges"],
             IpcMode = "private",
             // First and only: a second network would give programs two addresses to publish
             NetworkMode = plan.HostNetwork ? "host" : plan.Network ?? "default",
+            ExtraHosts = [.. plan.KnownHosts.Select(h => $"{h.Name}:{h.Address}")],
             PublishAllPorts = false,
             PortBindings = plan
                 .Ports.GroupBy(Inside, StringComparer.Ordinal)

@@ -279,7 +279,7 @@ public sealed record ContainerPlan
     public string? WorkingDirectory { get; init; }
     public string Hostname { get; init; } = "";
 
-    /// <summary>The network that it joins first and only; null = the engine's own bridge.</summary>
+    /// <summary>The network that it joins first and only; null = the engine's own bridge, or its host's.</summary>
     public string? Network { get; init; }
 
     /// <summary>Name by which others on <see cref="Network"/> find it; null = none.</summary>
@@ -316,11 +316,17 @@ public sealed record ContainerPlan
     /// <summary>Probes only: sees its host's processes.</summary>
     public bool HostPids { get; init; }
 
-    /// <summary>
-    /// The wall only: sees and rules its host's network, as root with that one capability. A plan with anybody's workload in
-    /// it that asks for this is refused.
-    /// </summary>
+    /// <summary>It has its host's network in place of <see cref="Network"/>.</summary>
     public bool HostNetwork { get; init; }
+
+    /// <summary>
+    /// The wall only: rules its host's network, as root with that one capability. A plan with anybody's workload in it that
+    /// asks for this is refused.
+    /// </summary>
+    public bool RulesNetwork { get; init; }
+
+    /// <summary>Names that it knows beside those of its network, each with an IP address.</summary>
+    public IReadOnlyList<(string Name, string Address)> KnownHosts { get; init; } = [];
 
     /// <summary>Bytes after which the engine rotates its log file; null = the policy's own.</summary>
     public long? LogMaxSize { get; init; }

@@ -273,6 +273,9 @@ public sealed record ClusterView(Guid Id, string Name, int Hosts, int HostsReady
     public string? ManagerAddress { get; init; }
     public int? NodePort { get; init; }
 
+    /// <summary>Its jobs may have their hosts' networks.</summary>
+    public bool Trusted { get; init; }
+
     /// <summary>What is wrong with the manager; empty where nothing is.</summary>
     public string Trouble { get; init; } = "";
 }

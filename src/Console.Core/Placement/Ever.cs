@@ -112,7 +112,7 @@ public static partial class Fit
         }
         var why =
             !together || shape.Whole.Replicas == 1 ? ""
-            : cluster.SpansHosts ? ", as it wants one host"
+            : shape.MaySpan ? ", as it wants one host"
             : ", as its cluster cannot span hosts";
         var largest = hosts.Slots[
             open.OrderByDescending(h => hosts.Capacity[h].GpuCount)

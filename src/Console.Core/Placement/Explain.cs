@@ -235,7 +235,7 @@ internal sealed class Explain(
         {
             return new WaitReason(WaitKind.NoHostReady, "no host of its cluster is large enough and ready");
         }
-        var why = hosts.Clusters[shape.Cluster].SpansHosts ? "it asks for one" : "its cluster cannot span hosts";
+        var why = shape.MaySpan ? "it asks for one" : "its cluster cannot span hosts";
         return new WaitReason(
             WaitKind.CannotSpanHosts,
             $"its {shape.Whole.Replicas} replicas need several hosts, and {why}",

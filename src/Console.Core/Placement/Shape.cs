@@ -46,6 +46,9 @@ internal sealed class Shape
     public required Part[] Singles { get; init; }
     public required PlacementSpec Placement { get; init; }
 
+    /// <summary>There is a network by which its replicas could meet from several hosts.</summary>
+    public required bool MaySpan { get; init; }
+
     /// <summary>All replicas go to one host: by the job's own wish, or since its cluster cannot give more.</summary>
     public required bool OneHost { get; init; }
     public required bool AnyGpuSuits { get; init; }

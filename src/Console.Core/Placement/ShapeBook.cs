@@ -20,7 +20,7 @@ internal sealed class ShapeBook(HostTable hosts)
 
     private readonly record struct RoleKey(int Replicas, int Gpus, int Model, long GpuMemory, double Cpus, long Memory);
 
-    private readonly record struct ShapeKey(int Cluster, int Roles, int Placement);
+    private readonly record struct ShapeKey(int Cluster, int Roles, int Placement, bool Spans);
 
     public Shape Of(JobRequest job)
     {
@@ -38,7 +38,8 @@ internal sealed class ShapeBook(HostTable hosts)
             );
             list = Then(list, Number(_roles, key));
         }
-        var shape = new ShapeKey(hosts.ClusterOf(job.ClusterId), list, PlacementNumber(job.Placement));
+        var cluster = hosts.ClusterOf(job.ClusterId);
+        var shape = new ShapeKey(cluster, list, PlacementNumber(job.Placement), MaySpan(hosts, job, cluster));
         if (_last is not null && shape == _lastKey)
         {
             return _last;
@@ -57,7 +58,7 @@ internal sealed class ShapeBook(HostTable hosts)
         var needs = Needs(hosts, job.Roles);
         var counts = needs.Select(n => n.Replicas).ToArray();
         var whole = Part.Of(needs, counts);
-        var spans = cluster >= 0 && hosts.Clusters[cluster].SpansHosts;
+        var spans = MaySpan(hosts, job, cluster);
         return new Shape
         {
             Cluster = cluster,
@@ -65,12 +66,16 @@ internal sealed class ShapeBook(HostTable hosts)
             Whole = whole,
             Singles = [.. needs.Select((_, i) => Part.Of(needs, [.. counts.Select((_, j) => i == j ? 1 : 0)]))],
             Placement = job.Placement,
+            MaySpan = spans,
             OneHost = !spans || job.Placement.Mode == PlacementMode.SameHost || whole.Replicas == 1,
             AnyGpuSuits = needs.All(n => n.Kinds is null),
             Families = hosts.FamiliesFor(needs),
             Allowed = allowed,
         };
     }
+
+    private static bool MaySpan(HostTable hosts, JobRequest job, int cluster) =>
+        cluster >= 0 && hosts.Clusters[cluster] is var of && (of.SpansHosts || (of.Trusted && job.HostNetwork));
 
     /// <summary>Hosts that have all of its images; null where that tells none from another.</summary>
     public bool[]? WithImages(JobRequest job)

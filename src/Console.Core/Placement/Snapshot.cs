@@ -40,7 +40,8 @@ public sealed record HostSlot(
 }
 
 /// <param name="SpansHosts">a job's replicas may run on several hosts, over a network of their own</param>
-public sealed record ClusterSlot(Guid Id, string Name, bool SpansHosts);
+/// <param name="Trusted">so may those of a job that has its hosts' networks</param>
+public sealed record ClusterSlot(Guid Id, string Name, bool SpansHosts, bool Trusted = false);
 
 /// <summary>
 /// A job that waits, as the planner sees it: all replicas of all roles are placed, or none; of an elastic one a number of them
@@ -49,6 +50,9 @@ public sealed record ClusterSlot(Guid Id, string Name, bool SpansHosts);
 public sealed record JobRequest(long Id, Guid ClusterId, int Priority, ImmutableArray<RoleSpec> Roles)
 {
     public PlacementSpec Placement { get; init; } = new();
+
+    /// <summary>It has the networks of its hosts.</summary>
+    public bool HostNetwork { get; init; }
 
     /// <summary>Numbers of an array's tasks that are left, as many as its role has replicas; empty = from 0 on.</summary>
     public ImmutableArray<int> Tasks { get; init; } = [];

@@ -41,7 +41,8 @@ internal sealed partial class AttemptDriver
             files.ScriptCommand,
             read.Gpus,
             mounts.Mounts,
-            await tools.Environments.DoorsAsync(read, ct)
+            await tools.Environments.DoorsAsync(read, ct),
+            await tools.Environments.PortsAsync(read, ct)
         );
         if (Muster.Holds(read.Spec) && !_hasNoShell)
         {

@@ -55,6 +55,28 @@ public sealed class EnvironmentTools(
             .ToListAsync(ct);
     }
 
+    /// <summary>Those of all replicas of its round; null where it has a network of its own.</summary>
+    public async Task<RoundPorts?> PortsAsync(AttemptRead read, CancellationToken ct)
+    {
+        if (!read.Spec.HostNetwork)
+        {
+            return null;
+        }
+        await using var db = await databases.CreateDbContextAsync(ct);
+        // One that ended already has given its own back; the others were told of it all the same
+        var doors = await db
+            .Endpoints.AsNoTracking()
+            .Join(
+                db.Attempts.Where(a => a.WorkloadId == read.Workload.Id && a.Round == read.Attempt.Round),
+                e => e.AttemptId,
+                a => a.Id,
+                (e, a) => new { a.ReplicaName, Door = e }
+            )
+            .OrderBy(d => d.Door.Id)
+            .ToListAsync(ct);
+        return new RoundPorts([.. doors.Select(d => (d.ReplicaName, d.Door))]);
+    }
+
     /// <summary>Files of the console's that stand in its container before it starts.</summary>
     /// <exception cref="EngineException">A secret cannot be read.</exception>
     public async Task<IReadOnlyList<PlacedFile>> FilesAsync(AttemptRead read, CancellationToken ct)

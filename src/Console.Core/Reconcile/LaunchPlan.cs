@@ -37,7 +37,8 @@ public static class LaunchPlan
         IReadOnlyList<string> scriptCommand,
         IReadOnlyList<string> gpus,
         IReadOnlyList<PlannedMount>? mounts = null,
-        IReadOnlyList<Endpoint>? doors = null
+        IReadOnlyList<Endpoint>? doors = null,
+        RoundPorts? ports = null
     )
     {
         var environment = spec.Environment;
@@ -57,7 +58,7 @@ public static class LaunchPlan
         {
             env[name] = value;
         }
-        foreach (var (name, value) in ReplicaEnv.Of(spec, attempt.ReplicaName, workload.Id, attempt.Round))
+        foreach (var (name, value) in ReplicaEnv.Of(spec, attempt.ReplicaName, workload.Id, attempt.Round, ports))
         {
             env[name] = value;
         }
@@ -102,9 +103,11 @@ public static class LaunchPlan
                 : null,
             // A prompt in its terminal tells which of one's environments it is
             Hostname = environment is null ? attempt.ReplicaName : HostnameOf(workload),
-            Network = workload.NetworkName ?? WallRules.NetworkOf(installId),
+            HostNetwork = spec.HostNetwork,
+            Network = spec.HostNetwork ? null : workload.NetworkName ?? WallRules.NetworkOf(installId),
             // On the network that all share, a name would be anybody's
             NetworkAlias = workload.NetworkName is null ? null : attempt.ReplicaName,
+            KnownHosts = ports?.Addresses ?? [],
             CheckpointVolume = CheckpointLaunch.OwnVolume(installId, spec, workload.Id),
             CheckpointPath = CheckpointFolders.Mount,
             EventFiles = EventFileLaunch.Mounts(installId, spec, workload.Id),

@@ -137,15 +137,16 @@ public sealed class QueuePass(
             {
                 continue;
             }
-            Doors? door = null;
-            if (w.Kind == WorkloadKind.Environment)
+            IReadOnlyList<Doors> own = [];
+            if (DoorLeases.AreFor(w, request))
             {
-                door = await doors.FindAsync(db, w, placement.Replicas[0].HostId, opened, ct);
-                if (door.Trouble is { } trouble)
+                var found = await doors.FindAsync(db, w, placement, opened, ct);
+                if (found.All is not { } all)
                 {
-                    doors.Tell(db, w, trouble, now);
+                    doors.Tell(db, w, found.Trouble!, now);
                     continue;
                 }
+                own = all;
             }
             fleet = Fit.Take(fleet, request, placement);
             var replicas = await db
@@ -168,10 +169,9 @@ public sealed class QueuePass(
                 db.Attempts.Add(attempt);
                 made.Add(attempt);
                 leases.AddRange(placed.Gpus.Select(g => (attempt, g)));
-                if (door is not null)
-                {
-                    opened.Add(door with { Attempt = attempt });
-                }
+                opened.AddRange(
+                    own.Where(d => d.Replica == attempt.ReplicaName).Select(d => d with { Attempt = attempt })
+                );
             }
             Place(db, w, requests[placement.JobId], placement, fleet, now);
         }
@@ -240,7 +240,7 @@ public sealed class QueuePass(
         w.EstimateErrorSeconds = w.FirstEstimate is { } told ? (now - told).TotalSeconds : null;
         w.NetworkName = null;
         w.NotBefore = null;
-        if (placement.Replicas.Length > 1)
+        if (placement.Replicas.Length > 1 && !asked.HostNetwork)
         {
             w.NetworkName = LaunchPlan.NetworkOf(installation.Value, w.Id, w.Round);
             db.Networks.Add(
@@ -260,6 +260,7 @@ public sealed class QueuePass(
                 ? $", the {left} {(left == 1 ? "task" : "tasks")} that had not succeeded"
             : "";
         var what = request.Gpus == 0 ? "" : $" with {request.Gpus} {(request.Gpus == 1 ? "GPU" : "GPUs")}";
+        var where = asked.HostNetwork ? $", on {(w.HostNames.Length > 1 ? "their" : "its")} own network" : "";
         var borrowed = placement.Borrowing ? ", above its team's quota: it gives way when they are wanted back" : "";
         Rollup.Move(
             db,
@@ -267,7 +268,7 @@ public sealed class QueuePass(
             WorkloadState.Starting,
             "placed",
             Reason.Placed,
-            $"placed on {w.HostName}{what}{part}{borrowed}",
+            $"placed on {w.HostName}{what}{part}{where}{borrowed}",
             now
         );
     }

@@ -11,15 +11,6 @@ namespace DeepLab.Core.Reconcile;
 /// </summary>
 public static class ReplicaEnv
 {
-    /// <summary>Where rank 0 listens for torch.distributed.</summary>
-    public const int MasterPort = 29500;
-
-    /// <summary>Where torchrun's nodes meet.</summary>
-    public const int RendezvousPort = 29400;
-
-    /// <summary>Where each TensorFlow server listens.</summary>
-    public const int TensorFlowPort = 2222;
-
     /// <summary>
     /// A container has one network of its own choosing, its job's, and engines name the first one's interface so; the bridge
     /// by which one on an overlay reaches out comes after it.
@@ -42,10 +33,14 @@ public static class ReplicaEnv
         }
         // A build of PyTorch without libuv refuses to meet the others when it is not told to do without
         yield return ("USE_LIBUV", "0");
-        yield return ("GLOO_SOCKET_IFNAME", Interface);
-        yield return ("TP_SOCKET_IFNAME", Interface);
-        yield return ("NCCL_SOCKET_IFNAME", Interface);
-        yield return ("HOROVOD_GLOO_IFACE", Interface);
+        // On its host's network each finds the interface by the address that the replica's name has
+        if (!spec.HostNetwork)
+        {
+            yield return ("GLOO_SOCKET_IFNAME", Interface);
+            yield return ("TP_SOCKET_IFNAME", Interface);
+            yield return ("NCCL_SOCKET_IFNAME", Interface);
+            yield return ("HOROVOD_GLOO_IFACE", Interface);
+        }
         if (spec.Topology == Topology.Mpi)
         {
             foreach (var variable in MpiFiles.Defaults())
@@ -57,7 +52,14 @@ public static class ReplicaEnv
 
     /// <summary>What only the console may set: <see cref="SpecEnv.WhyReserved"/> knows these names.</summary>
     /// <param name="round">of the workload: torchrun's meetings of two rounds are two</param>
-    public static IEnumerable<(string Name, string Value)> Of(JobSpec spec, string replica, long workloadId, int round)
+    /// <param name="ports">those that were leased for it; null = it has a network of its own</param>
+    public static IEnumerable<(string Name, string Value)> Of(
+        JobSpec spec,
+        string replica,
+        long workloadId,
+        int round,
+        RoundPorts? ports = null
+    )
     {
         if (spec.Environment is not null)
         {
@@ -68,7 +70,7 @@ public static class ReplicaEnv
         var rank = spec.RankOf(replica);
         var perNode = Math.Max(1, role.Resources.Gpus);
         yield return ("MASTER_ADDR", world[0]);
-        yield return ("MASTER_PORT", Text(MasterPort));
+        yield return ("MASTER_PORT", PortOf(world[0], ReplicaPorts.Master));
         yield return ("WORLD_SIZE", Text(world.Length));
         yield return ("RANK", Text(rank));
         yield return ("LOCAL_RANK", "0");
@@ -77,17 +79,18 @@ public static class ReplicaEnv
         yield return ("PET_NODE_RANK", Text(rank));
         yield return ("PET_NPROC_PER_NODE", Text(perNode));
         yield return ("PET_MASTER_ADDR", world[0]);
-        yield return ("PET_MASTER_PORT", Text(MasterPort));
+        yield return ("PET_MASTER_PORT", PortOf(world[0], ReplicaPorts.Master));
         yield return ("PET_RDZV_BACKEND", "c10d");
-        yield return ("PET_RDZV_ENDPOINT", $"{world[0]}:{Text(RendezvousPort)}");
+        yield return ("PET_RDZV_ENDPOINT", $"{world[0]}:{PortOf(world[0], ReplicaPorts.Rendezvous)}");
         yield return ("PET_RDZV_ID", $"{Text(workloadId)}-{Text(round)}");
         yield return ("PET_LOCAL_ADDR", replica);
+        yield return ("DEEPLAB_PORT", PortOf(replica, ReplicaPorts.Own));
         if (spec.Topology == Topology.Array)
         {
             yield return ("DEEPLAB_ARRAY_INDEX", Text(Topologies.IndexOf(replica)));
             yield return ("DEEPLAB_ARRAY_SIZE", Text(role.Replicas));
         }
-        else if (TensorFlow(spec, role, replica) is { } cluster)
+        else if (TensorFlow(spec, role, replica, PortOf) is { } cluster)
         {
             yield return ("TF_CONFIG", cluster);
         }
@@ -95,16 +98,20 @@ public static class ReplicaEnv
         {
             yield return ("DEEPLAB_HOSTFILE", MpiFiles.Hosts);
         }
+
+        string PortOf(string of, string name) => Text(ports?.Of(of, name) ?? ReplicaPorts.Usual(name));
     }
 
+    /// <summary>Whether a replica of this role is one of TensorFlow's servers, or evaluates what they do.</summary>
+    internal static bool IsOfTensorFlow(JobSpec spec, RoleSpec role) =>
+        spec.Topology is not (Topology.Mpi or Topology.Array)
+        && s_tensorFlowRoles.Contains(role.Name)
+        && spec.Roles.Sum(r => r.Replicas) > 1;
+
     /// <summary>Null where there is nobody to meet, or none of TensorFlow's kinds. An evaluator is no part of the cluster.</summary>
-    private static string? TensorFlow(JobSpec spec, RoleSpec role, string replica)
+    private static string? TensorFlow(JobSpec spec, RoleSpec role, string replica, Func<string, string, string> portOf)
     {
-        if (
-            spec.Topology == Topology.Mpi
-            || !s_tensorFlowRoles.Contains(role.Name)
-            || spec.Roles.Sum(r => r.Replicas) == 1
-        )
+        if (!IsOfTensorFlow(spec, role))
         {
             return null;
         }
@@ -114,7 +121,7 @@ public static class ReplicaEnv
             if (spec.Roles.FirstOrDefault(r => r.Name == kind) is { } of)
             {
                 cluster[kind] = new JsonArray([
-                    .. of.Names().Select(n => JsonValue.Create($"{n}:{Text(TensorFlowPort)}")),
+                    .. of.Names().Select(n => JsonValue.Create($"{n}:{portOf(n, ReplicaPorts.TensorFlow)}")),
                 ]);
             }
         }

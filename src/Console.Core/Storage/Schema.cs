@@ -184,6 +184,7 @@ internal static class Schema
             e.HasIndex(x => x.SubmittedAt);
             e.HasIndex(x => new { x.TeamName, x.Id }).HasFilter("deleted_at is null");
             e.HasIndex(x => x.OriginId).HasFilter("origin_id is not null");
+            e.HasIndex(x => x.ClusterId).HasDatabaseName("ix_workloads_host_network").HasFilter("host_network");
             e.HasIndex(x => x.Id).HasDatabaseName("ix_workloads_pinned").HasFilter("pinned");
             Json(e.Property(x => x.Labels).HasDefaultValueSql("'{}'"));
             Json(e.Property(x => x.PinnedRoleImages).HasDefaultValueSql("'{}'"));

@@ -7,6 +7,9 @@ public enum EndpointKind
 
     /// <summary>A port of its own on the host, such as SSH.</summary>
     Tcp,
+
+    /// <summary>A port that a program listens on itself: it has its host's network.</summary>
+    HostNetwork,
 }
 
 /// <summary>
@@ -24,7 +27,7 @@ public sealed class Endpoint
     public long AttemptId { get; set; }
     public Guid HostId { get; set; }
 
-    /// <summary><see cref="Jupyter"/>, <see cref="TensorBoard"/>, <see cref="Ssh"/>, or the name of a declared port.</summary>
+    /// <summary><see cref="Jupyter"/>, <see cref="TensorBoard"/>, <see cref="Ssh"/>, the name of a declared port, or of one of a replica's.</summary>
     public required string Name { get; set; }
     public EndpointKind Kind { get; set; }
     public int ContainerPort { get; set; }

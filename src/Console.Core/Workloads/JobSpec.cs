@@ -24,6 +24,9 @@ public sealed record JobSpec
 
     /// <summary>How the replicas belong together.</summary>
     public Topology Topology { get; init; }
+
+    /// <summary>`network: host`: its containers have the networks of their hosts, and ports there that are leased for them. See <see cref="HostNetworks"/>.</summary>
+    public bool HostNetwork { get; init; }
     public ImmutableSortedDictionary<string, string> Env { get; init; } =
         ImmutableSortedDictionary<string, string>.Empty;
 

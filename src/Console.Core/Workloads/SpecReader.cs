@@ -39,6 +39,7 @@ public static partial class SpecReader
         "code",
         "script",
         "topology",
+        "network",
         "roles",
         "env",
         "volumes",
@@ -154,6 +155,7 @@ public static partial class SpecReader
         var code = job.Find("code")?.Digest();
         var script = job.Find("script")?.Script();
         var topology = Topologies.Read(job.Find("topology"));
+        var hostNetwork = HostNetworks.Read(job.Find("network"));
         var roles = Roles(job);
         var env = SpecEnv.Read(job.Find("env"));
         var volumes = SpecVolumes.Read(job.Find("volumes"));
@@ -187,6 +189,7 @@ public static partial class SpecReader
             Code = code,
             Script = script,
             Topology = topology,
+            HostNetwork = hostNetwork,
             Env = env,
             Volumes = volumes,
             Datasets = datasets,
@@ -200,7 +203,6 @@ public static partial class SpecReader
             Metrics = metrics,
             Labels = labels,
             Git = git,
-
             TensorBoard = tensorBoard,
             Environment = environment,
         };
@@ -209,6 +211,7 @@ public static partial class SpecReader
             SpecEnvironment.Check(job, spec);
         }
         Topologies.Check(job, spec);
+        HostNetworks.Check(job, spec);
         return errors.All.Count > 0 ? new SpecReading(null, errors.All) : new SpecReading(spec, []);
     }
 

@@ -42,6 +42,10 @@ public static class SpecWriter
             {
                 w.WriteString("topology", Topologies.NameOf(spec.Topology));
             }
+            if (spec.HostNetwork)
+            {
+                w.WriteString("network", HostNetworks.Host);
+            }
             w.WriteStartArray("roles");
             foreach (var role in spec.Roles)
             {

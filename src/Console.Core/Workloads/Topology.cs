@@ -41,7 +41,7 @@ public static class Topologies
     internal static RestartScope ReadScope(SpecNode? node) => (RestartScope)OneOf(node, s_scopes);
 
     /// <summary>Place of its text among the names; of the first where it has none, or none of them.</summary>
-    private static int OneOf(SpecNode? node, string[] names)
+    internal static int OneOf(SpecNode? node, string[] names)
     {
         if (node?.Text(64) is not { } text)
         {
@@ -194,7 +194,7 @@ public static class Topologies
         }
     }
 
-    private static void FailAt(SpecNode roles, string path, string message) =>
+    internal static void FailAt(SpecNode roles, string path, string message) =>
         (roles with { Path = roles.Path + path }).Fail(message);
 
     private static void Need(SpecNode roles, JobSpec spec, string name)

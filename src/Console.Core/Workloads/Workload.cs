@@ -20,6 +20,9 @@ public sealed class Workload
     public int Priority { get; set; }
     public int GpusAsked { get; set; }
     public int GpusHeld { get; set; }
+
+    /// <summary>As its spec has it.</summary>
+    public bool HostNetwork { get; set; }
     public DesiredState Desired { get; set; }
     public string? StopRequestedBy { get; set; }
     public DateTimeOffset? StopRequestedAt { get; set; }

@@ -25,14 +25,16 @@ public sealed class ClusterDraft
         }
     }
 
+    /// <summary>Its jobs may have their hosts' networks.</summary>
+    public bool Trusted { get; set; }
     public string ManagerAddress { get; set; } = "";
     public string NodePort { get; set; } = "";
     public CredentialDraft Credentials { get; } = new();
 
     public NewCluster Read() =>
         IsSwarm
-            ? new NewCluster(Name.Trim(), ManagerAddress.Trim(), Port(), Credentials.Read())
-            : new NewCluster(Name.Trim(), null, null, new CredentialInput(null, null, null));
+            ? new NewCluster(Name.Trim(), ManagerAddress.Trim(), Port(), Credentials.Read(), Trusted)
+            : new NewCluster(Name.Trim(), null, null, new CredentialInput(null, null, null), Trusted);
 
     // What is no number is no port either, and the verb says at that field what is one
     private int? Port() =>

@@ -71,6 +71,10 @@ public static class DraftJson
             first.TryAdd(key, value?.DeepClone());
         }
         Optional(job, "topology", d.Topology);
+        if (d.HostNetwork)
+        {
+            job["network"] = "host";
+        }
         job["roles"] = new JsonArray([first, .. d.MoreRoles.Select(r => Other(d, first, r))]);
         var env = new JsonObject();
         foreach (var line in d.Env.Where(e => e.Name.Length > 0 || e.Value.Length > 0))
@@ -218,6 +222,7 @@ public static class DraftJson
             }
             draft.Volumes.AddRange(Volumes(job));
             draft.Datasets.AddRange(Datasets(job));
+            draft.HostNetwork = Text(job, "network", "") == "host";
             draft.Final = Flag(job, "final", false);
             if (Patterns(job) is { } patterns)
             {
@@ -243,6 +248,7 @@ public static class DraftJson
             string[] told =
             [
                 Checkpoint(draft).Count > 0 ? "checkpoint" : "",
+                draft.HostNetwork ? "network" : "",
                 draft.Final ? "final" : "",
                 draft.LogMetrics ? "metrics" : "",
             ];

@@ -62,6 +62,9 @@ public sealed partial class JobDraft
     public List<VolumeLine> Volumes { get; } = [];
     public List<DatasetLine> Datasets { get; } = [];
 
+    /// <summary>It has the networks of its hosts.</summary>
+    public bool HostNetwork { get; set; }
+
     /// <summary>It is a final test run.</summary>
     public bool Final { get; set; }
 

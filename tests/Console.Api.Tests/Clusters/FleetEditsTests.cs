@@ -82,6 +82,35 @@ public sealed class FleetEditsTests(ApiHost host)
     }
 
     [Fact]
+    public async Task A_cluster_is_trusted_and_trusted_no_longer()
+    {
+        using var client = host.Admin();
+        var name = NewName("c");
+        var made = await PostAsync(client, "clusters", new { name }, HttpStatusCode.Created);
+        Assert.False(made.GetProperty("trusted").GetBoolean());
+        foreach (
+            var (body, trusted) in new[]
+            {
+                ("""{"trusted":true}""", true),
+                ("{}", true),
+                ("""{"trusted":false}""", false),
+            }
+        )
+        {
+            var edited = await SendAsync(client, HttpMethod.Patch, $"clusters/{name}", body);
+            Assert.Equal(trusted, edited.GetProperty("trusted").GetBoolean());
+        }
+        await SendAsync(client, HttpMethod.Patch, "clusters/nowhere", "{}", HttpStatusCode.NotFound);
+        await using var db = await host.DbAsync();
+        var actions = await db
+            .Audit.Where(a => a.Target == $"cluster {name}")
+            .OrderBy(a => a.Id)
+            .Select(a => a.Action)
+            .ToListAsync();
+        Assert.Equal(["cluster.add", "cluster.trust", "cluster.distrust"], actions);
+    }
+
+    [Fact]
     public async Task Credentials_are_in_no_answer_and_sealed_in_the_database()
     {
         using var client = host.Admin();

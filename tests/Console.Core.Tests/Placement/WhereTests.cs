@@ -21,6 +21,20 @@ public sealed class WhereTests
         placement.Replicas.GroupBy(r => r.HostName).OrderBy(g => g.Key).Select(g => g.Count());
 
     [Fact]
+    public void Where_no_network_spans_hosts_those_of_the_hosts_do_in_a_trusted_cluster()
+    {
+        HostSlot[] hosts = [Host("a", 1), Host("b", 1)];
+        var own = Job(1, 1, replicas: 2);
+        var theirs = Job(2, 1, replicas: 2) with { HostNetwork = true };
+        FleetSnapshot Fleet(bool trusted) =>
+            new([.. hosts]) { Clusters = [new ClusterSlot(Cluster, "plain", false, trusted)] };
+        // Alike but for their networks, so that one is not taken for the other
+        var placed = Assert.Single(Plan(Fleet(true), own, theirs).Placements);
+        Assert.Equal((2, 2), ((int)placed.JobId, placed.HostNames.Count));
+        Assert.Empty(Plan(Fleet(false), own, theirs).Placements);
+    }
+
+    [Fact]
     public void Roles_have_resources_of_their_own()
     {
         HostSlot[] hosts = [Host("a", 2, model: "T4"), Host("b", 3)];

@@ -35,6 +35,39 @@ public sealed class ReplicaEnvTests
     }
 
     [Fact]
+    public void On_its_hosts_networks_each_port_is_a_leased_one_and_no_interface_is_named()
+    {
+        var spec = TopologyTests.Read("parameterServers", "ps:1 worker:2").Spec! with { HostNetwork = true };
+        var doors = spec
+            .Roles.SelectMany(r => r.Names())
+            .SelectMany(r => ReplicaPorts.Of(spec, r).Select(p => (Replica: r, p.Name)))
+            .Select((d, i) => (d.Replica, Door(d.Name, 30000 + i)))
+            .ToArray();
+        var ports = new RoundPorts(doors);
+        var env = ReplicaEnv
+            .Defaults(spec)
+            .Concat(ReplicaEnv.Of(spec, "worker-1", 7, 2, ports))
+            .ToDictionary(StringComparer.Ordinal);
+        Assert.Equal(("ps-0", "30001"), (env["MASTER_ADDR"], env["MASTER_PORT"]));
+        Assert.Equal("ps-0:30002", env["PET_RDZV_ENDPOINT"]);
+        Assert.Equal("30006", env["DEEPLAB_PORT"]);
+        Assert.Equal(
+            """{"cluster":{"worker":["worker-0:30005","worker-1:30007"],"ps":["ps-0:30003"]},"task":{"type":"worker","index":1}}""",
+            env["TF_CONFIG"]
+        );
+        Assert.DoesNotContain(env.Keys, k => k.Contains("IFNAME", StringComparison.Ordinal));
+        Assert.Equal(["ps-0", "worker-0", "worker-1"], ports.Addresses.Select(a => a.Replica));
+    }
+
+    private static Endpoint Door(string name, int port) =>
+        new()
+        {
+            Name = name,
+            Address = "10.0.0.1",
+            Port = port,
+        };
+
+    [Fact]
     public void A_chief_goes_first_and_an_evaluator_is_no_part_of_the_cluster()
     {
         const string roles = "worker:2 evaluator:1 chief:1";

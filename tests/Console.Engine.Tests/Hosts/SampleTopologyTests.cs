@@ -53,6 +53,10 @@ public sealed class SampleTopologyTests(LabFleet fleet, TopologyConsole lab, ITe
             json => json["roles"]![0]!["command"] = new JsonArray("torchrun", "data_parallel.py")
         );
 
+    [Fact(Explicit = true)]
+    public async Task Only_in_a_soak_as_its_image_is_large_peers_train_on_their_hosts_networks() =>
+        await TrainAsync("peers", "worker:3", 3, json => json["network"] = "host");
+
     private async Task TrainAsync(string sample, string roles, int learners, Action<JsonNode> change)
     {
         await fleet.ReadyAsync(Ct);

@@ -24,7 +24,8 @@ internal static class SwarmCluster
             Name,
             fleet.Hosts[0].Address,
             null,
-            new CredentialInput(c.Ca, c.Certificate, c.Key)
+            new CredentialInput(c.Ca, c.Certificate, c.Key),
+            Trusted: true
         );
         Assert.IsType<Outcome<string>.Done>(
             await console.Services.GetRequiredService<AddCluster>().RunAsync(ConsoleHarness.Admin, cluster, ct)

@@ -133,7 +133,7 @@ public sealed class WallTests(WallLab lab) : IClassFixture<WallLab>
     }
 
     [Fact]
-    public void No_workloads_container_has_a_part_of_its_host()
+    public void No_workloads_container_rules_its_host()
     {
         var plan = new ContainerPlan
         {
@@ -147,12 +147,17 @@ public sealed class WallTests(WallLab lab) : IClassFixture<WallLab>
             Shm = 1,
         };
         HostConfigs.Build(plan, new EnginePolicy());
+        var there = HostConfigs.Build(plan with { HostNetwork = true }, new EnginePolicy());
+        Assert.Equal("host", there.HostConfig!.NetworkMode);
+        Assert.Empty(there.HostConfig.CapAdd!);
+        Assert.Equal(new EnginePolicy().DefaultUser, there.User);
         foreach (
             var asked in new[]
             {
                 plan with
                 {
                     HostNetwork = true,
+                    RulesNetwork = true,
                 },
                 plan with
                 {

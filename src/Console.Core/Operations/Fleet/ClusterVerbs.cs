@@ -2,6 +2,7 @@ using DeepLab.Core.Clusters;
 using DeepLab.Core.Feeds;
 using DeepLab.Core.Storage;
 using DeepLab.Core.Tenancy;
+using DeepLab.Core.Workloads;
 using Microsoft.EntityFrameworkCore;
 
 namespace DeepLab.Core.Operations.Fleet;
@@ -9,7 +10,14 @@ namespace DeepLab.Core.Operations.Fleet;
 /// <param name="ManagerAddress">engine of a Swarm manager; null = hosts are added one by one</param>
 /// <param name="NodePort">port of every node's engine; null = 2376</param>
 /// <param name="Credentials">for the manager and its nodes</param>
-public sealed record NewCluster(string Name, string? ManagerAddress, int? NodePort, CredentialInput Credentials);
+/// <param name="Trusted">its jobs may have their hosts' networks</param>
+public sealed record NewCluster(
+    string Name,
+    string? ManagerAddress,
+    int? NodePort,
+    CredentialInput Credentials,
+    bool Trusted = false
+);
 
 public sealed class AddCluster(IDbContextFactory<ConsoleDb> databases, SecretBox box, TimeProvider time)
 {
@@ -55,6 +63,7 @@ public sealed class AddCluster(IDbContextFactory<ConsoleDb> databases, SecretBox
                     Name = given.Name,
                     ManagerAddress = given.ManagerAddress,
                     SealedCredentials = credentials?.Seal(box),
+                    Trusted = given.Trusted,
                     CreatedAt = now,
                 };
                 cluster.NodePort = given.NodePort ?? cluster.NodePort;
@@ -66,6 +75,65 @@ public sealed class AddCluster(IDbContextFactory<ConsoleDb> databases, SecretBox
             ct
         );
     }
+}
+
+/// <summary>
+/// Says whether a cluster's jobs may have their hosts' networks. The trust ends only once no job is left that builds on it: what
+/// was accepted is not refused later.
+/// </summary>
+public sealed class TrustCluster(IDbContextFactory<ConsoleDb> databases, TimeProvider time)
+{
+    private const int MostNamed = 5;
+
+    /// <param name="trusted">null = as it is</param>
+    public async Task<Outcome<string>> RunAsync(Actor actor, string name, bool? trusted, CancellationToken ct)
+    {
+        if (!actor.IsAdmin || !FleetInput.IsName(name))
+        {
+            return new Outcome<string>.NotFound();
+        }
+        return await VerbTransaction.RunAsync<string>(
+            databases,
+            async db =>
+            {
+                var cluster = await db
+                    .Clusters.FromSql($"select * from clusters where name = {name} for update")
+                    .SingleOrDefaultAsync(ct);
+                if (cluster is null)
+                {
+                    return new Outcome<string>.NotFound();
+                }
+                if (trusted == false && await HeldByAsync(db, cluster.Id, ct) is { Count: > 0 } held)
+                {
+                    var more = held.Count > MostNamed ? " and others" : "";
+                    return new Outcome<string>.Conflict(
+                        $"Cluster {name} has jobs that have, or wait for, their hosts' networks: {string.Join(", ", held.Take(MostNamed))}{more}. Stop them first, or let them end."
+                    );
+                }
+                if (trusted is { } wish && wish != cluster.Trusted)
+                {
+                    cluster.Trusted = wish;
+                    var deed = wish ? "cluster.trust" : "cluster.distrust";
+                    db.AddAudit(time.GetUtcNow(), actor.UserName, deed, $"cluster {name}");
+                    db.Tell(ChangeKind.Host);
+                    db.Tell(ChangeKind.Queue);
+                }
+                return new Outcome<string>.Done(name);
+            },
+            ct
+        );
+    }
+
+    /// <summary>Ids of jobs, one more than are named.</summary>
+    private static Task<List<long>> HeldByAsync(ConsoleDb db, Guid clusterId, CancellationToken ct) =>
+        db
+            .Workloads.Where(w => w.ClusterId == clusterId && w.HostNetwork)
+            .Where(w => w.State != WorkloadState.Succeeded && w.State != WorkloadState.Failed)
+            .Where(w => w.State != WorkloadState.Stopped)
+            .OrderBy(w => w.Id)
+            .Select(w => w.Id)
+            .Take(MostNamed + 1)
+            .ToListAsync(ct);
 }
 
 /// <summary>Takes an empty cluster out. Nodes of its Swarm on which nothing runs or holds go with it.</summary>

@@ -41,6 +41,7 @@ public sealed class FleetQueries(
                 {
                     ManagerAddress = c.ManagerAddress,
                     NodePort = c.ManagerAddress is null ? null : c.NodePort,
+                    Trusted = c.Trusted,
                     Trouble = c.Trouble,
                 };
             }),

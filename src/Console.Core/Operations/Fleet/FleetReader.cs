@@ -173,7 +173,7 @@ public static class FleetReader
         ];
     }
 
-    private static ClusterSlot Slot(Cluster c) => new(c.Id, c.Name, c.SpansHosts);
+    private static ClusterSlot Slot(Cluster c) => new(c.Id, c.Name, c.SpansHosts, c.Trusted);
 
     private static HostSlot Slot(Host h, ImmutableArray<GpuSlot> gpus, IReadOnlyList<Holder> holders) =>
         new(

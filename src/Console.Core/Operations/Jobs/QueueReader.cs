@@ -171,6 +171,7 @@ public sealed class QueueReader
         {
             Tasks = [.. row.Tasks ?? []],
             Placement = AtHome(row, ImageChecks.Narrow(placement, having), hosts),
+            HostNetwork = spec.HostNetwork,
             ImageHosts = having,
             Team = row.Team,
             OwnerId = row.OwnerId,

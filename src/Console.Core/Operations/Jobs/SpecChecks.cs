@@ -46,6 +46,15 @@ internal static class SpecChecks
                 )
             );
         }
+        if (cluster is not null && spec.HostNetwork && !await IsTrustedAsync(db, cluster, ct))
+        {
+            errors.Add(
+                new SpecError(
+                    "network",
+                    $"Cluster {cluster.Name} is not marked as trusted, so that its jobs have no part of their hosts' networks; \"own\" is allowed."
+                )
+            );
+        }
         var team = await TeamReader.OfAsync(db, actor, spec.Team, ct);
         if (team is null)
         {
@@ -112,4 +121,11 @@ internal static class SpecChecks
         }
         return new CheckedSpec(errors, team, pins, spec);
     }
+
+    /// <summary>It stays so until the transaction ends: whoever ends the trust sees the job.</summary>
+    private static Task<bool> IsTrustedAsync(ConsoleDb db, Cluster cluster, CancellationToken ct) =>
+        db
+            .Clusters.FromSql($"select * from clusters where id = {cluster.Id} for share")
+            .Select(c => c.Trusted)
+            .SingleAsync(ct);
 }

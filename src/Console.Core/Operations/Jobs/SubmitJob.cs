@@ -198,6 +198,7 @@ public sealed class SubmitJob(IDbContextFactory<ConsoleDb> databases, SecretBox 
             SpecHash = HashOf(json),
             Priority = spec.Priority,
             GpusAsked = spec.GpusAsked,
+            HostNetwork = spec.HostNetwork,
             State = WorkloadState.Queued,
             Reason = Reason.WaitingForResources,
             Message = "waits for the next plan",

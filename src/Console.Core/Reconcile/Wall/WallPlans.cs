@@ -87,6 +87,7 @@ public static class WallPlans
             Memory = 64 << 20,
             Shm = 1 << 20,
             HostNetwork = true,
+            RulesNetwork = true,
             StopGrace = TimeSpan.FromSeconds(1),
             LogMaxSize = LogBytes,
         };

@@ -56,6 +56,10 @@ namespace DeepLab.Core.Storage.Migrations
                         .HasColumnType("text")
                         .HasColumnName("trouble");
 
+                    b.Property<bool>("Trusted")
+                        .HasColumnType("boolean")
+                        .HasColumnName("trusted");
+
                     b.HasKey("Id")
                         .HasName("pk_clusters");
 
@@ -2038,6 +2042,10 @@ namespace DeepLab.Core.Storage.Migrations
                         .HasColumnType("text[]")
                         .HasColumnName("host_names");
 
+                    b.Property<bool>("HostNetwork")
+                        .HasColumnType("boolean")
+                        .HasColumnName("host_network");
+
                     b.Property<int>("Interruptions")
                         .HasColumnType("integer")
                         .HasColumnName("interruptions");
@@ -2236,6 +2244,10 @@ namespace DeepLab.Core.Storage.Migrations
 
                     b.HasKey("Id")
                         .HasName("pk_workloads");
+
+                    b.HasIndex("ClusterId")
+                        .HasDatabaseName("ix_workloads_host_network")
+                        .HasFilter("host_network");
 
                     b.HasIndex("EndedAt")
                         .HasDatabaseName("ix_workloads_ended_at")

@@ -63,6 +63,8 @@ public sealed class ConsoleProcess : IAsyncLifetime
             RedirectStandardError = true,
         };
         start.Environment["ASPNETCORE_ENVIRONMENT"] = "Development";
+        // What goes wrong in a circuit is told to its browser, and so to the test, by name
+        start.Environment["ASPNETCORE_DETAILEDERRORS"] = "true";
         start.Environment["ASPNETCORE_URLS"] = Address;
         start.Environment["DEEPLAB_GATEWAY_URL"] = $"http://*.localhost:{_gatewayPort}";
         start.Environment["DEEPLAB_DB"] = ConnectionString;
@@ -135,13 +137,15 @@ public sealed class ConsoleProcess : IAsyncLifetime
         }
     }
 
-    private InvalidOperationException Fail(string what)
+    private InvalidOperationException Fail(string what) =>
+        new($"The console did not start: {what}.{Environment.NewLine}{LastWords()}");
+
+    /// <summary>The end of its log.</summary>
+    public string LastWords()
     {
         lock (_output)
         {
-            return new InvalidOperationException(
-                $"The console did not start: {what}.{Environment.NewLine}{string.Join(Environment.NewLine, _output.TakeLast(40))}"
-            );
+            return string.Join(Environment.NewLine, _output.TakeLast(40));
         }
     }
 

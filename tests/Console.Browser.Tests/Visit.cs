@@ -61,12 +61,7 @@ public sealed class Visit : IAsyncDisposable
         }
         catch (PlaywrightException)
         {
-            string complaints;
-            lock (_complaints)
-            {
-                complaints = string.Join('\n', _complaints);
-            }
-            Assert.Fail($"at {Page.Url}, not {address}\n{complaints}\n{await Page.Locator("body").InnerTextAsync()}");
+            Assert.Fail($"at {Page.Url}, not {address}\n{Told()}\n{await Page.Locator("body").InnerTextAsync()}");
         }
     }
 
@@ -106,7 +101,16 @@ public sealed class Visit : IAsyncDisposable
     {
         lock (_complaints)
         {
-            Assert.Empty(_complaints);
+            Assert.True(_complaints.Count == 0, Told());
+        }
+    }
+
+    /// <summary>What the browser complained of, and what the console said lately.</summary>
+    private string Told()
+    {
+        lock (_complaints)
+        {
+            return $"{string.Join('\n', _complaints)}\nthe console's log ends so:\n{_console.LastWords()}";
         }
     }
 

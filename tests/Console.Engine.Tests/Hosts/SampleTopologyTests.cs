@@ -57,7 +57,21 @@ public sealed class SampleTopologyTests(LabFleet fleet, TopologyConsole lab, ITe
     public async Task Only_in_a_soak_as_its_image_is_large_peers_train_on_their_hosts_networks() =>
         await TrainAsync("peers", "worker:3", 3, json => json["network"] = "host");
 
-    private async Task TrainAsync(string sample, string roles, int learners, Action<JsonNode> change)
+    [Fact(Explicit = true)]
+    public async Task Only_in_a_soak_as_its_image_is_large_an_evaluator_judges_the_chiefs_checkpoints()
+    {
+        var logs = await TrainAsync("chief-evaluator", "chief:1 evaluator:1", 1, json => { }, spread: false);
+        Assert.Contains(logs, l => l.StartsWith("evaluator-0: step-000", StringComparison.Ordinal));
+    }
+
+    /// <returns>all lines, each after its replica's name</returns>
+    private async Task<List<string>> TrainAsync(
+        string sample,
+        string roles,
+        int learners,
+        Action<JsonNode> change,
+        bool spread = true
+    )
     {
         await fleet.ReadyAsync(Ct);
         await Task.WhenAll(fleet.Hosts.Select(h => h.LoadAsync("pytorch-cpu")));
@@ -75,7 +89,8 @@ public sealed class SampleTopologyTests(LabFleet fleet, TopologyConsole lab, ITe
         var reading = SpecReader.Read(json.ToJsonString());
         Assert.Empty(reading.Errors);
         var began = TimeProvider.System.GetTimestamp();
-        var id = await lab.SubmitAsync(TopologyConsole.Spread(reading.Spec!), Ct);
+        var spec = reading.Spec! with { Cluster = SwarmCluster.Name };
+        var id = await lab.SubmitAsync(spread ? TopologyConsole.Spread(spec) : spec, Ct);
         var job = await console.WaitForEndAsync(id, TimeSpan.FromMinutes(4), Ct);
         var logs = new List<string>();
         foreach (var replica in job.Replicas)
@@ -85,7 +100,8 @@ public sealed class SampleTopologyTests(LabFleet fleet, TopologyConsole lab, ITe
         output.WriteLine(string.Join('\n', logs));
         output.WriteLine($"{sample} {roles}: {TimeProvider.System.GetElapsedTime(began).TotalSeconds:F1} s");
         Assert.True(job.Row.State == WorkloadState.Succeeded, job.Row.Message);
-        Assert.Equal(Math.Min(3, job.Replicas.Count), job.Replicas.Select(r => r.Attempts[0].Host).Distinct().Count());
+        var hosts = spread ? Math.Min(3, job.Replicas.Count) : 1;
+        Assert.Equal(hosts, job.Replicas.Select(r => r.Attempts[0].Host).Distinct().Count());
         var reached = logs.Select(l => Regex.Match(l, @"accuracy ([0-9.]+)$"))
             .Where(m => m.Success)
             .Select(m => double.Parse(m.Groups[1].Value, CultureInfo.InvariantCulture))
@@ -97,6 +113,7 @@ public sealed class SampleTopologyTests(LabFleet fleet, TopologyConsole lab, ITe
             Assert.Equal(3, logs.Count(l => l.EndsWith("of 3 by mpi", StringComparison.Ordinal)));
         }
         await SwarmCluster.AtRestAsync(console, fleet, lab.Jobs, Ct);
+        return logs;
     }
 
     /// <summary>Digest of the programs.</summary>

@@ -16,7 +16,7 @@ public sealed class InventoryTests(ApiHost host)
             host.Services,
             ActivatorUtilities.CreateInstance<LeaderWrites>(host.Services)
         );
-        var kept = await db.Hosts.Select(h => h.Id).FirstAsync();
+        var kept = await db.Hosts.Where(h => h.Name == "local").Select(h => h.Id).SingleAsync();
         foreach (var (of, expected) in new[] { (Guid.NewGuid(), 0), (kept, 1) })
         {
             var uuid = $"GPU-{Guid.NewGuid()}";

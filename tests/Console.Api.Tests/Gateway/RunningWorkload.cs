@@ -99,7 +99,7 @@ public sealed class RunningWorkload
                 .Endpoints.Where(e => e.Port == address.Port && e.ReleasedAt == null)
                 .ExecuteUpdateAsync(s => s.SetProperty(e => e.ReleasedAt, e => e.LeasedAt));
             var replica = await db.Replicas.SingleAsync(r => r.WorkloadId == Id);
-            var host = await db.Hosts.Select(h => h.Id).FirstAsync();
+            var host = await db.Hosts.Where(h => h.Name == "local").Select(h => h.Id).SingleAsync();
             var attempt = new Attempt
             {
                 WorkloadId = Id,

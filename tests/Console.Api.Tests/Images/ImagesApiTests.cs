@@ -63,7 +63,7 @@ public sealed class ImagesApiTests(ApiHost host)
                     CreatedAt = TimeProvider.System.GetUtcNow(),
                 }
             );
-            var machine = await db.Hosts.FirstAsync();
+            var machine = await db.Hosts.SingleAsync(h => h.Name == "local");
             machine.Images = [.. machine.Images, reference];
             await db.SaveChangesAsync();
         }

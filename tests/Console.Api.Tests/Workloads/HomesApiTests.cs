@@ -132,7 +132,7 @@ public sealed class HomesApiTests(ApiHost host)
         );
         var id = (await answer.OkAsync(HttpStatusCode.Created)).GetProperty("id").GetInt64();
         await using var db = await host.DbAsync();
-        var on = await db.Hosts.Select(h => h.Id).FirstAsync();
+        var on = await db.Hosts.Where(h => h.Name == "local").Select(h => h.Id).SingleAsync();
         await db.Workloads.Where(w => w.Id == id).ExecuteUpdateAsync(s => s.SetProperty(w => w.HomeHostId, on));
         return id;
     }

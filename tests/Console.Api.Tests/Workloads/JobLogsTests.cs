@@ -39,7 +39,7 @@ public sealed class JobLogsTests(ApiHost host)
             ReplicaId = replica.Id,
             ReplicaName = replica.Name,
             Number = 1,
-            HostId = await db.Hosts.Select(h => h.Id).FirstAsync(),
+            HostId = await db.Hosts.Where(h => h.Name == "local").Select(h => h.Id).SingleAsync(),
             ContainerName = $"dl-{job}-worker-0-1",
             State = AttemptState.Running,
             LeasedAt = s_start,

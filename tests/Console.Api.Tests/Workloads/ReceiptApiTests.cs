@@ -48,7 +48,7 @@ public sealed class ReceiptApiTests(ApiHost host)
         await using var db = await host.DbAsync();
         var w = await db.Workloads.SingleAsync(x => x.Id == id);
         var replica = await db.Replicas.SingleAsync(r => r.WorkloadId == id);
-        var machine = await db.Hosts.FirstAsync();
+        var machine = await db.Hosts.SingleAsync(h => h.Name == "local");
         db.Gpus.Add(
             new Gpu
             {

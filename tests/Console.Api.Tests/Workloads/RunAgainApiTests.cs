@@ -30,7 +30,7 @@ public sealed class RunAgainApiTests(ApiHost host)
     {
         await using var db = await host.DbAsync();
         var replica = await db.Replicas.SingleAsync(r => r.WorkloadId == id);
-        var machine = await db.Hosts.FirstAsync();
+        var machine = await db.Hosts.SingleAsync(h => h.Name == "local");
         foreach (var (n, image) in images.Index())
         {
             db.Attempts.Add(

@@ -28,6 +28,7 @@ public sealed class LargeFleetTests : BunitContext
     {
         Services.AddSingleton(TimeProvider.System);
         Services.AddScoped<Viewer>();
+        ComponentFactories.AddStub<ClusterActions>();
     }
 
     private IRenderedComponent<ClusterSection> Section(ClusterView? cluster) =>

@@ -139,7 +139,13 @@ public sealed record AttemptView(
 
     /// <summary>`sha256:…`, what its container was made from; null before it ran.</summary>
     public string? ImageId { get; init; }
+
+    /// <summary>Ports of its host that were leased for it; none where its job has a network of its own.</summary>
+    public IReadOnlyList<PortView> Ports { get; init; } = [];
 }
+
+/// <param name="Name">`own`, `master`, `rendezvous` or `tensorflow`</param>
+public sealed record PortView(string Name, string Address, int Port);
 
 public sealed record EventView(
     int Seq,

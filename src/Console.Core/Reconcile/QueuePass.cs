@@ -260,7 +260,7 @@ public sealed class QueuePass(
                 ? $", the {left} {(left == 1 ? "task" : "tasks")} that had not succeeded"
             : "";
         var what = request.Gpus == 0 ? "" : $" with {request.Gpus} {(request.Gpus == 1 ? "GPU" : "GPUs")}";
-        var where = asked.HostNetwork ? $", on {(w.HostNames.Length > 1 ? "their" : "its")} own network" : "";
+        var where = asked.HostNetwork ? $", with the network of {(w.HostNames.Length > 1 ? "each" : "that")} host" : "";
         var borrowed = placement.Borrowing ? ", above its team's quota: it gives way when they are wanted back" : "";
         Rollup.Move(
             db,

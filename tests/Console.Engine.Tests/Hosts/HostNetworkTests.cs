@@ -73,8 +73,15 @@ public sealed class HostNetworkTests(LabFleet fleet)
             Assert.All(held, e => Assert.InRange(e.Port, console.Options.Ports.First, console.Options.Ports.Last));
             Assert.Equal(12, held.Select(e => (e.HostId, e.Port)).Distinct().Count());
             Assert.False(await db.Networks.AnyAsync(Ct));
+            var shown = await console
+                .Services.GetRequiredService<JobQueries>()
+                .FindAsync(ConsoleHarness.Admin, jobs[0], Ct);
+            Assert.Equal(
+                ["own", "master", "rendezvous", "tensorflow"],
+                shown!.Replicas[0].Attempts[0].Ports.Select(p => p.Name)
+            );
             var placed = await db.Events.Where(e => e.Kind == "placed").Select(e => e.Message).ToListAsync(Ct);
-            Assert.All(placed, m => Assert.EndsWith(", on their own network", m));
+            Assert.All(placed, m => Assert.EndsWith(", with the network of each host", m));
         }
         var kept = Assert.IsType<Outcome<string>.Conflict>(await TrustAsync(console, false));
         Assert.Contains(string.Join(", ", jobs.Order()), kept.Message);

@@ -66,18 +66,40 @@ internal static class ReplicaReader
                 .Select(l => new { l.AttemptId, l.GpuUuid })
                 .ToListAsync(ct)
         ).ToLookup(l => l.AttemptId, l => l.GpuUuid);
+        var ports = (
+            await db
+                .Endpoints.AsNoTracking()
+                .Where(e => e.WorkloadId == workloadId && e.Kind == EndpointKind.HostNetwork)
+                .OrderBy(e => e.Id)
+                .Select(e => new
+                {
+                    e.AttemptId,
+                    e.Name,
+                    e.Address,
+                    e.Port,
+                })
+                .ToListAsync(ct)
+        ).ToLookup(e => e.AttemptId, e => new PortView(e.Name, e.Address, e.Port));
         return
         [
             .. replicas.Select(r => new ReplicaView(
                 r.Name,
                 r.Role,
                 r.Index,
-                [.. attempts[r.Id].Select(a => View(a.Attempt, a.Host ?? "", [.. gpus[a.Attempt.Id]]))]
+                [
+                    .. attempts[r.Id]
+                        .Select(a => View(a.Attempt, a.Host ?? "", [.. gpus[a.Attempt.Id]], [.. ports[a.Attempt.Id]])),
+                ]
             )),
         ];
     }
 
-    private static AttemptView View(Attempt a, string host, IReadOnlyList<string> gpus) =>
+    private static AttemptView View(
+        Attempt a,
+        string host,
+        IReadOnlyList<string> gpus,
+        IReadOnlyList<PortView> ports
+    ) =>
         new(
             a.Id,
             a.Number,
@@ -100,5 +122,6 @@ internal static class ReplicaReader
             ResumeFrom = a.ResumeFrom,
             ResumeStep = a.ResumeStep,
             ImageId = a.ImageId,
+            Ports = ports,
         };
 }

@@ -39,6 +39,7 @@ internal static class MetricsBench
         await using var bench = await MeasureInAsync(run, ct);
         var blocks = await bench.SizeAsync("series_blocks", ct) + await bench.SizeAsync("series_rows", ct);
         var rows = await bench.SizeAsync("bench_points", ct);
+        await SayWhereWritesGoAsync(run, bench, ct);
         run.Report.AddFigure("disk, tables and their indexes", "MiB", blocks / (1 << 20), rows / (1 << 20));
         run.Report.Judge(
             "metrics-in.disk",
@@ -104,6 +105,7 @@ internal static class MetricsBench
                 $"{drawn.Points.Count} and {buckets} buckets"
             );
         }
+        await SayWhereReadsGoAsync(run, bench, random, reads, ct);
         run.Say($"{bench.Jobs * Series * (long)bench.Points:N0} points in all; each read of a series chosen at random");
         run.Report.Add($"last {Tail:N0} points", "ms", tail, tailRows);
         run.Report.Add($"{bench.Points:N0} points in {Buckets} buckets", "ms", chart, chartRows);
@@ -123,6 +125,71 @@ internal static class MetricsBench
             TargetChart,
             atMost: true,
             $"milliseconds for a whole series in {Buckets} buckets over those of the row table"
+        );
+    }
+
+    /// <summary>Of a batch: what no writer of durable batches is spared, what this process computes, and all of it.</summary>
+    private static async Task SayWhereWritesGoAsync(Run run, Filled bench, CancellationToken ct)
+    {
+        const int Commits = 100;
+        await bench.Database.ExecuteAsync("create table bench_commits (n int)", ct);
+        var commits = new List<double>();
+        for (var i = 0; i < Commits; i++)
+        {
+            var began = Stopwatch.GetTimestamp();
+            await bench.Database.ExecuteAsync("insert into bench_commits values (1)", ct);
+            commits.Add(Stopwatch.GetElapsedTime(began).TotalMilliseconds);
+        }
+        double Batch(IEnumerable<double> perSecond) =>
+            Series * PointsOfABatch * 1000.0 / Spread.Of(perSecond.Skip(1)).Median;
+        var own = Spread.Of(bench.OwnCpu.Skip(1)).Median;
+        run.Say(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"a batch of {Series * PointsOfABatch:N0} points: {Batch(bench.Ours):0.00} ms, of which this process computes {own:0.00} ms and one durable transaction takes {Spread.Of(commits).Median:0.00} ms; by COPY {Batch(bench.Yardstick):0.00} ms"
+            )
+        );
+    }
+
+    /// <summary>Of a read of the last points: the way to the database and back, the blocks as they are kept, and their unpacking.</summary>
+    private static async Task SayWhereReadsGoAsync(
+        Run run,
+        Filled bench,
+        Random random,
+        int reads,
+        CancellationToken ct
+    )
+    {
+        var (empty, packed, unpacked) = (new List<double>(), new List<double>(), new List<double>());
+        for (var i = 0; i < reads; i++)
+        {
+            var info = bench.Infos[random.Next(bench.Jobs)].Values.ElementAt(random.Next(Series));
+            var began = Stopwatch.GetTimestamp();
+            await bench.Database.ScalarAsync<int>("select 1", ct);
+            empty.Add(Stopwatch.GetElapsedTime(began).TotalMilliseconds);
+
+            began = Stopwatch.GetTimestamp();
+            var read = await bench.Store.ReadAsync(
+                info.Id,
+                0,
+                At(bench.Points - Tail - 1),
+                long.MaxValue,
+                SeriesDetail.Points,
+                Tail / SeriesBlocks.RawPoints + 2,
+                ct
+            );
+            packed.Add(Stopwatch.GetElapsedTime(began).TotalMilliseconds);
+
+            began = Stopwatch.GetTimestamp();
+            var points = read.Blocks.Sum(b => SeriesBlocks.Unpack(b).Count);
+            unpacked.Add(Stopwatch.GetElapsedTime(began).TotalMilliseconds);
+            BenchException.Require(points + read.Open.Count >= Tail, "too few points were read");
+        }
+        run.Say(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"of a read of the last points: an empty answer of the database {Spread.Of(empty).Median:0.000} ms, the blocks as they are kept {Spread.Of(packed).Median:0.000} ms, their unpacking {Spread.Of(unpacked).Median:0.000} ms"
+            )
         );
     }
 
@@ -186,6 +253,9 @@ internal static class MetricsBench
         public PostgresSeriesStore Store { get; } = new(console.Sql);
         public List<double> Ours { get; } = [];
         public List<double> Yardstick { get; } = [];
+
+        /// <summary>Processor time of this process, milliseconds a batch, for <see cref="Ours"/>.</summary>
+        public List<double> OwnCpu { get; } = [];
         public List<Dictionary<SeriesKey, SeriesInfo>> Infos { get; } = [];
 
         public static async Task<Filled> StartAsync(int jobs, int points, CancellationToken ct)
@@ -216,12 +286,14 @@ internal static class MetricsBench
                 .ToArray();
             var keys = Enumerable.Range(0, Series).Select(s => Key(job, s)).ToArray();
             var given = batches.Select(b => b.Select(p => (keys[p.Series], p.Point)).ToArray()).ToArray();
+            var computed = Environment.CpuUsage.TotalTime;
             var began = Stopwatch.GetTimestamp();
             foreach (var batch in given)
             {
                 await _writer.WriteCurvesAsync(1_000_000 + job, batch, "bench", ct);
             }
             Ours.Add(points * (double)Series / Stopwatch.GetElapsedTime(began).TotalSeconds);
+            OwnCpu.Add((Environment.CpuUsage.TotalTime - computed).TotalMilliseconds / given.Length);
             var infos = await Store.ListAsync(SeriesOwner.Job, keys[0].OwnerId, ct);
             BenchException.Require(
                 infos.Count == Series && infos.All(i => i.Points == points),

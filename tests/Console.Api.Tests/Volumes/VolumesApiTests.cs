@@ -85,6 +85,55 @@ public sealed class VolumesApiTests(ApiHost host)
     }
 
     [Fact]
+    public async Task An_environment_starts_again_only_while_its_user_may_mount_its_volumes()
+    {
+        await host.MakeRoomAsync();
+        using var client = host.Admin();
+        var (name, team) = (NewName("once"), NewName("team"));
+        using var volume = await client.PostAsync(
+            "/api/v1/volumes",
+            Answers.Json($$"""{"name":"{{name}}","path":"/srv/{{name}}"}""")
+        );
+        await volume.OkAsync(HttpStatusCode.Created);
+        using var member = host.Client(
+            await host.SignInAsync((await host.AddMemberAsync()).UserName, ApiHost.Password)
+        );
+        using var made = await member.PostAsync(
+            "/api/v1/environments",
+            Answers.Json(
+                $$"""{"name":"{{name}}","image":"pytorch-cpu","cpus":0.5,"volumes":[{"name":"{{name}}","mountPath":"/v"}]}"""
+            )
+        );
+        var id = (await made.OkAsync(HttpStatusCode.Created)).GetProperty("id").GetInt64();
+        await EndAsync(id);
+        using var again = await member.PostAsync($"/api/v1/environments/{id}/start", null);
+        await again.OkAsync(HttpStatusCode.Accepted);
+        await EndAsync(id);
+
+        using var madeTeam = await client.PostAsync("/api/v1/teams", Answers.Json($$"""{"name":"{{team}}"}"""));
+        await madeTeam.OkAsync(HttpStatusCode.Created);
+        await using (var db = await host.DbAsync())
+        {
+            var of = await db.Teams.Where(t => t.Name == team).Select(t => t.Id).SingleAsync();
+            await db.Volumes.Where(v => v.Name == name).ExecuteUpdateAsync(s => s.SetProperty(v => v.TeamId, of));
+        }
+        foreach (var verb in (string[])["start", "restart"])
+        {
+            using var without = await member.PostAsync($"/api/v1/environments/{id}/{verb}", null);
+            var why = (await without.ProblemAsync(HttpStatusCode.Conflict)).GetProperty("detail").GetString()!;
+            Assert.StartsWith("It cannot mount what it was made with. There is no volume", why);
+        }
+    }
+
+    private async Task EndAsync(long id)
+    {
+        await using var db = await host.DbAsync();
+        await db
+            .Workloads.Where(w => w.Id == id)
+            .ExecuteUpdateAsync(s => s.SetProperty(w => w.State, WorkloadState.Stopped));
+    }
+
+    [Fact]
     public async Task Everything_that_is_wrong_is_told_at_once()
     {
         using var client = host.Admin();

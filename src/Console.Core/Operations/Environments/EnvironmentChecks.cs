@@ -73,9 +73,10 @@ public static class EnvironmentChecks
             return await OpenTensorBoard.WhyNotAsync(db, actor, board, ct);
         }
         var (now, gone) = await DatasetReader.ResolveAsync(db, actor, spec, ct);
-        if (gone.Count > 0)
+        var lacking = gone.Count > 0 ? gone : await VolumeReader.CheckAsync(db, actor, spec, ct);
+        if (lacking.Count > 0)
         {
-            return $"It cannot mount what it was made with. {gone[0].Message}";
+            return $"It cannot mount what it was made with. {lacking[0].Message}";
         }
         return now.Datasets.Except(spec.Datasets).FirstOrDefault() is { } other
             ? $"Its dataset {other.InWords()} is another now than when it was made; make a new environment with it."

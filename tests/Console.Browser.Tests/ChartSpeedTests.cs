@@ -25,15 +25,15 @@ public sealed class ChartSpeedTests(ConsoleProcess console, Chromium chromium, I
     private const double MostTask = 250;
     private const double MostPainting = 2_000;
     private const double MostToPixel = 4_000;
-    private static readonly long s_began = new DateTimeOffset(
-        2026,
-        1,
-        1,
-        0,
-        0,
-        0,
-        TimeSpan.Zero
-    ).ToUnixTimeMilliseconds();
+    private const int FedAtOnce = 50;
+    private const int MsBetween = 40;
+
+    /// <summary>
+    /// The curve ends now: charts of one job share an axis of time, and what its host measured of it may be beside this one.
+    /// </summary>
+    private static readonly long s_began = DateTimeOffset
+        .UtcNow.AddMilliseconds(-MsBetween * (Points + (Rounds * FedAtOnce)))
+        .ToUnixTimeMilliseconds();
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
@@ -108,12 +108,12 @@ public sealed class ChartSpeedTests(ConsoleProcess console, Chromium chromium, I
             {
                 for (var round = 0; round < Rounds; round++)
                 {
-                    var from = Points + (round * 50);
-                    await WriteAsync(writer, id, from, from + 50);
+                    var from = Points + (round * FedAtOnce);
+                    await WriteAsync(writer, id, from, from + FedAtOnce);
                     var written = Stopwatch.GetTimestamp();
                     await page.WaitForFunctionAsync(
                         "last => document.querySelector('figure.chart .plot').getAttribute('aria-label').includes(last)",
-                        $"worker-0/1 {Shown(from + 49)}"
+                        $"worker-0/1 {Shown(from + FedAtOnce - 1)}"
                     );
                     toPixel.Add(Stopwatch.GetElapsedTime(written).TotalMilliseconds);
                 }
@@ -263,7 +263,7 @@ public sealed class ChartSpeedTests(ConsoleProcess console, Chromium chromium, I
                 from step in Enumerable.Range(at, Math.Min(AtOnce, to - at))
                 from line in Enumerable.Range(0, Lines)
                 // No two workers write at the same moment
-                select (keys[line], new SeriesPoint(step, s_began + (step * 40L) + (line * 3), ValueOf(line, step)));
+                select (keys[line], new SeriesPoint(step, s_began + (step * (long)MsBetween) + (line * 3), ValueOf(line, step)));
             // Above any attempt that the console itself has
             await writer.WriteCurvesAsync(1_000_000 + job, [.. points], "bench", Ct);
         }

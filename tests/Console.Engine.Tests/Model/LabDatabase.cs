@@ -23,6 +23,7 @@ internal sealed class LabDatabase : IAsyncDisposable
             ConnectionIdleLifetime = (int)TimeSpan.FromDays(1).TotalSeconds,
             // The same few questions after each step: reading and planning them anew takes longer than their answers
             MaxAutoPrepare = 20,
+            NoResetOnClose = true,
         };
         _name = address.Database!;
         Sql = NpgsqlDataSource.Create(address);

@@ -263,7 +263,10 @@ public sealed class ChartSpeedTests(ConsoleProcess console, Chromium chromium, I
                 from step in Enumerable.Range(at, Math.Min(AtOnce, to - at))
                 from line in Enumerable.Range(0, Lines)
                 // No two workers write at the same moment
-                select (keys[line], new SeriesPoint(step, s_began + (step * (long)MsBetween) + (line * 3), ValueOf(line, step)));
+                select (
+                    keys[line],
+                    new SeriesPoint(step, s_began + (step * (long)MsBetween) + (line * 3), ValueOf(line, step))
+                );
             // Above any attempt that the console itself has
             await writer.WriteCurvesAsync(1_000_000 + job, [.. points], "bench", Ct);
         }

@@ -353,9 +353,9 @@ internal sealed partial class HostWorker : IAsyncDisposable
     }
 
     /// <summary>
-    /// A container of an attempt that is over was made by a late call: it goes. One of an attempt that this database never
-    /// knew, or with another spec than the attempt's, is left alone and told: the database may be an older copy, or somebody
-    /// else made it.
+    /// A container of an attempt that is over was made by a late call, or is of a time when the machine was given up and taken
+    /// out: it goes. One of an attempt that this database never knew, of another host's, or with another spec than the attempt's,
+    /// is left alone and told: the database may be an older copy, or somebody else made it.
     /// </summary>
     private async Task RemoveStaleAsync(
         Dictionary<long, ContainerSummary> byAttempt,
@@ -370,7 +370,11 @@ internal sealed partial class HostWorker : IAsyncDisposable
         }
         await using var db = await _databases.CreateDbContextAsync(ct);
         var known = await db
-            .Attempts.Where(a => strangers.Contains(a.Id) && a.HostId == Host.Id && a.ContainerRemoved)
+            .Attempts.Where(a =>
+                strangers.Contains(a.Id)
+                && a.ContainerRemoved
+                && (a.HostId == Host.Id || !db.Hosts.Any(h => h.Id == a.HostId))
+            )
             .Join(
                 db.Workloads,
                 a => a.WorkloadId,

@@ -194,16 +194,27 @@ public sealed class FleetTests(LabFleet fleet)
             s_patience,
             Ct
         );
-        await FencedAsync(console, host, id);
+        await Done(Verb<ActivateHost>(console).RunAsync(admin, "extra", Ct));
+        await CalledDeadAsync(console, host, id);
+        await host.HealAsync(Ct);
+        await Done(Verb<ActivateHost>(console).RunAsync(admin, "extra", Ct));
+        await NothingLeftAsync(console, host);
+
+        // The same, and it is taken out while it is away: entered again, it is another host to the console
+        var other = await console.SubmitAsync(Specs.Shell("exec sleep 600", gpus: 1) with { Cluster = "more" }, Ct);
+        await CalledDeadAsync(console, host, other);
+        await Done(Verb<RemoveHost>(console).RunAsync(admin, "extra", Ct));
+        await host.HealAsync(Ct);
+        await Done(Verb<AddHost>(console).RunAsync(admin, added, Ct));
+        await NothingLeftAsync(console, host);
         await Done(Verb<RemoveHost>(console).RunAsync(admin, "extra", Ct));
         await NoProbesAsync(console, host);
     }
 
-    /// <summary>It is cut off with the job on it and called dead; back again, nothing of the job is left before it takes work.</summary>
-    private static async Task FencedAsync(ConsoleHarness console, FleetHost host, long job)
+    /// <summary>It is cut off with the job on it and called dead, which frees the job's GPUs; the job is not wanted any more.</summary>
+    private static async Task CalledDeadAsync(ConsoleHarness console, FleetHost host, long job)
     {
         var admin = ConsoleHarness.Admin;
-        await Done(Verb<ActivateHost>(console).RunAsync(admin, "extra", Ct));
         await console.UntilAsync(
             db => db.Workloads.AnyAsync(w => w.Id == job && w.State == WorkloadState.Running, Ct),
             s_patience,
@@ -214,9 +225,13 @@ public sealed class FleetTests(LabFleet fleet)
         await StateAsync(console, "extra", HostState.Unreachable);
         await Done(Verb<FenceHost>(console).RunAsync(admin, "extra", Ct));
         await console.UntilAsync(db => db.Leases.AllAsync(l => l.ReleasedAt != null, Ct), s_patience, Ct);
+        await console.UntilAsync(db => db.Attempts.AllAsync(a => a.ContainerRemoved, Ct), s_patience, Ct);
         await Verb<Core.Operations.Jobs.StopWorkload>(console).RunAsync(admin, job, Ct);
-        await host.HealAsync(Ct);
-        await Done(Verb<ActivateHost>(console).RunAsync(admin, "extra", Ct));
+    }
+
+    /// <summary>By the time that it takes work, no container of any job is on it.</summary>
+    private static async Task NothingLeftAsync(ConsoleHarness console, FleetHost host)
+    {
         await console.UntilAsync(db => IsOpenAsync(db, "extra"), s_patience, Ct);
         var install = Verb<InstallationId>(console).Value;
         var running = await host.DockerAsync(

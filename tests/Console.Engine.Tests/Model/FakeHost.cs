@@ -6,36 +6,16 @@ using DeepLab.Core.Tests.Engines;
 
 namespace DeepLab.Engine.Tests.Model;
 
-/// <summary>What the engines know of one attempt's container, kept beyond its removal: the oracle that no console wrote.</summary>
-internal sealed class BookEntry
-{
-    /// <summary>The program ended by itself, with this code.</summary>
-    public int? EndedWith { get; set; }
-
-    /// <summary>What it wrote, in order.</summary>
-    public ConcurrentQueue<string> Lines { get; } = new();
-    public long JobId { get; init; }
-
-    /// <summary>Containers that ran it.</summary>
-    public ConcurrentQueue<BookStart> Starts { get; } = new();
-
-    /// <summary>When somebody removed one by hand.</summary>
-    public List<DateTimeOffset> Vanished { get; } = [];
-}
-
-/// <param name="LinesBefore">which earlier containers of the attempt wrote</param>
-internal sealed record BookStart(string Container, DateTimeOffset At, int LinesBefore);
-
 /// <summary>A machine in memory: its engine runs scripts and probes by the lab's clock.</summary>
 internal sealed class FakeHost
 {
     private static readonly TimeSpan s_probeEvery = TimeSpan.FromSeconds(5);
     private const string Image = "deeplab/base:13";
     private readonly TimeProvider _time;
-    private readonly ConcurrentDictionary<long, BookEntry> _book;
+    private readonly Book _book;
     private readonly ConcurrentDictionary<string, ITimer> _timers = new();
 
-    public FakeHost(string name, int gpus, TimeProvider time, ConcurrentDictionary<long, BookEntry> book)
+    public FakeHost(string name, int gpus, TimeProvider time, Book book)
     {
         (Name, _time, _book) = (name, time, book);
         Gpus = [.. Enumerable.Range(0, gpus).Select(i => $"GPU-{name}-{i}")];
@@ -106,7 +86,7 @@ internal sealed class FakeHost
         var script = Script.Read(c.Plan.Env);
         var round = int.Parse(c.Plan.Env["DEEPLAB_ATTEMPT"], CultureInfo.InvariantCulture);
         var job = long.Parse(c.Plan.Labels[Labels.Workload], CultureInfo.InvariantCulture);
-        var entry = _book.GetOrAdd(AttemptOf(c)!.Value, _ => new BookEntry { JobId = job });
+        var entry = _book.Of(AttemptOf(c)!.Value, job);
         entry.Starts.Enqueue(
             new BookStart($"{c.Plan.Name} as {c.Id[^4..]} on {Name}", c.StartedAt!.Value, entry.Lines.Count)
         );

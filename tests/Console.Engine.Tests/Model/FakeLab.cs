@@ -33,7 +33,7 @@ internal sealed class FakeLab : ILab, IEngineFactory
 
     private readonly FakeTimeProvider _clock = new(TimeProvider.System.GetUtcNow());
     private readonly ConcurrentDictionary<string, FakeHost> _machines = new(StringComparer.Ordinal);
-    private readonly ConcurrentDictionary<long, BookEntry> _book = new();
+    private readonly Book _book = new();
     private readonly List<string> _hosts = [];
     private readonly RecentLog _log;
     private readonly ConsoleOptions _options;
@@ -43,8 +43,6 @@ internal sealed class FakeLab : ILab, IEngineFactory
     private readonly Activity _activity = new();
     private DateTimeOffset _opensAt;
     private int _hostsMade;
-    private readonly List<DateTimeOffset> _boots = [];
-    private readonly List<(DateTimeOffset From, DateTimeOffset Until)> _closed = [];
 
     private FakeLab()
     {
@@ -152,7 +150,7 @@ internal sealed class FakeLab : ILab, IEngineFactory
                 break;
             case Command.CloseDatabase c:
                 _opensAt = _clock.GetUtcNow() + TimeSpan.FromSeconds(c.Seconds);
-                _closed.Add((_clock.GetUtcNow(), _opensAt));
+                _book.Closed(_clock.GetUtcNow(), _opensAt);
                 await _database.CloseAsync(ct);
                 _shared.Clear();
                 break;
@@ -200,7 +198,7 @@ internal sealed class FakeLab : ILab, IEngineFactory
                 var (where, victim) = all[c.Which % all.Length];
                 _log.Add($"{victim.Id[^4..]} on {where.Name} vanishes");
                 where.Engine.Vanish(victim.Id);
-                _book[FakeHost.AttemptOf(victim)!.Value].Vanished.Add(_clock.GetUtcNow());
+                _book.Vanished(FakeHost.AttemptOf(victim)!.Value, _clock.GetUtcNow());
                 break;
             default:
                 return false;
@@ -255,7 +253,8 @@ internal sealed class FakeLab : ILab, IEngineFactory
             troubles.AddRange(machine.Engine.GpusHeldTwice.Select(g => $"1: {g} was in two running containers"));
         }
         var containers = _machines
-            .Values.SelectMany(m => m.Engine.Containers)
+            .Values.Except(atRest ? Gone : [])
+            .SelectMany(m => m.Engine.Containers)
             .Select(FakeHost.AttemptOf)
             .OfType<long>();
         foreach (var attempt in containers.GroupBy(a => a).Where(g => atRest || g.Count() > 1))
@@ -264,20 +263,20 @@ internal sealed class FakeLab : ILab, IEngineFactory
         }
         if (atRest)
         {
-            troubles.AddRange(await BookTroublesAsync(ct));
+            troubles.AddRange(await _book.TroublesAsync(Sql, _console.Services.GetRequiredService<LogReader>(), ct));
         }
         return troubles;
     }
 
     /// <summary>A program that ended ended before its end could be recorded, so this is never too late.</summary>
-    public Task<bool> MayHaveEndedAsync(long jobId, CancellationToken ct) =>
-        Task.FromResult(_book.Values.Any(e => e.JobId == jobId && e.EndedWith is not null));
+    public Task<bool> MayHaveEndedAsync(long jobId, CancellationToken ct) => Task.FromResult(_book.HasEnded(jobId));
 
     public async Task HealAsync(CancellationToken ct)
     {
         _console.Failpoints.Arm(null);
         await _database.OpenAsync(ct);
-        foreach (var machine in _machines.Values)
+        await LookAtHostsAsync(ct);
+        foreach (var machine in _machines.Values.Except(Gone))
         {
             machine.Engine.FailNoMore();
             if (machine.IsAway)
@@ -285,7 +284,6 @@ internal sealed class FakeLab : ILab, IEngineFactory
                 machine.Return();
             }
         }
-        await LookAtHostsAsync(ct);
         foreach (var host in _hosts)
         {
             await UntilDoneAsync(
@@ -311,8 +309,12 @@ internal sealed class FakeLab : ILab, IEngineFactory
             var answer = await TakeOutAsync(host, ct);
             Assert.True(answer.Heard == Heard.Done, $"{host} could not be taken out at rest: {answer.Why}");
         }
+        foreach (var machine in Gone.ToArray())
+        {
+            _machines.TryRemove(machine.Name, out _);
+        }
         await _database.ForgetJobsAsync(ct);
-        _book.Clear();
+        _book.Forget();
         foreach (var machine in _machines.Values)
         {
             machine.Engine.Calls.Clear();
@@ -329,6 +331,9 @@ internal sealed class FakeLab : ILab, IEngineFactory
         Directory.Delete(_options.DataFolder, recursive: true);
     }
 
+    /// <summary>Given up and taken out while they were away: nobody can know what is left on them until they are entered again.</summary>
+    private IEnumerable<FakeHost> Gone => _machines.Values.Where(m => m.IsAway && !_hosts.Contains(m.Name));
+
     private FakeHost NewMachine(int gpus)
     {
         var machine = new FakeHost($"h{++_hostsMade}", gpus, _clock, _book);
@@ -342,7 +347,8 @@ internal sealed class FakeLab : ILab, IEngineFactory
         {
             return new Answer(Heard.Refused);
         }
-        var machine = NewMachine(gpus);
+        // One that was given up is found again, with what it ran then
+        var machine = Gone.FirstOrDefault() ?? NewMachine(gpus);
         var host = new NewHost(
             machine.Name,
             ConsoleOptions.ClusterName,
@@ -353,6 +359,10 @@ internal sealed class FakeLab : ILab, IEngineFactory
         );
         var answer = await AskAsync<AddHost, string>(v => v.RunAsync(ConsoleHarness.Admin, host, ct), _ => 0);
         await LookAtHostsAsync(ct);
+        if (machine.IsAway && _hosts.Contains(machine.Name))
+        {
+            machine.Return();
+        }
         return answer;
     }
 
@@ -468,7 +478,7 @@ internal sealed class FakeLab : ILab, IEngineFactory
             try
             {
                 _activity.Reset();
-                _boots.Add(_clock.GetUtcNow());
+                _book.Booted(_clock.GetUtcNow());
                 _console = await FakeConsole.BootAsync(_options, _shared, this, _clock, _activity, _log, ct);
                 return;
             }
@@ -505,95 +515,5 @@ internal sealed class FakeLab : ILab, IEngineFactory
         {
             machine.Engine.Return();
         }
-    }
-
-    /// <summary>
-    /// What was written by a container that somebody removed, and whose start was not recorded before the console that had
-    /// started it died, or lost its lead with the database closed: the next term cannot know that there was any, and makes
-    /// another, or none where it is not wanted any more.
-    /// </summary>
-    /// <param name="isStarted">its last container's start was recorded</param>
-    private int UnknownLines(BookEntry entry, bool isStarted)
-    {
-        var starts = entry.Starts.ToArray();
-        if (
-            starts is [.., var only]
-            && !isStarted
-            && entry.Vanished.Any(v => v >= only.At)
-            && IsForgotten(only.At, null)
-        )
-        {
-            return entry.Lines.Count;
-        }
-        var last = starts.Length - 1;
-        if (last < 1)
-        {
-            return 0;
-        }
-        var (before, after) = (starts[last - 1].At, starts[last].At);
-        var isRemoved = entry.Vanished.Any(v => v >= before && v <= after);
-        return _boots.Any(b => b >= before && b <= after) || (isRemoved && IsForgotten(before, after))
-            ? starts[last].LinesBefore
-            : 0;
-    }
-
-    /// <summary>Between the two a term may have ended before it wrote what it did.</summary>
-    private bool IsForgotten(DateTimeOffset from, DateTimeOffset? until) =>
-        _boots.Any(b => b >= from && (until is null || b <= until))
-        || _closed.Any(c => c.Until >= from && (until is null || c.From <= until));
-
-    /// <summary>What a console had read of such a container before it died is kept too, up to a line that tells of the gap.</summary>
-    private static string[] AfterUnknown(string[] kept, BookEntry entry, int unknown)
-    {
-        var gap = Array.FindIndex(kept, l => l.Contains("were dropped by the engine", StringComparison.Ordinal));
-        return unknown > 0 && gap > 0 && gap <= unknown && kept[..gap].SequenceEqual(entry.Lines.Take(gap))
-            ? kept[(gap + 1)..]
-            : kept;
-    }
-
-    /// <param name="isGone">it says that more may have been written</param>
-    private static bool Holds(string[] kept, string[] wrote, bool isGone) =>
-        kept.SequenceEqual(isGone ? wrote.Take(kept.Length) : wrote);
-
-    /// <summary>What the console recorded of each end and each line, held against what the engines know.</summary>
-    private async Task<IReadOnlyList<string>> BookTroublesAsync(CancellationToken ct)
-    {
-        var troubles = new List<string>();
-        var logs = _console.Services.GetRequiredService<LogReader>();
-        await using var command = Sql.CreateCommand(
-            "select id, exit_code, reason, started_at is not null from attempts"
-        );
-        await using var reader = await command.ExecuteReaderAsync(ct);
-        while (await reader.ReadAsync(ct))
-        {
-            var (id, reason) = (reader.GetInt64(0), reader.GetString(2));
-            var code = await reader.IsDBNullAsync(1, ct) ? (int?)null : reader.GetInt32(1);
-            var entry = _book.GetValueOrDefault(id);
-            if (reason == nameof(Reason.Completed) && entry?.EndedWith != 0)
-            {
-                troubles.Add($"7: attempt {id} is Completed, and its program ended with {entry?.EndedWith}");
-            }
-            if (code is not null && entry?.EndedWith is { } own && own != code)
-            {
-                troubles.Add($"8: attempt {id} is recorded with exit code {code}; its program ended with {own}");
-            }
-            if (entry is not null)
-            {
-                var stored = (await logs.ReadAsync(id, 0, 100, ct)).Select(l => l.Text).ToArray();
-                var isGone = stored is [.., var last] && last.Contains("may be missing", StringComparison.Ordinal);
-                var all = isGone ? stored[..^1] : stored;
-                // What a console cannot know it may know all the same
-                var unknown = Holds(all, [.. entry.Lines], isGone) ? 0 : UnknownLines(entry, reader.GetBoolean(3));
-                var kept = AfterUnknown(all, entry, unknown);
-                var wrote = entry.Lines.Skip(unknown).ToArray();
-                if (!Holds(kept, wrote, isGone))
-                {
-                    troubles.Add(
-                        $"10: attempt {id} wrote \"{string.Join('|', wrote)}\"; kept is \"{string.Join('|', stored)}\" ({string.Join(", ", entry.Starts)})"
-                    );
-                }
-            }
-        }
-        return troubles;
     }
 }

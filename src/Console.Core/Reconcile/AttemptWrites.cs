@@ -458,7 +458,7 @@ public sealed partial class AttemptWrites(
                 var now = time.GetUtcNow();
                 await change(db, w, attempt, now, ct);
                 // The change may have put another in place of one that ended
-                round.AddRange(db.Attempts.Local.Where(a => a.WorkloadId == w.Id && a.Round == w.Round).Except(round));
+                round.AddRange(RoundOf(db, w).Except(round));
                 await RollUpAsync(db, w, round, now, ct);
                 return 0;
             }

@@ -238,30 +238,20 @@ internal static class HostReader
 
     private static async Task<ILookup<Guid, string>> SlowPairsAsync(ConsoleDb db, CancellationToken ct)
     {
-        var slow = await db
+        var slowest = db
             .HostPairs.AsNoTracking()
             .Where(p => p.Slow != "")
             .OrderBy(p => p.MegabytesPerSecond)
-            .Take(MostSlowRead)
-            .Join(db.Hosts, p => p.FirstId, h => h.Id, (p, h) => new { Pair = p, First = h.Name })
-            .Join(
-                db.Hosts,
-                p => p.Pair.SecondId,
-                h => h.Id,
-                (p, h) =>
-                    new
-                    {
-                        p.Pair.FirstId,
-                        p.Pair.SecondId,
-                        p.Pair.Slow,
-                        p.Pair.MegabytesPerSecond,
-                        p.First,
-                        Second = h.Name,
-                    }
+            .Take(MostSlowRead);
+        var slow = await PairQueries.Named(db, slowest).ToListAsync(ct);
+        return slow.OrderBy(p => p.Pair.MegabytesPerSecond)
+            .SelectMany(p =>
+                new[]
+                {
+                    (Of: p.Pair.FirstId, To: p.Second, p.Pair.Slow),
+                    (Of: p.Pair.SecondId, To: p.First, p.Pair.Slow),
+                }
             )
-            .ToListAsync(ct);
-        return slow.OrderBy(p => p.MegabytesPerSecond)
-            .SelectMany(p => new[] { (Of: p.FirstId, To: p.Second, p.Slow), (Of: p.SecondId, To: p.First, p.Slow) })
             .ToLookup(p => p.Of, p => $"the network to {p.To} is slow: it {p.Slow}");
     }
 }

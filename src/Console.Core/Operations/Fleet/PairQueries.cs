@@ -23,22 +23,7 @@ public sealed class PairQueries(IDbContextFactory<ConsoleDb> databases)
         {
             return null;
         }
-        var found = await db
-            .HostPairs.AsNoTracking()
-            .Where(p => p.ClusterId == id)
-            .Join(db.Hosts, p => p.FirstId, h => h.Id, (p, h) => new { Pair = p, First = h.Name })
-            .Join(
-                db.Hosts,
-                p => p.Pair.SecondId,
-                h => h.Id,
-                (p, h) =>
-                    new
-                    {
-                        p.Pair,
-                        p.First,
-                        Second = h.Name,
-                    }
-            )
+        var found = await Named(db, db.HostPairs.AsNoTracking().Where(p => p.ClusterId == id))
             .Where(p => host == null || p.First == host || p.Second == host)
             .OrderBy(p => p.Pair.Slow == "")
             .ThenBy(p => p.First)
@@ -48,6 +33,18 @@ public sealed class PairQueries(IDbContextFactory<ConsoleDb> databases)
             .ToListAsync(ct);
         return [.. found.Select(p => View(p.Pair, p.First, p.Second))];
     }
+
+    /// <summary>With the names of their hosts, in no order.</summary>
+    internal static IQueryable<NamedPair> Named(ConsoleDb db, IQueryable<HostPair> pairs) =>
+        from pair in pairs
+        join first in db.Hosts on pair.FirstId equals first.Id
+        join second in db.Hosts on pair.SecondId equals second.Id
+        select new NamedPair
+        {
+            Pair = pair,
+            First = first.Name,
+            Second = second.Name,
+        };
 
     private static PairView View(HostPair pair, string first, string second)
     {
@@ -65,4 +62,11 @@ public sealed class PairQueries(IDbContextFactory<ConsoleDb> databases)
             pair.Unmeasured
         );
     }
+}
+
+internal sealed class NamedPair
+{
+    public required HostPair Pair { get; init; }
+    public required string First { get; init; }
+    public required string Second { get; init; }
 }

@@ -117,7 +117,7 @@ public sealed class JobQueries(
             w.Held,
             w.Interruptions,
             w.Preemptions,
-            await ReplicaReader.ReadAsync(db, id, ct)
+            await ReplicaReader.ReadAsync(db, id, w.HostNetwork, ct)
         )
         {
             Datasets = spec?.Datasets ?? [],
@@ -226,11 +226,16 @@ public sealed class JobQueries(
     )
     {
         await using var db = await databases.CreateDbContextAsync(ct);
-        if (!await db.Workloads.VisibleTo(actor).AnyAsync(w => w.Id == id, ct))
+        var onHosts = await db
+            .Workloads.VisibleTo(actor)
+            .Where(w => w.Id == id)
+            .Select(w => (bool?)w.HostNetwork)
+            .SingleOrDefaultAsync(ct);
+        if (onHosts is null)
         {
             return null;
         }
-        var replicas = await ReplicaReader.ReadAsync(db, id, ct);
+        var replicas = await ReplicaReader.ReadAsync(db, id, onHosts.Value, ct);
         var chosen = replica is null ? replicas.FirstOrDefault() : replicas.FirstOrDefault(r => r.Name == replica);
         return attempt is null
             ? chosen?.Attempts.LastOrDefault()

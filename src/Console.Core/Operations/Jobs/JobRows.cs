@@ -41,7 +41,15 @@ internal static class JobRows
 
 internal static class ReplicaReader
 {
-    public static async Task<IReadOnlyList<ReplicaView>> ReadAsync(ConsoleDb db, long workloadId, CancellationToken ct)
+    private static readonly ILookup<long, PortView> s_noPorts = Array.Empty<PortView>().ToLookup(_ => 0L);
+
+    /// <param name="withPorts">those on its hosts' networks, which only a job with <see cref="Workload.HostNetwork"/> has</param>
+    public static async Task<IReadOnlyList<ReplicaView>> ReadAsync(
+        ConsoleDb db,
+        long workloadId,
+        bool withPorts,
+        CancellationToken ct
+    )
     {
         var replicas = await db
             .Replicas.AsNoTracking()
@@ -66,20 +74,7 @@ internal static class ReplicaReader
                 .Select(l => new { l.AttemptId, l.GpuUuid })
                 .ToListAsync(ct)
         ).ToLookup(l => l.AttemptId, l => l.GpuUuid);
-        var ports = (
-            await db
-                .Endpoints.AsNoTracking()
-                .Where(e => e.WorkloadId == workloadId && e.Kind == EndpointKind.HostNetwork)
-                .OrderBy(e => e.Id)
-                .Select(e => new
-                {
-                    e.AttemptId,
-                    e.Name,
-                    e.Address,
-                    e.Port,
-                })
-                .ToListAsync(ct)
-        ).ToLookup(e => e.AttemptId, e => new PortView(e.Name, e.Address, e.Port));
+        var ports = withPorts ? await PortsAsync(db, workloadId, ct) : s_noPorts;
         return
         [
             .. replicas.Select(r => new ReplicaView(
@@ -93,6 +88,26 @@ internal static class ReplicaReader
             )),
         ];
     }
+
+    private static async Task<ILookup<long, PortView>> PortsAsync(
+        ConsoleDb db,
+        long workloadId,
+        CancellationToken ct
+    ) =>
+        (
+            await db
+                .Endpoints.AsNoTracking()
+                .Where(e => e.WorkloadId == workloadId && e.Kind == EndpointKind.HostNetwork)
+                .OrderBy(e => e.Id)
+                .Select(e => new
+                {
+                    e.AttemptId,
+                    e.Name,
+                    e.Address,
+                    e.Port,
+                })
+                .ToListAsync(ct)
+        ).ToLookup(e => e.AttemptId, e => new PortView(e.Name, e.Address, e.Port));
 
     private static AttemptView View(
         Attempt a,

@@ -34,7 +34,7 @@ public sealed class TerminalVerbs(IDbContextFactory<ConsoleDb> databases, OpenTe
         {
             return new Outcome<TerminalOpening>.NotFound();
         }
-        var replicas = await ReplicaReader.ReadAsync(db, workloadId, ct);
+        var replicas = await ReplicaReader.ReadAsync(db, workloadId, withPorts: false, ct);
         var chosen = replica is null ? replicas.FirstOrDefault() : replicas.FirstOrDefault(r => r.Name == replica);
         if (chosen is null)
         {

@@ -1,7 +1,4 @@
-using System.Collections.Concurrent;
-using System.Collections.Immutable;
 using DeepLab.Core;
-using DeepLab.Core.Engines;
 using DeepLab.Core.Operations;
 using DeepLab.Core.Operations.Accounts;
 using DeepLab.Core.Operations.Fleet;
@@ -18,7 +15,7 @@ using Npgsql;
 namespace DeepLab.Engine.Tests.Model;
 
 /// <summary>The real loop on a real database of its own, with engines and a clock in memory.</summary>
-internal sealed class FakeLab : ILab, IEngineFactory
+internal sealed class FakeLab : ILab
 {
     /// <summary>The clock goes on by so much when the console has nothing left to do at the moment.</summary>
     private static readonly TimeSpan s_slice = TimeSpan.FromMilliseconds(500);
@@ -32,9 +29,8 @@ internal sealed class FakeLab : ILab, IEngineFactory
     private const int MostHosts = 5;
 
     private readonly FakeTimeProvider _clock = new(TimeProvider.System.GetUtcNow());
-    private readonly ConcurrentDictionary<string, FakeHost> _machines = new(StringComparer.Ordinal);
     private readonly Book _book = new();
-    private readonly List<string> _hosts = [];
+    private readonly FakeMachines _machines;
     private readonly RecentLog _log;
     private readonly ConsoleOptions _options;
     private readonly NpgsqlDataSource _shared;
@@ -42,11 +38,11 @@ internal sealed class FakeLab : ILab, IEngineFactory
     private FakeConsole _console = null!;
     private readonly Activity _activity = new();
     private DateTimeOffset _opensAt;
-    private int _hostsMade;
 
     private FakeLab()
     {
         _log = new RecentLog(_clock);
+        _machines = new FakeMachines(_clock, _book, _log);
         _options = new ConsoleOptions
         {
             Database = new NpgsqlConnectionStringBuilder(ConsoleHarness.AdminDatabase)
@@ -63,14 +59,14 @@ internal sealed class FakeLab : ILab, IEngineFactory
     }
 
     public NpgsqlDataSource Sql => _database.Sql;
-    public IReadOnlyList<string> Hosts => _hosts;
+    public IReadOnlyList<string> Hosts => _machines.Entered;
     public string Log => _log.ToString();
 
     public static async Task<FakeLab> StartAsync(CancellationToken ct)
     {
         var lab = new FakeLab();
         await lab._database.CreateAsync(ct);
-        lab.NewMachine(s_gpus[0]);
+        lab._machines.Make(s_gpus[0]);
         await lab.BootAsync(ct);
         await lab.LookAtHostsAsync(ct);
         foreach (var team in Commands.Teams)
@@ -87,9 +83,6 @@ internal sealed class FakeLab : ILab, IEngineFactory
         await lab.HealAsync(ct);
         return lab;
     }
-
-    IContainerEngine IEngineFactory.Get(string address, string? sealedCredentials) =>
-        _machines.Values.Single(m => m.Address == address).Engine;
 
     public Task<Answer> SubmitAsync(Wish wish, string key, CancellationToken ct) =>
         AskAsync<SubmitJob, Submitted>(
@@ -119,8 +112,8 @@ internal sealed class FakeLab : ILab, IEngineFactory
                 await AddHostAsync(c.Gpus, ct);
                 break;
             // The first host is the environment's own and comes back at each start
-            case Command.TakeOut c when _hosts.Count > s_gpus.Length:
-                await TakeOutAsync(_hosts[s_gpus.Length + c.Which % (_hosts.Count - s_gpus.Length)], ct);
+            case Command.TakeOut c when Hosts.Count > s_gpus.Length:
+                await TakeOutAsync(Hosts[s_gpus.Length + c.Which % (Hosts.Count - s_gpus.Length)], ct);
                 break;
             case Command.Drain c:
                 await OnHostAsync<DrainHost>(
@@ -155,65 +148,17 @@ internal sealed class FakeLab : ILab, IEngineFactory
                 _shared.Clear();
                 break;
             default:
-                return OnMachine(command);
+                return _machines.Do(command);
         }
         return true;
     }
-
-    private bool OnMachine(Command command)
-    {
-        switch (command)
-        {
-            case Command.Lose c when Machine(c.Which) is { IsAway: false } machine:
-                machine.GoAway();
-                break;
-            case Command.Return c when Machine(c.Which) is { IsAway: true } machine:
-                machine.Return();
-                break;
-            case Command.KillEngine c when Machine(c.Which) is { IsAway: false } machine:
-                machine.GoAway();
-                machine.Return();
-                break;
-            case Command.StopEngine c when Machine(c.Which) is { IsAway: false } machine:
-                machine.StopEngine();
-                if (c.ComesBack)
-                {
-                    machine.Return();
-                }
-                break;
-            case Command.PowerCycle c when Machine(c.Which) is { IsAway: false } machine:
-                machine.LosePower();
-                break;
-            case Command.DropReply c:
-                Machine(c.Which).Engine.LoseReplyOf(c.Verb);
-                break;
-            case Command.DropCall c:
-                Machine(c.Which).Engine.FailNext(c.Verb, new EngineUnreachableException($"{c.Verb} was lost."));
-                break;
-            case Command.Vanish c
-                when _hosts
-                    .SelectMany(h => _machines[h].Running.Select(r => (Machine: _machines[h], Container: r)))
-                    .ToArray()
-                    is { Length: > 0 } all:
-                var (where, victim) = all[c.Which % all.Length];
-                _log.Add($"{victim.Id[^4..]} on {where.Name} vanishes");
-                where.Engine.Vanish(victim.Id);
-                _book.Vanished(FakeHost.AttemptOf(victim)!.Value, _clock.GetUtcNow());
-                break;
-            default:
-                return false;
-        }
-        return true;
-    }
-
-    private FakeHost Machine(int which) => _machines[_hosts[which % _hosts.Count]];
 
     private static TimeSpan? Span(int? seconds) => seconds is { } s ? TimeSpan.FromSeconds(s) : null;
 
     private Task<Answer> OnHostAsync<TVerb>(int which, Func<TVerb, string, Task<Outcome<string>>> ask)
         where TVerb : notnull
     {
-        var name = _hosts[which % _hosts.Count];
+        var name = Hosts[which % Hosts.Count];
         return AskAsync<TVerb, string>(v => ask(v, name), _ => 0);
     }
 
@@ -235,11 +180,7 @@ internal sealed class FakeLab : ILab, IEngineFactory
     }
 
     public Task<IReadOnlyList<RunningContainer>> RunningAsync(CancellationToken ct) =>
-        Task.FromResult<IReadOnlyList<RunningContainer>>([
-            .. _machines.Values.SelectMany(m =>
-                m.Running.Select(c => new RunningContainer(m.Name, c.Id, FakeHost.AttemptOf(c)!.Value, c.Plan.GpuUuids))
-            ),
-        ]);
+        Task.FromResult<IReadOnlyList<RunningContainer>>([.. _machines.Running]);
 
     public async Task<IReadOnlyList<string>> TroublesAsync(bool atRest, CancellationToken ct)
     {
@@ -248,19 +189,7 @@ internal sealed class FakeLab : ILab, IEngineFactory
         {
             troubles.Add("the console ended by an error of its own");
         }
-        foreach (var machine in _machines.Values)
-        {
-            troubles.AddRange(machine.Engine.GpusHeldTwice.Select(g => $"1: {g} was in two running containers"));
-        }
-        var containers = _machines
-            .Values.Except(atRest ? Gone : [])
-            .SelectMany(m => m.Engine.Containers)
-            .Select(FakeHost.AttemptOf)
-            .OfType<long>();
-        foreach (var attempt in containers.GroupBy(a => a).Where(g => atRest || g.Count() > 1))
-        {
-            troubles.Add($"{(atRest ? 4 : 3)}: {attempt.Count()} containers of attempt {attempt.Key}");
-        }
+        troubles.AddRange(_machines.Troubles(atRest));
         if (atRest)
         {
             troubles.AddRange(await _book.TroublesAsync(Sql, _console.Services.GetRequiredService<LogReader>(), ct));
@@ -276,15 +205,8 @@ internal sealed class FakeLab : ILab, IEngineFactory
         _console.Failpoints.Arm(null);
         await _database.OpenAsync(ct);
         await LookAtHostsAsync(ct);
-        foreach (var machine in _machines.Values.Except(Gone))
-        {
-            machine.Engine.FailNoMore();
-            if (machine.IsAway)
-            {
-                machine.Return();
-            }
-        }
-        foreach (var host in _hosts)
+        _machines.Mend();
+        foreach (var host in Hosts)
         {
             await UntilDoneAsync(
                 () => AskAsync<ActivateHost, string>(v => v.RunAsync(ConsoleHarness.Admin, host, ct), _ => 0),
@@ -296,29 +218,22 @@ internal sealed class FakeLab : ILab, IEngineFactory
             await UntilDoneAsync(() => EditQuotaAsync(team, null, ct), ct);
         }
         await UntilAsync(
-            $"(select count(*) from hosts where state = 'Ready' and preflight is not null) = {_hosts.Count}"
-                + $" and (select count(*) from gpus) = {_hosts.Sum(h => _machines[h].Gpus.Count)}",
+            $"(select count(*) from hosts where state = 'Ready' and preflight is not null) = {Hosts.Count}"
+                + $" and (select count(*) from gpus) = {_machines.Gpus}",
             ct
         );
     }
 
     public async Task ResetAsync(CancellationToken ct)
     {
-        foreach (var host in _hosts[s_gpus.Length..])
+        foreach (var host in Hosts.Skip(s_gpus.Length).ToArray())
         {
             var answer = await TakeOutAsync(host, ct);
             Assert.True(answer.Heard == Heard.Done, $"{host} could not be taken out at rest: {answer.Why}");
         }
-        foreach (var machine in Gone.ToArray())
-        {
-            _machines.TryRemove(machine.Name, out _);
-        }
         await _database.ForgetJobsAsync(ct);
         _book.Forget();
-        foreach (var machine in _machines.Values)
-        {
-            machine.Engine.Calls.Clear();
-        }
+        _machines.Forget();
     }
 
     public async ValueTask DisposeAsync()
@@ -331,24 +246,13 @@ internal sealed class FakeLab : ILab, IEngineFactory
         Directory.Delete(_options.DataFolder, recursive: true);
     }
 
-    /// <summary>Given up and taken out while they were away: nobody can know what is left on them until they are entered again.</summary>
-    private IEnumerable<FakeHost> Gone => _machines.Values.Where(m => m.IsAway && !_hosts.Contains(m.Name));
-
-    private FakeHost NewMachine(int gpus)
-    {
-        var machine = new FakeHost($"h{++_hostsMade}", gpus, _clock, _book);
-        _machines[machine.Name] = machine;
-        return machine;
-    }
-
     private async Task<Answer> AddHostAsync(int gpus, CancellationToken ct)
     {
-        if (_hosts.Count >= MostHosts)
+        if (Hosts.Count >= MostHosts)
         {
             return new Answer(Heard.Refused);
         }
-        // One that was given up is found again, with what it ran then
-        var machine = Gone.FirstOrDefault() ?? NewMachine(gpus);
+        var machine = _machines.FindOrMake(gpus);
         var host = new NewHost(
             machine.Name,
             ConsoleOptions.ClusterName,
@@ -359,7 +263,7 @@ internal sealed class FakeLab : ILab, IEngineFactory
         );
         var answer = await AskAsync<AddHost, string>(v => v.RunAsync(ConsoleHarness.Admin, host, ct), _ => 0);
         await LookAtHostsAsync(ct);
-        if (machine.IsAway && _hosts.Contains(machine.Name))
+        if (machine.IsAway && Hosts.Contains(machine.Name))
         {
             machine.Return();
         }
@@ -374,11 +278,8 @@ internal sealed class FakeLab : ILab, IEngineFactory
     }
 
     /// <summary>Which are entered, whether or not an answer came.</summary>
-    private async Task LookAtHostsAsync(CancellationToken ct)
-    {
-        _hosts.Clear();
-        _hosts.AddRange(await Invariants.ColumnAsync(Sql, "select name from hosts order by created_at, name", ct));
-    }
+    private async Task LookAtHostsAsync(CancellationToken ct) =>
+        _machines.Enter(await Invariants.ColumnAsync(Sql, "select name from hosts order by created_at, name", ct));
 
     private Task<Answer> EditQuotaAsync(string team, int? gpus, CancellationToken ct) =>
         AskAsync<TeamVerbs, string>(
@@ -479,7 +380,7 @@ internal sealed class FakeLab : ILab, IEngineFactory
             {
                 _activity.Reset();
                 _book.Booted(_clock.GetUtcNow());
-                _console = await FakeConsole.BootAsync(_options, _shared, this, _clock, _activity, _log, ct);
+                _console = await FakeConsole.BootAsync(_options, _shared, _machines, _clock, _activity, _log, ct);
                 return;
             }
             catch (Exception e) when (DatabaseFaults.IsFault(e) && tries < 100)
@@ -498,7 +399,7 @@ internal sealed class FakeLab : ILab, IEngineFactory
 
     private async Task EndConsoleAsync()
     {
-        var reachable = _machines.Values.Where(m => !m.IsAway).ToArray();
+        var reachable = _machines.Reachable;
         foreach (var machine in reachable)
         {
             machine.Engine.GoAway();

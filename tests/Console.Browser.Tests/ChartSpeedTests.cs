@@ -31,8 +31,9 @@ public sealed class ChartSpeedTests(ConsoleProcess console, Chromium chromium, I
     /// <summary>
     /// The curve ends now: charts of one job share an axis of time, and what its host measured of it may be beside this one.
     /// </summary>
-    private static readonly long s_began = DateTimeOffset
-        .UtcNow.AddMilliseconds(-MsBetween * (Points + (Rounds * FedAtOnce)))
+    private static readonly long s_began = TimeProvider
+        .System.GetUtcNow()
+        .AddMilliseconds(-MsBetween * (Points + (Rounds * FedAtOnce)))
         .ToUnixTimeMilliseconds();
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;

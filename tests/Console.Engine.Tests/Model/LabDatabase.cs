@@ -21,6 +21,8 @@ internal sealed class LabDatabase : IAsyncDisposable
             // Never closed, so that it stays while the database takes no new ones
             MinPoolSize = 1,
             ConnectionIdleLifetime = (int)TimeSpan.FromDays(1).TotalSeconds,
+            // Npgsql's own is an hour, in use or not
+            ConnectionLifetime = 0,
             // The same few questions after each step: reading and planning them anew takes longer than their answers
             MaxAutoPrepare = 20,
             NoResetOnClose = true,

@@ -19,7 +19,7 @@ internal sealed partial class HostWorkers(
 ) : IAsyncDisposable
 {
     private readonly Dictionary<Guid, Entry> _entries = [];
-    private readonly List<Task> _ending = [];
+    private readonly List<(string Address, Task End)> _ending = [];
 
     private sealed record Entry(HostWorker Worker, Host Host, CancellationTokenSource Over, Task Run);
 
@@ -40,11 +40,11 @@ internal sealed partial class HostWorkers(
     {
         await using var db = await databases.CreateDbContextAsync(term.Ended);
         var hosts = await db.Hosts.AsNoTracking().ToDictionaryAsync(h => h.Id, term.Ended);
-        _ending.RemoveAll(e => e.IsCompleted);
+        _ending.RemoveAll(e => e.End.IsCompleted);
         foreach (var (id, entry) in _entries.Where(e => !hosts.ContainsKey(e.Key)).ToArray())
         {
             _entries.Remove(id);
-            _ending.Add(EndAsync(entry, takenOut: true));
+            _ending.Add((entry.Host.Address, EndAsync(entry, takenOut: true)));
         }
         foreach (var host in hosts.Values)
         {
@@ -55,13 +55,17 @@ internal sealed partial class HostWorkers(
                 continue;
             }
             var before = known is null ? Task.CompletedTask : EndAsync(known, takenOut: false);
-            Start(host, before);
+            // One that was taken out and is entered again must not lose its new probes and wall to the end of its first worker
+            var last = _ending.Where(e => e.Address == host.Address).Select(e => e.End);
+            Start(host, Task.WhenAll([before, .. last]));
         }
     }
 
     public async ValueTask DisposeAsync()
     {
-        await Task.WhenAll(_entries.Values.Select(e => EndAsync(e, takenOut: false)).Concat(_ending));
+        await Task.WhenAll(
+            _entries.Values.Select(e => EndAsync(e, takenOut: false)).Concat(_ending.Select(e => e.End))
+        );
         _entries.Clear();
     }
 
@@ -110,7 +114,8 @@ internal sealed partial class HostWorkers(
         await entry.Over.CancelAsync();
         await entry.Run;
         await entry.Worker.DisposeAsync();
-        if (takenOut)
+        // Calls to one that does not answer would arrive when nobody reckons with them any more
+        if (takenOut && entry.Worker.Host.UnreachableSince is null)
         {
             await Task.WhenAll(
                     ProbeStarter.RemoveAsync(entry.Worker.Engine, tools.InstallId, term.Ended),

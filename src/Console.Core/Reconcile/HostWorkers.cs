@@ -8,7 +8,8 @@ namespace DeepLab.Core.Reconcile;
 
 /// <summary>
 /// A worker for each host there is, for the length of a term: hosts that come get one, that of a host which was taken out
-/// ends and takes its probes and its wall along, and a changed address or changed credentials are another engine's worker.
+/// ends and takes its probes and its wall along where it answers, and a changed address or changed credentials are another
+/// engine's worker.
 /// </summary>
 internal sealed partial class HostWorkers(
     IEngineFactory engines,

@@ -216,7 +216,9 @@ public sealed class JobQueries(
         }
     }
 
-    /// <summary>The attempt a log or chart is about: null names mean the first replica and its newest attempt.</summary>
+    /// <summary>
+    /// The attempt a log or chart is about, without its ports: null names mean the first replica and its newest attempt.
+    /// </summary>
     public async Task<AttemptView?> FindAttemptAsync(
         Actor actor,
         long id,
@@ -226,16 +228,11 @@ public sealed class JobQueries(
     )
     {
         await using var db = await databases.CreateDbContextAsync(ct);
-        var onHosts = await db
-            .Workloads.VisibleTo(actor)
-            .Where(w => w.Id == id)
-            .Select(w => (bool?)w.HostNetwork)
-            .SingleOrDefaultAsync(ct);
-        if (onHosts is null)
+        if (!await db.Workloads.VisibleTo(actor).AnyAsync(w => w.Id == id, ct))
         {
             return null;
         }
-        var replicas = await ReplicaReader.ReadAsync(db, id, onHosts.Value, ct);
+        var replicas = await ReplicaReader.ReadAsync(db, id, withPorts: false, ct);
         var chosen = replica is null ? replicas.FirstOrDefault() : replicas.FirstOrDefault(r => r.Name == replica);
         return attempt is null
             ? chosen?.Attempts.LastOrDefault()
